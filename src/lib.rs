@@ -1,1 +1,6 @@
-//! jackfield.
+//! jackfield joins WebSocket clients: two to each other, many on one name.
+
+pub mod config;
+pub mod frame;
+pub mod hub;
+pub mod protocol;

@@ -1,0 +1,136 @@
+//! What the operator decides: plain data that every layer may read.
+//!
+//! [`Config`] is the whole of it, [`Limits`] the part that bounds what a stranger may cost us. Each field says its
+//! unit, its default and the failure it prevents. Reading flags, environment and files is `cli`'s work; nothing here
+//! opens, resolves or checks anything beyond its own values.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// Who answers a WebSocket client at `/`, where the URL does not name a protocol.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Root {
+    /// The client's first message decides, once and for good (see `protocol::root`).
+    #[default]
+    Auto,
+    /// Every client is a WebShare client, as on the original's port 9000.
+    Webshare,
+    /// `/` upgrades are refused: only named paths are served, as on the original's port 9009.
+    Named,
+}
+
+/// One address to listen on, with the protocol that answers at its `/`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one, which the start-up block prints.
+    pub address: SocketAddr,
+    /// Who answers at `/`.
+    pub root: Root,
+}
+
+/// Everything that can be configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where we listen. Default: `127.0.0.1:9009`, root `auto`.
+    pub listen: Vec<Listen>,
+    /// Origins, beside the server's own, whose pages may connect (`https://example.com`, `null`, or `*` for all).
+    /// Default: none. Prevents foreign web pages from driving this server through a visitor's browser.
+    pub allow_origin: Vec<String>,
+    /// Host names, beside `localhost`, this machine's own and any IP address, that requests may name.
+    /// Default: none. Prevents DNS rebinding.
+    pub allow_host: Vec<String>,
+    /// Whether named channels always send presence frames, as the first namedwebsockets did. Default: only to clients
+    /// that ask with `?presence=1`.
+    pub presence: bool,
+    /// Hexadecimal digits of a WebShare key, 4 to 32. Default: 8, short enough to read aloud.
+    pub key_digits: u8,
+    /// Log verbosity: 0 warnings and the life of the server, 1 connections with reasons, 2 everything.
+    pub verbose: u8,
+    /// What a stranger may cost us.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), root: Root::Auto }],
+            allow_origin: Vec::new(),
+            allow_host: Vec::new(),
+            presence: false,
+            key_digits: 8,
+            verbose: 0,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on time, memory and rate. Each is checked in exactly one place, and each refusal names its option.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `--max-connections`: sockets held at once; 0 means as many as descriptors allow. Default: 0.
+    pub max_connections: usize,
+    /// `--max-per-address`: connections from one IPv4 address or IPv6 /64; loopback is exempt. Default: 256.
+    /// Prevents one host from taking every descriptor.
+    pub max_per_address: usize,
+    /// `--handshake-timeout`: from accept (or the previous response) to a complete request head. Default: 5 s.
+    /// Prevents slow heads from holding descriptors.
+    pub handshake_timeout: Duration,
+    /// `--max-head`: bytes of a request head. Default: 8 KiB.
+    pub max_head: usize,
+    /// `--max-headers`: header fields of a request. Default: 64.
+    pub max_headers: usize,
+    /// `--max-message`: payload bytes of one message over all its fragments. Default: 1 MiB. Above: close 1009.
+    pub max_message: usize,
+    /// `--max-fragments`: fragments of one message, empty ones included. Default: 4,096. Above: close 1008.
+    pub max_fragments: u32,
+    /// `--queue-high`: bytes waiting for one receiver above which reading from its sender pauses; it resumes below a
+    /// quarter of this. Default: 256 KiB.
+    pub queue_high: usize,
+    /// `--max-queue`: bytes waiting for one member of a channel above which it is closed as too slow (1008).
+    /// Default: 1 MiB. Prevents one slow reader from holding everybody's memory.
+    pub max_queue: usize,
+    /// `--control-rate`: control frames accepted per second from one client. Default: 50. Above the burst: close 1008.
+    pub control_rate: u32,
+    /// `--control-burst`: control frames accepted at once from one client. Default: 200.
+    pub control_burst: u32,
+    /// `--ping-interval`: silence after which a client is pinged; 0 never pings. Default: 54 s, as namedwebsockets.
+    pub ping_interval: Duration,
+    /// `--pong-timeout`: how long a pinged client may stay silent before it is dropped. Default: 10 s.
+    pub pong_timeout: Duration,
+    /// `--close-timeout`: how long a closing client may take for its side, and for what is queued. Default: 2 s.
+    pub close_timeout: Duration,
+    /// `--drain-timeout`: how long TERM and INT wait for queued bytes and closing handshakes. Default: 5 s.
+    pub drain_timeout: Duration,
+    /// `--max-name`: bytes of a channel's name. Default: 255, as namedwebsockets.
+    pub max_name: usize,
+    /// `--guess-burst`: wrong pairing keys an address may try at once; loopback is exempt. Default: 10.
+    /// Prevents scanning for keys.
+    pub guess_burst: u32,
+    /// `--guess-interval`: time that earns an address one more wrong key. Default: 1 s.
+    pub guess_interval: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 0,
+            max_per_address: 256,
+            handshake_timeout: Duration::from_secs(5),
+            max_head: 8 * 1024,
+            max_headers: 64,
+            max_message: 1024 * 1024,
+            max_fragments: 4096,
+            queue_high: 256 * 1024,
+            max_queue: 1024 * 1024,
+            control_rate: 50,
+            control_burst: 200,
+            ping_interval: Duration::from_secs(54),
+            pong_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(2),
+            drain_timeout: Duration::from_secs(5),
+            max_name: 255,
+            guess_burst: 10,
+            guess_interval: Duration::from_secs(1),
+        }
+    }
+}

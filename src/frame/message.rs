@@ -1,0 +1,121 @@
+//! One whole message, with room in front of its payload for the header of its onward journey.
+//!
+//! A client's frame header carries a 4-byte masking key and ours never does, so the header we send is always at least
+//! four bytes shorter than the one we received: [`Message::reframe`] writes it into the bytes just before the payload
+//! and no payload byte moves. Layer 0: knows frames, not who sends or receives them.
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+/// The longest header that a server sends: two bytes and a 64-bit length (RFC 6455 §5.2).
+pub const HEADROOM: usize = 10;
+
+/// What a data message carries (RFC 6455 §5.6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// UTF-8, already checked.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl Kind {
+    /// The opcode of this kind's first frame.
+    #[must_use]
+    pub fn opcode(self) -> OpCode {
+        OpCode::Data(match self {
+            Self::Text => Data::Text,
+            Self::Binary => Data::Binary,
+        })
+    }
+}
+
+/// A complete, unmasked, checked message: where it was received, or in a buffer of its own.
+#[derive(Debug)]
+pub struct Message<'m> {
+    kind: Kind,
+    bytes: Bytes<'m>,
+    /// Where the payload starts; invariant: `header length ≤ head ≤ bytes.len()`.
+    head: usize,
+}
+
+#[derive(Debug)]
+enum Bytes<'m> {
+    InPlace(&'m mut [u8]),
+    Owned(Vec<u8>),
+}
+
+/// A message that carries its own header now, ready to be written as it is.
+#[derive(Debug)]
+pub enum Framed<'m> {
+    /// A finished frame inside the buffer it was received in.
+    InPlace(&'m [u8]),
+    /// A finished frame that starts at the given offset of its own buffer.
+    Owned(Vec<u8>, usize),
+}
+
+impl<'m> Message<'m> {
+    /// A message whose payload is `bytes[head..]`, with at least as many spare bytes before it as its header needs.
+    #[must_use]
+    pub fn in_place(kind: Kind, bytes: &'m mut [u8], head: usize) -> Self {
+        debug_assert!(header_len(bytes.len() - head) <= head);
+        Self { kind, bytes: Bytes::InPlace(bytes), head }
+    }
+
+    /// A message whose payload is `bytes[head..]` in a buffer of its own; same rule.
+    #[must_use]
+    pub fn owned(kind: Kind, bytes: Vec<u8>, head: usize) -> Self {
+        debug_assert!(header_len(bytes.len() - head) <= head);
+        Self { kind, bytes: Bytes::Owned(bytes), head }
+    }
+
+    /// Text or binary.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The unmasked payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::InPlace(bytes) => &bytes[self.head..],
+            Bytes::Owned(bytes) => &bytes[self.head..],
+        }
+    }
+
+    /// Writes a server's header for a single final frame into the bytes before the payload (RFC 6455 §5.2).
+    #[must_use]
+    pub fn reframe(self) -> Framed<'m> {
+        let Self { kind, bytes, head } = self;
+        match bytes {
+            Bytes::InPlace(bytes) => {
+                let start = write_header(bytes, head, kind);
+                Framed::InPlace(&bytes[start..])
+            }
+            Bytes::Owned(mut bytes) => {
+                let start = write_header(&mut bytes, head, kind);
+                Framed::Owned(bytes, start)
+            }
+        }
+    }
+}
+
+/// Puts the header of `bytes[head..]` right before it and returns where it starts.
+fn write_header(bytes: &mut [u8], head: usize, kind: Kind) -> usize {
+    let len = bytes.len() - head;
+    let start = head - header_len(len);
+    let header = FrameHeader { opcode: kind.opcode(), ..FrameHeader::default() };
+    header.format(len as u64, &mut &mut bytes[start..head]).expect("the space is exactly the header's length");
+    start
+}
+
+/// Bytes of a server's header for a payload of `len` bytes (RFC 6455 §5.2).
+#[must_use]
+pub const fn header_len(len: usize) -> usize {
+    match len {
+        0..=125 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    }
+}

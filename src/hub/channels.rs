@@ -1,0 +1,5 @@
+//! Named rooms.
+
+/// The table of channels.
+#[derive(Debug, Default)]
+pub struct Channels {}
