@@ -1,5 +1,6 @@
 //! jackfield joins WebSocket clients: two to each other, many on one name.
 
+pub mod assets;
 pub mod config;
 pub mod frame;
 pub mod hub;
