@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod frame;
+pub mod http;
 pub mod hub;
 pub mod protocol;
