@@ -18,11 +18,13 @@ struct Sent {
 
 fuzz_target!(|messages: Vec<Sent>| {
     let (mut bytes, mut expected) = (Vec::new(), Vec::new());
-    for sent in messages.iter().filter(|sent| !sent.fragments.is_empty()).take(16) {
+    for sent in messages.iter().filter(|sent| !sent.fragments.is_empty()).take(8) {
         let mut message = Vec::new();
-        let last = sent.fragments.len() - 1;
-        for (number, (fill, len)) in sent.fragments.iter().enumerate() {
-            let payload = vec![fill & 0x7F; usize::from(*len)];
+        let last = sent.fragments.len().min(8) - 1;
+        for (number, (fill, len)) in sent.fragments.iter().take(8).enumerate() {
+            // Mostly around the borders of the header's form, now and then long.
+            let len = if fill & 0x80 == 0 { *len % 300 } else { *len };
+            let payload = vec![fill & 0x7F; usize::from(len)];
             let opcode = if number > 0 { 0 } else if sent.is_text { 1 } else { 2 };
             bytes.push(if number == last { 0x80 | opcode } else { opcode });
             match payload.len() {
