@@ -3,4 +3,5 @@
 pub mod config;
 pub mod frame;
 pub mod hub;
+pub mod json;
 pub mod protocol;

@@ -1,0 +1,121 @@
+//! The top-level members of a JSON object, as spans of the text they stand in.
+//!
+//! [`find`] checks the whole text and picks the members that a protocol asks for, in one pass without a tree, an
+//! allocation or recursion: this runs for every message that is relayed in an envelope. [`string`] and [`is_falsy`]
+//! look into a span afterwards, where a protocol must. Texts are byte slices, as the UTF-8 of a text message has been
+//! checked when it was assembled.
+
+use std::borrow::Cow;
+
+use super::scan::{MAX_DEPTH, Scanner};
+
+/// Why a text has no members.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FieldsError {
+    /// Not JSON, or arrays and objects more than 127 deep.
+    NotJson,
+    /// JSON, but an array, string, number, boolean or null.
+    NotObject,
+}
+
+/// Finds the values of members by name; what stands beside them is checked and skipped.
+///
+/// A value is the exact bytes that were sent, without the white space around it. Of members with the same name the
+/// last one counts, as for JavaScript's and Python's readers. `text` must be valid UTF-8.
+///
+/// # Errors
+/// When `text` as a whole is not one JSON object.
+#[inline]
+pub fn find<'t, const N: usize>(text: &'t [u8], names: [&str; N]) -> Result<[Option<&'t [u8]>; N], FieldsError> {
+    let mut scanner = Scanner::new(text);
+    if !scanner.accept(b'{') {
+        return Err(not_an_object(text));
+    }
+    let mut found = [None; N];
+    if !scanner.accept(b'}') {
+        loop {
+            let name = scanner.name().map_err(|_| FieldsError::NotJson)?;
+            let value = scanner.value(MAX_DEPTH - 1).map_err(|_| FieldsError::NotJson)?;
+            if let Some(index) = names.iter().position(|wanted| is_name(name, wanted)) {
+                found[index] = Some(value);
+            }
+            if scanner.accept(b',') {
+                continue;
+            }
+            if scanner.accept(b'}') {
+                break;
+            }
+            return Err(FieldsError::NotJson);
+        }
+    }
+    scanner.end().map_err(|_| FieldsError::NotJson)?;
+    debug_assert!(scanner.position() == text.len());
+    Ok(found)
+}
+
+/// Tells other JSON from what is none.
+#[cold]
+fn not_an_object(text: &[u8]) -> FieldsError {
+    let mut scanner = Scanner::new(text);
+    match scanner.value(MAX_DEPTH).and_then(|_| scanner.end()) {
+        Ok(()) => FieldsError::NotObject,
+        Err(_) => FieldsError::NotJson,
+    }
+}
+
+/// Compares a name in its quotes with the one that is wanted.
+#[inline(always)]
+fn is_name(quoted: &[u8], wanted: &str) -> bool {
+    let name = &quoted[1..quoted.len() - 1];
+    name == wanted.as_bytes() || (name.contains(&b'\\') && is_escaped_name(quoted, wanted))
+}
+
+#[cold]
+fn is_escaped_name(quoted: &[u8], wanted: &str) -> bool {
+    string(quoted).is_some_and(|name| name == wanted)
+}
+
+/// The text of a string value; borrowed when it contains no escapes.
+///
+/// `None` for a value of another kind, and for a string that no text can express: JavaScript may escape half of a
+/// surrogate pair.
+#[must_use]
+pub fn string(value: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if inner.contains(&b'\\') {
+        return serde_json::from_slice(value).ok().map(Cow::Owned);
+    }
+    str::from_utf8(inner).ok().map(Cow::Borrowed)
+}
+
+/// Whether a value is a string, even one that [`string`] cannot express.
+#[must_use]
+pub fn is_string(value: &[u8]) -> bool {
+    value.first() == Some(&b'"')
+}
+
+/// Whether a value is an object.
+#[must_use]
+pub fn is_object(value: &[u8]) -> bool {
+    value.first() == Some(&b'{')
+}
+
+/// Whether a value is an array.
+#[must_use]
+pub fn is_array(value: &[u8]) -> bool {
+    value.first() == Some(&b'[')
+}
+
+/// Whether Python would take a value for false: null, false, zero, or empty.
+#[must_use]
+pub fn is_falsy(value: &[u8]) -> bool {
+    match value {
+        b"null" | b"false" | b"\"\"" => true,
+        [b'[', inner @ .., b']'] | [b'{', inner @ .., b'}'] => inner.trim_ascii().is_empty(),
+        [b'-' | b'0'..=b'9', ..] => str::from_utf8(value).is_ok_and(|number| number.parse() == Ok(0.0)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
