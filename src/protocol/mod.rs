@@ -8,6 +8,7 @@
 //! Adding a protocol is one file here, one variant of [`Session`], one row of [`route`], its client and its tests.
 
 pub mod recorder;
+pub mod root;
 pub mod webshare;
 
 use std::net::IpAddr;
