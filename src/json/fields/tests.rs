@@ -1,8 +1,6 @@
 use std::fmt::Write as _;
 
-use proptest::prelude::*;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::*;
 
@@ -237,86 +235,6 @@ fn falsity_is_pythons() {
         ["true", "1", "-0.1", "1e999", "1e-9", "\"0\"", "\" \"", "\"\\\"\"", "[0]", "[[]]", "{\"\":0}", "[null]"]
     {
         assert!(!is_falsy(value.as_bytes()), "{value}");
-    }
-}
-
-/// Any JSON value as text, with duplicate names, odd spacing and escapes.
-fn json() -> impl Strategy<Value = String> {
-    let space = "[ \t\r\n]{0,2}";
-    let name = prop_oneof![
-        Just("\"a\"".to_owned()),
-        Just("\"b\"".to_owned()),
-        Just("\"\\u0061\"".to_owned()),
-        "[a-c]{0,12}".prop_map(|text| format!("\"{text}\"")),
-        any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
-    ];
-    let leaf = prop_oneof![
-        Just("null".to_owned()),
-        Just("true".to_owned()),
-        Just("false".to_owned()),
-        any::<i64>().prop_map(|number| number.to_string()),
-        "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?",
-        any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
-        "[ -!#-\\[\\]-~]{0,90}".prop_map(|text| format!("\"{text}\"")),
-    ];
-    leaf.prop_recursive(5, 40, 6, move |inner| {
-        let item = (space, inner, space).prop_map(|(before, value, after)| format!("{before}{value}{after}"));
-        let member = (space, name.clone(), space, item.clone())
-            .prop_map(|(before, name, after, value)| format!("{before}{name}{after}:{value}"));
-        prop_oneof![
-            prop::collection::vec(item, 1..6).prop_map(|items| format!("[{}]", items.join(","))),
-            prop::collection::vec(member, 1..6).prop_map(|members| format!("{{{}}}", members.join(","))),
-            Just("[]".to_owned()),
-            Just("{ }".to_owned()),
-        ]
-    })
-}
-
-/// Holds [`find`] to the verdict and the values of `serde_json`.
-fn agree(text: &str) -> Result<(), TestCaseError> {
-    const NAMES: [&str; 3] = ["a", "b", ""];
-    let found = find(text.as_bytes(), NAMES);
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(object)) => {
-            for (span, name) in found.expect("the oracle accepts").into_iter().zip(NAMES) {
-                let value = span.map(|span| serde_json::from_slice::<Value>(span).unwrap());
-                prop_assert_eq!(value.as_ref(), object.get(name));
-                prop_assert!(span.is_none_or(|span| span.trim_ascii() == span));
-            }
-        }
-        Ok(_) => prop_assert_eq!(found, Err(FieldsError::NotObject)),
-        // `Value` also refuses numbers and strings that it cannot hold; `RawValue` refuses only what is no JSON.
-        Err(_) => match serde_json::from_str::<&RawValue>(text) {
-            Ok(_) => prop_assert!(found.is_ok() || found == Err(FieldsError::NotObject)),
-            Err(_) => prop_assert_eq!(found, Err(FieldsError::NotJson)),
-        },
-    }
-    Ok(())
-}
-
-proptest! {
-    #[test]
-    fn agrees_with_serde_json_on_json(text in json()) {
-        agree(&text)?;
-    }
-
-    #[test]
-    fn agrees_with_serde_json_on_damaged_json(
-        text in json(),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), "[ -~\n\u{0}-\u{1f}é]|", any::<bool>()), 1..4),
-    ) {
-        let mut chars: Vec<char> = text.chars().collect();
-        for (at, with, is_inserted) in damage {
-            let at = at.index(chars.len() + 1);
-            let end = if is_inserted { at } else { (at + 1).min(chars.len()) };
-            chars.splice(at..end, with.chars());
-        }
-        agree(&chars.into_iter().collect::<String>())?;
-    }
-
-    #[test]
-    fn agrees_with_serde_json_on_json_like_noise(text in r#"[\[\]{}:,"\\ u0-2aetrufalsn.\-+]{0,24}"#) {
-        agree(&text)?;
     }
 }
 
