@@ -10,7 +10,6 @@
 pub mod named;
 pub mod recorder;
 pub mod root;
-pub mod route;
 pub mod webshare;
 
 use std::net::IpAddr;
