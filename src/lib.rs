@@ -44,5 +44,6 @@ pub mod frame;
 pub mod http;
 pub mod hub;
 pub mod json;
+pub mod net;
 pub mod protocol;
 pub mod server;

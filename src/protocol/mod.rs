@@ -10,6 +10,7 @@
 pub mod named;
 pub mod recorder;
 pub mod root;
+pub mod route;
 pub mod webshare;
 
 use std::net::IpAddr;
