@@ -40,7 +40,6 @@ impl Handle {
 }
 
 /// The loop's end of it.
-#[derive(Debug)]
 pub(super) struct Controls {
     orders: Receiver<Order>,
     handle: Handle,

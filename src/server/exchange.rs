@@ -21,6 +21,7 @@ use crate::frame::assemble::Assembler;
 use crate::frame::pool::Pool;
 use crate::frame::split::Violation;
 use crate::frame::write::{push_close, push_control};
+use crate::http::guard::BadEntry;
 use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
 use crate::net::queue::WriteQueue;
@@ -107,7 +108,7 @@ impl Exchange {
         controls: Controls,
         max_connections: usize,
         now: Instant,
-    ) -> Self {
+    ) -> Result<Self, BadEntry> {
         let limits = &config.limits;
         let spans = Spans {
             handshake: limits.handshake_timeout.into(),
@@ -115,8 +116,8 @@ impl Exchange {
             pong: limits.pong_timeout.into(),
             close: limits.close_timeout.into(),
         };
-        Self {
-            pages: Pages::new(&config),
+        Ok(Self {
+            pages: Pages::new(&config)?,
             spans,
             max_connections,
             config,
@@ -141,7 +142,7 @@ impl Exchange {
             drains_until: None,
             drain_alarm: Alarm::default(),
             is_stopped: false,
-        }
+        })
     }
 
     fn on_acceptable(&mut self, turn: &mut Turn, listener: usize) {

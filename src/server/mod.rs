@@ -14,7 +14,6 @@ mod relay;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use log::warn;
 use mio::{Interest, Token};
@@ -23,6 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub use control::Handle;
 
 use crate::config::Config;
+use crate::http::guard::BadEntry;
 use crate::net::listener::Listener;
 use crate::net::reactor::Reactor;
 use control::Controls;
@@ -46,6 +46,8 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// The system refused the loop what it needs.
     System(io::Error),
+    /// An origin or host name that is none.
+    BadEntry(BadEntry),
 }
 
 impl fmt::Display for StartError {
@@ -54,6 +56,7 @@ impl fmt::Display for StartError {
             Self::NoListener => f.write_str("nothing to listen on (--listen)"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error} (--listen)"),
             Self::System(error) => write!(f, "cannot start: {error}"),
+            Self::BadEntry(error) => error.fmt(f),
         }
     }
 }
@@ -82,7 +85,9 @@ impl Server {
         }
         let max_connections = max_connections(config.limits.max_connections);
         let now = turn.now;
-        Ok(Self { reactor, exchange: Exchange::new(config, listeners, controls, max_connections, now) })
+        let exchange =
+            Exchange::new(config, listeners, controls, max_connections, now).map_err(StartError::BadEntry)?;
+        Ok(Self { reactor, exchange })
     }
 
     /// Where it listens, in the order of the configuration, with the ports that the system chose.

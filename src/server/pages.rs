@@ -17,7 +17,7 @@ use super::exchange::Exchange;
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
-use crate::http::guard::Guard;
+use crate::http::guard::{BadEntry, Guard, is_local_host};
 use crate::http::request::{Method, Request, parse};
 use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse};
 use crate::http::upgrade;
@@ -56,13 +56,11 @@ enum Answer {
 }
 
 impl Pages {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config) -> Result<Self, BadEntry> {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let tag = |asset: &Asset| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(asset.body)));
-        Self {
-            guard: Guard::new(&config.allow_origin, &config.allow_host, &[name]),
-            tags: ASSETS.iter().map(tag).collect(),
-        }
+        let guard = Guard::new(&config.allow_origin, &config.allow_host, &[name])?;
+        Ok(Self { guard, tags: ASSETS.iter().map(tag).collect() })
     }
 
     fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, out: &mut Vec<u8>) -> Answer {
@@ -97,7 +95,7 @@ impl Pages {
     /// Counters are for whoever is on this machine, and for no page and no proxy.
     fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
         from.is_loopback_peer
-            && self.guard.is_local_host(request.host())
+            && is_local_host(request.host())
             && request.origin().is_none()
             && !request.is_forwarded()
     }

@@ -17,7 +17,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
-use super::batch::{Actions, Batch, Lane, Piece, Place, Source};
+use super::batch::{Actions, Lane, Place};
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
 use crate::frame::assemble::{Item, MessageLimits, Window};
@@ -213,31 +213,31 @@ impl Exchange {
         if self.batch.is_empty() {
             return;
         }
-        let mut batch = std::mem::take(&mut self.batch);
+        let (mut batch, scratch) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.scratch));
         for lane in batch.lanes() {
             for pieces in lane.pieces.chunks(MAX_SLICES) {
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                 for (slice, piece) in slices.iter_mut().zip(pieces) {
-                    *slice = IoSlice::new(batch.bytes(lane, piece, &self.scratch));
+                    *slice = IoSlice::new(batch.bytes(lane, piece, &scratch));
                 }
                 self.write_lane(lane, &slices[..pieces.len()], reader);
             }
         }
         batch.clear(&mut self.pool);
-        self.batch = batch;
+        (self.batch, self.scratch) = (batch, scratch);
     }
 
     /// Writes `slices` to everybody in the lane.
     #[inline]
     fn write_lane(&mut self, lane: &Lane, slices: &[IoSlice<'_>], reader: Option<ConnId>) {
-        let limits = &self.config.limits;
+        let (high, hard) = (self.config.limits.queue_high, self.config.limits.max_queue);
         // What is left over is copied once for all who are behind; for one receiver, only what is left over.
         let mut shared: Option<Bytes> = None;
         for receiver in lane.receivers() {
             let Some(to) = self.outlets.get(receiver) else { continue };
             let conn = &mut self.conns[to as usize];
             let is_own = Some(to) == reader;
-            if !lane.keeps_pace && !is_own && conn.socket.queued() > limits.max_queue {
+            if !lane.keeps_pace && !is_own && conn.socket.queued() > hard {
                 self.failures.push((to, None));
                 continue;
             }
@@ -249,7 +249,7 @@ impl Exchange {
             if let Err(error) = sent {
                 self.failures.push((to, Some(error)));
             } else if (lane.keeps_pace || is_own)
-                && conn.socket.queued() > limits.queue_high
+                && conn.socket.queued() > high
                 && let Some(reader) = reader
             {
                 self.pause(reader, to);
