@@ -53,7 +53,7 @@ real('two tabs pair by a link and relay both ways', async (t) => {
 
   await say(first, '#pair', 'from the first');
   await entry(second, '#pair', 'in', 'from the first').waitFor();
-  await second.getByText('JSON', { exact: true }).click();
+  await second.getByRole('radio', { name: 'JSON' }).check();
   await say(second, '#pair', '{"a": [1, null]}');
   await entry(first, '#pair', 'in', '{"a":[1,null]}').waitFor();
   await say(second, '#pair', '{oops');
@@ -110,7 +110,7 @@ real('tabs share a name: text, files, and who is there', async (t) => {
   await first.getByText('Nobody else is here.').waitFor();
   assert.equal(await elsewhere.locator('#name .entry:not(.note)').count(), 0);
 
-  await second.getByLabel('Name', { exact: true }).fill('no/slashes');
+  await second.getByRole('textbox', { name: 'Name' }).fill('no/slashes');
   await second.getByRole('button', { name: 'Join' }).click();
   await second.getByRole('alert').filter({ hasText: '1 to 255' }).waitFor();
 });
