@@ -98,7 +98,7 @@ real('tabs share a name: text, files, and who is there', async (t) => {
     open(context, server, '#name=Shared.name+1'),
     open(context, server, '#name=Shared.name+1&kind=broadcast'),
   ]);
-  await elsewhere.getByText('Nobody else is here.').waitFor();
+  await elsewhere.getByText('No others are here.').waitFor();
   await Promise.all([first, second].map((page) => page.getByText('1 other is here.').waitFor()));
   await say(first, '#name', 'two\nlines');
   await entry(second, '#name', 'in', 'two\nlines').waitFor();
@@ -107,7 +107,7 @@ real('tabs share a name: text, files, and who is there', async (t) => {
   await first.locator('#name .entry.in.bytes', { hasText: '1,000 bytes' }).waitFor();
   await picture(first, 'name');
   await second.getByRole('button', { name: 'Leave' }).click();
-  await first.getByText('Nobody else is here.').waitFor();
+  await first.getByText('No others are here.').waitFor();
   assert.equal(await elsewhere.locator('#name .entry:not(.note)').count(), 0);
 
   await second.getByRole('textbox', { name: 'Name' }).fill('no/slashes');

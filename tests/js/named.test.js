@@ -263,3 +263,15 @@ test('a handler that throws disturbs nobody else', async (t) => {
   alice.send('2');
   await until(() => seen.length === 2 && thrown.length === 2);
 });
+
+test('without a WebSocket the error says what to give', (t) => {
+  const { WebSocket } = globalThis;
+  const given = LocalWebSocket.WebSocket;
+  t.after(() => {
+    if (WebSocket) globalThis.WebSocket = WebSocket;
+    LocalWebSocket.WebSocket = given;
+  });
+  delete globalThis.WebSocket;
+  delete LocalWebSocket.WebSocket;
+  assert.throws(() => new LocalWebSocket('demo'), /option WebSocket/);
+});

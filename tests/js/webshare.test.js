@@ -358,3 +358,15 @@ test('debug logs both directions and may be switched on later', async (t) => {
   assert.equal(webshare(t, '127.0.0.1', server.port, true).debug, true);
   assert.equal(webshare(t, server.url, { debug: true }).debug, true);
 });
+
+test('without a WebSocket the error says what to give', (t) => {
+  const { WebSocket } = globalThis;
+  const given = WebShare.WebSocket;
+  t.after(() => {
+    if (WebSocket) globalThis.WebSocket = WebSocket;
+    WebShare.WebSocket = given;
+  });
+  delete globalThis.WebSocket;
+  delete WebShare.WebSocket;
+  assert.throws(() => new WebShare('host', 9000), /option WebSocket/);
+});

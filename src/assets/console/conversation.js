@@ -112,7 +112,8 @@ export class Conversation {
       const text = form === 'json' ? JSON.stringify(data) : data;
       const cut = text.length > SHOWN_CHARACTERS;
       entry.append(element('span', 'text', cut ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text));
-      about.append(element('span', '', (form === 'json' ? 'JSON, ' : '') + bytesOf(new TextEncoder().encode(text).length)));
+      const size = bytesOf(new TextEncoder().encode(text).length);
+      about.append(element('span', '', form === 'json' ? `JSON, ${size}` : size));
       if (cut) about.append(element('span', '', 'shown in part'));
     }
     entry.append(about);
