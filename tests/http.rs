@@ -245,7 +245,7 @@ fn t18_bad_requests_are_refused_once() {
         (format!("GET / HTTP/1.1x\r\n{host}\r\n"), 400),
         (format!("GET / http/1.1\r\n{host}\r\n"), 400),
         (format!("GET /\r\n{host}\r\n"), 400),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 400),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505),
         ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}".to_owned(), 400),
         ("\0\0\0\0".to_owned(), 400),
         ("\r\n\r\n".to_owned(), 400),

@@ -94,10 +94,7 @@ impl Pages {
 
     /// Counters are for whoever is on this machine, and for no page and no proxy.
     fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
-        from.is_loopback_peer
-            && is_local_host(request.host())
-            && request.origin().is_none()
-            && !request.is_forwarded()
+        from.is_loopback_peer && is_local_host(request.host()) && request.origin().is_none() && !request.is_forwarded()
     }
 
     fn asset(&self, request: &Request<'_>, asset: &'static Asset, framing: Framing, out: &mut Vec<u8>) -> Answer {
