@@ -78,6 +78,11 @@ impl Client {
         &self.stream
     }
 
+    /// The socket alone.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Waits this long, instead of `DEADLINE`, from now on.
     pub(crate) fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,12 @@ impl TestServer {
     #[track_caller]
     pub(crate) fn metrics(&self) -> Metrics {
         Metrics { client: Client::connect(self.address()), address: self.address() }
+    }
+
+    /// A bare socket with an open WebSocket on `target` that nobody looks at.
+    #[track_caller]
+    pub(crate) fn idle(&self, target: &str) -> TcpStream {
+        Client::open(self.address(), target).into_stream()
     }
 
     /// Waits until nothing is left of any client: all gauges zero, except for the observer's own connection.
