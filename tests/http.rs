@@ -417,7 +417,7 @@ fn an_idle_connection_is_closed_between_requests() {
 #[test]
 fn a_client_that_never_reads_its_pages_is_not_fed_without_bound() {
     let server = TestServer::with(|config| config.limits.queue_high = 64 * 1024);
-    let mut client = Client::connect_with_receive_buffer(server.address(), 4096);
+    let mut client = Client::connect_with_buffers(server.address(), 4096);
     let requests = request("GET", server.address(), "/console/console.js").repeat(100);
     let mut metrics = server.metrics();
     let start = Instant::now();
