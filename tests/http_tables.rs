@@ -82,6 +82,7 @@ fn t18_what_two_servers_could_read_differently_is_refused() {
         (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", HostMismatch),
         (b"GET http://a:81/ HTTP/1.1\r\nHost: a\r\n\r\n", HostMismatch),
         (b"GET https://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n", HostMismatch),
+        (b"GET https://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n", HostMismatch),
         (b"GET http://a./ HTTP/1.1\r\nHost: a\r\n\r\n", HostMismatch),
         (b"GET http://a@b/ HTTP/1.1\r\nHost: b\r\n\r\n", Target),
         (b"GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", Target),
@@ -213,8 +214,11 @@ fn request_lines_are_understood() {
     assert_eq!((good(&old).host(), good(&old).version_minor), ("", 0));
     let old = head(&["GET http://a:81/ HTTP/1.0"]);
     assert_eq!(good(&old).host(), "a:81");
-    let tls = head(&["GET https://a/ HTTP/1.1", "Host: a:443"]);
-    assert_eq!(good(&tls).path, "/");
+    for (target, host) in
+        [("https://a/x", "Host: a:443"), ("https://a:443/x", "Host: a"), ("https://[::1]/x", "Host: [0::1]")]
+    {
+        assert_eq!(good(&head(&[&format!("GET {target} HTTP/1.1"), host])).path, "/x");
+    }
 }
 
 #[test]

@@ -255,7 +255,7 @@ impl Exchange {
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),
             ("jackfield_channels", self.hub.channels.len()),
-            ("jackfield_pairs", self.hub.pairs.pair_count()),
+            ("jackfield_pairs", self.hub.pairs.pairs()),
             ("jackfield_keys", self.hub.pairs.len()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued),

@@ -45,7 +45,7 @@ pub(crate) fn ours(bytes: &[u8], pieces: &[usize]) -> (Vec<Said>, End) {
 pub(crate) fn ours_with(bytes: &[u8], pieces: &[usize], worth: usize) -> (Vec<Said>, End) {
     let limits = MessageLimits { bytes: MAX_MESSAGE, fragments: u32::MAX };
     let (mut assembler, mut pool, mut said) = (Assembler::default(), Pool::default(), Vec::new());
-    let mut scratch = vec![0; MAX_MESSAGE * 2];
+    let mut scratch = vec![0; bytes.len() + 256];
     let (mut kept, mut rest) = (Vec::new(), bytes);
     let mut sizes = pieces.iter().copied().cycle();
     while !rest.is_empty() {
@@ -98,7 +98,7 @@ fn take(message: jackfield::frame::message::Message<'_>) -> Said {
         Framed::InPlace(frame) => frame.to_vec(),
         Framed::Owned(buffer, range) => buffer[range].to_vec(),
     };
-    let mut client = WebSocketContext::new(Role::Client, None);
+    let mut client = WebSocketContext::new(Role::Client, Some(WebSocketConfig::default().read_buffer_size(1024)));
     let relayed = client.read(&mut Wire(&frame)).expect("what we relay is a frame that any client takes");
     assert!(client.read(&mut Wire(&[])).is_err(), "and nothing more");
     match kind {
@@ -115,7 +115,10 @@ fn take(message: jackfield::frame::message::Message<'_>) -> Said {
 
 /// What the oracle makes of the same bytes.
 pub(crate) fn oracle(bytes: &[u8]) -> (Vec<Said>, End) {
-    let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE))
+        .read_buffer_size(1024);
     let mut server = WebSocketContext::new(Role::Server, Some(config));
     let (mut wire, mut said) = (Wire(bytes), Vec::new());
     loop {
