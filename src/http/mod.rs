@@ -6,7 +6,7 @@
 //!
 //! The order for each request: [`parse`] it, ask the [`Guard`], then either [`check`](upgrade::check) the handshake or
 //! answer with a [`Response`]. An error of any of these steps has a `status` and a `message`, which
-//! [`refuse`](response::refuse) turns into a readable answer. After a [`RequestError`] the connection must be closed,
+//! [`refuse`] turns into a readable answer. After a [`RequestError`] the connection must be closed,
 //! as nobody can tell where the next request would start.
 
 pub mod authority;

@@ -74,8 +74,9 @@ impl<'o> Response<'o> {
 
     /// Ends the response with a body, left out for HEAD.
     pub fn body(self, content_type: &str, body: &[u8]) {
-        let Self { framing, out } = self.typed(content_type, body.len());
-        if !framing.head_only {
+        let head_only = self.framing.head_only;
+        let out = self.typed(content_type, body.len());
+        if !head_only {
             out.extend_from_slice(body);
         }
     }
@@ -91,10 +92,10 @@ impl<'o> Response<'o> {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    fn typed(self, content_type: &str, len: usize) -> Self {
-        let this = self.header("Content-Type", content_type);
-        write!(this.out, "Content-Length: {len}\r\n\r\n").expect("writing to a vector cannot fail");
-        this
+    fn typed(self, content_type: &str, len: usize) -> &'o mut Vec<u8> {
+        let Self { out, .. } = self.header("Content-Type", content_type);
+        write!(out, "Content-Length: {len}\r\n\r\n").expect("writing to a vector cannot fail");
+        out
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use super::Session;
 use super::named::{Named, Wishes};
 use super::root::Undecided;
 use super::webshare::Webshare;
-use super::Session;
 use crate::config::{Config, Root};
 use crate::http::request::Request;
 
@@ -34,7 +34,9 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSuchPath => f.write_str("nothing is here; WebSocket paths are /webshare, /local/NAME, /broadcast/NAME"),
+            Self::NoSuchPath => {
+                f.write_str("nothing is here; WebSocket paths are /webshare, /local/NAME, /broadcast/NAME")
+            }
             Self::BadName { limit } => write!(
                 f,
                 "not a channel's name: it takes 1 to {limit} of the characters A-Z a-z 0-9 . _ + = * - (--max-name)"

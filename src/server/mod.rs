@@ -130,7 +130,9 @@ fn max_connections(wanted: usize) -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let possible = usize::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX);
     if wanted > possible {
-        warn!("--max-connections {wanted} needs more file descriptors than the {descriptors} allowed; using {possible}");
+        warn!(
+            "--max-connections {wanted} needs more file descriptors than the {descriptors} allowed; using {possible}"
+        );
     }
     if wanted == 0 { possible } else { wanted.min(possible) }
 }

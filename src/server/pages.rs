@@ -94,10 +94,7 @@ impl Pages {
 
     /// Counters are for whoever is on this machine, and for no page and no proxy.
     fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
-        from.is_loopback_peer
-            && is_local_host(request.host())
-            && request.origin().is_none()
-            && !request.is_forwarded()
+        from.is_loopback_peer && is_local_host(request.host()) && request.origin().is_none() && !request.is_forwarded()
     }
 
     fn asset(&self, request: &Request<'_>, asset: &'static Asset, framing: Framing, out: &mut Vec<u8>) -> Answer {
@@ -258,7 +255,7 @@ impl Exchange {
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),
             ("jackfield_channels", self.hub.channels.len()),
-            ("jackfield_pairs", self.hub.pairs.pair_count()),
+            ("jackfield_pairs", self.hub.pairs.pairs()),
             ("jackfield_keys", self.hub.pairs.len()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued),
