@@ -45,12 +45,14 @@ impl Client {
         Self { stream, buffer: Vec::new(), patience: DEADLINE }
     }
 
-    /// Connects with a receive buffer of about `bytes`, so that the server soon feels it when this client does not read.
+    /// Connects with buffers of about `bytes` in our kernel, so that the server soon feels it when this client does not
+    /// read, and this client when the server does not.
     #[track_caller]
-    pub(crate) fn connect_with_receive_buffer(address: SocketAddr, bytes: usize) -> Self {
+    pub(crate) fn connect_with_buffers(address: SocketAddr, bytes: usize) -> Self {
         let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)
             .expect("a descriptor is free");
         socket.set_recv_buffer_size(bytes).expect("the size is allowed");
+        socket.set_send_buffer_size(bytes).expect("the size is allowed");
         socket.connect(&address.into()).expect("the server accepts");
         Self::over(socket.into())
     }

@@ -1,5 +1,6 @@
 //! Requests as text, responses checked strictly (RFC 9112).
 
+use std::fmt;
 use std::net::SocketAddr;
 
 /// The key of RFC 6455's own example (§1.3).
@@ -22,7 +23,7 @@ pub(crate) fn request(method: &str, address: SocketAddr, target: &str) -> String
 }
 
 /// A response, complete with its body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Response {
     /// Status code.
     pub(crate) status: u16,
@@ -95,5 +96,11 @@ impl Response {
     /// Whether the server will close the connection after this response.
     pub(crate) fn closes(&self) -> bool {
         self.all("connection").iter().any(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} {:?}", self.status, self.headers, self.text())
     }
 }

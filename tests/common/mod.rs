@@ -8,6 +8,7 @@
 pub(crate) mod client;
 pub(crate) mod frame;
 pub(crate) mod http;
+pub(crate) mod independent;
 pub(crate) mod process;
 pub(crate) mod server;
 

@@ -28,7 +28,7 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
-    /// The defaults, on a free port of 127.0.0.1.
+    /// The defaults, but for the port, which is a free one of 127.0.0.1, and the time between requests.
     #[track_caller]
     pub(crate) fn start() -> Self {
         Self::with(|_| {})
@@ -38,6 +38,8 @@ impl TestServer {
     #[track_caller]
     pub(crate) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { listen: vec![free_port(Root::Auto)], ..Config::default() };
+        // An observer may be silent for as long as the test is busy elsewhere.
+        config.limits.handshake_timeout = 3 * DEADLINE;
         adjust(&mut config);
         let server = Server::bind(config).unwrap_or_else(|error| panic!("the server does not start: {error}"));
         let addresses = server.addresses();
