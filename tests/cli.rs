@@ -5,6 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use jackfield::http::guard::Guard;
+use jackfield::http::request::MAX_HEADERS;
+use proptest::prelude::*;
 use rustix::process::{Pid, Signal, kill_process};
 
 fn jackfield(args: &[&str]) -> Command {
@@ -150,4 +153,44 @@ fn check_opens_nothing() {
 fn a_reader_that_stops_early_is_no_failure() {
     let output = jackfield(&["generate", "config"]).stdout(closed_pipe()).output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+}
+
+/// Whether `check` finds `flag value` valid.
+fn is_valid(flag: &str, value: &str) -> bool {
+    let args = ["jackfield".to_owned(), "check".to_owned(), format!("{flag}={value}")];
+    jackfield::cli::parse(args.map(Into::into), []).is_ok()
+}
+
+/// `check` must find valid what the server starts with, and nothing else.
+fn agrees_with_the_guard(entry: &str) -> Result<(), TestCaseError> {
+    let entries = [entry.to_owned()];
+    prop_assert_eq!(is_valid("--allow-origin", entry), Guard::new(&entries, &[], &[]).is_ok(), "origin {:?}", entry);
+    prop_assert_eq!(is_valid("--allow-host", entry), Guard::new(&[], &entries, &[]).is_ok(), "host {:?}", entry);
+    Ok(())
+}
+
+#[test]
+fn check_and_server_agree_on_the_most_headers() {
+    assert!(is_valid("--max-headers", &MAX_HEADERS.to_string()));
+    assert!(!is_valid("--max-headers", &(MAX_HEADERS + 1).to_string()));
+}
+
+#[test]
+fn check_and_server_agree_on_well_known_origins_and_hosts() -> Result<(), TestCaseError> {
+    let long_label = format!("{}.example", "a".repeat(64));
+    let long_name = "a.".repeat(128);
+    let entries = "* null NULL file:// file:/// https://example.com https://example.com/ https://*.a.b chrome-extension://ab \
+                   a a:1 a:0 a:65536 a:000080 a:+1 a: *.a *.a:1 *. ** a. a.. .. . a_b [::1] [::1]:1 [::1]x [::1 [1.2.3.4] \
+                   1.2.3.4 1.2.3.4:5 http://[::1]:1 1http://a ://a http:// http://a@b http://ä.example";
+    let entries = entries.split(' ').chain(["", "a b", &long_label, &long_name]);
+    entries.into_iter().try_for_each(agrees_with_the_guard)
+}
+
+proptest! {
+    #[test]
+    fn check_and_server_agree_on_origins_and_hosts(
+        entry in "([a-z+.1-]{0,4}://)?(\\*\\.)?([a-z0-9._-]{0,6}|\\[[0-9a-f:.]{0,6}\\]|[\\[\\]:/@ %a1.*]{0,6})(:[0-9+]{0,6})?",
+    ) {
+        agrees_with_the_guard(&entry)?;
+    }
 }

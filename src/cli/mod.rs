@@ -10,6 +10,7 @@ mod flags;
 mod generate;
 mod listen;
 mod logger;
+mod names;
 mod options;
 mod settings;
 mod units;
@@ -36,7 +37,7 @@ use settings::{Effective, Layers, Source, plain};
 #[derive(Debug)]
 pub enum Order {
     /// Serve.
-    Serve(Config),
+    Serve(Box<Config>),
     /// Print this on standard output, and succeed.
     Print(String),
 }
@@ -77,7 +78,7 @@ pub fn parse(
             let addresses: Vec<_> = config.listen.iter().map(|listen| listen.address).collect();
             Ok(Order::Print(generate::effective(&effective, &banner::warnings(config, &addresses))))
         }
-        None => layered(&matches, variables).map(|effective| Order::Serve(effective.settings.config)),
+        None => layered(&matches, variables).map(|effective| Order::Serve(Box::new(effective.settings.config))),
     }
 }
 

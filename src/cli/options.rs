@@ -4,9 +4,9 @@
 //! Defaults are not written here: they are read out of `Settings::default()`, that is, of `Config::default()`.
 
 use crate::cli::listen;
+use crate::cli::names::{is_host, is_origin};
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
-use crate::http::guard::Guard;
 
 /// One thing that can be configured.
 pub(super) struct Setting {
@@ -99,7 +99,8 @@ impl Setting {
         match &self.kind {
             Kind::Number { unit, range, or_zero, set, .. } => {
                 let number = unit.read(text)?;
-                if !(range.0..=range.1).contains(&number) && !(*or_zero && number == 0) {
+                let is_zero_meant = *or_zero && number == 0;
+                if !is_zero_meant && !(range.0..=range.1).contains(&number) {
                     return Err(format!("must be {}", self.allowed().unwrap_or_default()));
                 }
                 set(settings, number);
@@ -180,6 +181,8 @@ const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
 /// More sockets, frames or tries than any machine of today has.
 const MANY: u64 = 10_000_000;
+/// What the parser of requests makes room for (`http::request::MAX_HEADERS`).
+const MOST_HEADERS: u64 = 256;
 /// Timers pass up to a tenth of a second late, so shorter ones would not mean what they say.
 const SHORT_MS: u64 = 100;
 const SECOND_MS: u64 = 1_000;
@@ -236,7 +239,7 @@ pub(super) const SETTINGS: &[Setting] = &[
             get: |settings| settings.config.allow_origin.clone(),
             set: |settings, texts| {
                 let form = "expected SCHEME://HOST or SCHEME://HOST:PORT without a path, null, or * for all";
-                settings.config.allow_origin = checked(texts, form, |entry| Guard::new(&[entry], &[], &[]).is_ok())?;
+                settings.config.allow_origin = checked(texts, form, is_origin)?;
                 Ok(())
             },
         },
@@ -252,7 +255,7 @@ pub(super) const SETTINGS: &[Setting] = &[
             get: |settings| settings.config.allow_host.clone(),
             set: |settings, texts| {
                 let form = "expected HOST or HOST:PORT without a scheme, *.DOMAIN, or * for all";
-                settings.config.allow_host = checked(texts, form, |entry| Guard::new(&[], &[entry], &[]).is_ok())?;
+                settings.config.allow_host = checked(texts, form, is_host)?;
                 Ok(())
             },
         },
@@ -315,7 +318,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::Limits,
         doc: "Header fields of a request.",
-        kind: limit!(Count, max_headers, 8, crate::http::request::MAX_HEADERS as u64),
+        kind: limit!(Count, max_headers, 8, MOST_HEADERS),
     },
     Setting {
         name: "max-message",
@@ -418,8 +421,8 @@ fn about(text: &str, texts: &[&str], wrong: String) -> String {
     if texts.len() > 1 { format!("{text:?}: {wrong}") } else { wrong }
 }
 
-fn checked(texts: &[&str], form: &str, is_right: fn(String) -> bool) -> Result<Vec<String>, String> {
-    match texts.iter().find(|text| !is_right((**text).to_owned())) {
+fn checked(texts: &[&str], form: &str, is_right: fn(&str) -> bool) -> Result<Vec<String>, String> {
+    match texts.iter().find(|text| !is_right(text)) {
         Some(text) => Err(about(text, texts, form.to_owned())),
         None => Ok(texts.iter().map(ToString::to_string).collect()),
     }

@@ -35,7 +35,7 @@ fn run(args: &[&str], variables: &[(&str, &str)]) -> Result<Order, UsageError> {
 
 fn config(args: &[&str], variables: &[(&str, &str)]) -> Config {
     match run(args, variables) {
-        Ok(Order::Serve(config)) => config,
+        Ok(Order::Serve(config)) => *config,
         other => panic!("{other:?}"),
     }
 }
