@@ -4,7 +4,7 @@
 //! Defaults are not written here: they are read out of `Settings::default()`, that is, of `Config::default()`.
 
 use crate::cli::listen;
-use crate::cli::names::{is_host, is_origin};
+use crate::http::guard::{is_host, is_origin};
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
 
