@@ -314,3 +314,6 @@ impl<P: Protocol> World<P> {
         effects
     }
 }
+
+#[cfg(test)]
+mod tests;
