@@ -4,6 +4,8 @@
 //! four bytes shorter than the one we received: [`Message::reframe`] writes it into the bytes just before the payload
 //! and no payload byte moves. Layer 0: knows frames, not who sends or receives them.
 
+use std::ops::Range;
+
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
@@ -35,8 +37,8 @@ impl Kind {
 pub struct Message<'m> {
     kind: Kind,
     bytes: Bytes<'m>,
-    /// Where the payload starts; invariant: `header length ≤ head ≤ bytes.len()`.
-    head: usize,
+    /// Where the payload lies; invariant: `header length ≤ start ≤ end ≤ bytes.len()`.
+    payload: Range<usize>,
 }
 
 #[derive(Debug)]
@@ -50,23 +52,24 @@ enum Bytes<'m> {
 pub enum Framed<'m> {
     /// A finished frame inside the buffer it was received in.
     InPlace(&'m [u8]),
-    /// A finished frame that starts at the given offset of its own buffer.
-    Owned(Vec<u8>, usize),
+    /// A finished frame in the given part of a buffer of its own.
+    Owned(Vec<u8>, Range<usize>),
 }
 
 impl<'m> Message<'m> {
     /// A message whose payload is `bytes[head..]`, with at least as many spare bytes before it as its header needs.
     #[must_use]
     pub fn in_place(kind: Kind, bytes: &'m mut [u8], head: usize) -> Self {
-        debug_assert!(header_len(bytes.len() - head) <= head);
-        Self { kind, bytes: Bytes::InPlace(bytes), head }
+        let payload = head..bytes.len();
+        debug_assert!(header_len(payload.len()) <= head);
+        Self { kind, bytes: Bytes::InPlace(bytes), payload }
     }
 
-    /// A message whose payload is `bytes[head..]` in a buffer of its own; same rule.
+    /// A message whose payload is `bytes[payload]` in a buffer of its own; same rule.
     #[must_use]
-    pub fn owned(kind: Kind, bytes: Vec<u8>, head: usize) -> Self {
-        debug_assert!(header_len(bytes.len() - head) <= head);
-        Self { kind, bytes: Bytes::Owned(bytes), head }
+    pub fn owned(kind: Kind, bytes: Vec<u8>, payload: Range<usize>) -> Self {
+        debug_assert!(header_len(payload.len()) <= payload.start);
+        Self { kind, bytes: Bytes::Owned(bytes), payload }
     }
 
     /// Text or binary.
@@ -79,34 +82,36 @@ impl<'m> Message<'m> {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::InPlace(bytes) => &bytes[self.head..],
-            Bytes::Owned(bytes) => &bytes[self.head..],
+            Bytes::InPlace(bytes) => &bytes[self.payload.clone()],
+            Bytes::Owned(bytes) => &bytes[self.payload.clone()],
         }
     }
 
     /// Writes a server's header for a single final frame into the bytes before the payload (RFC 6455 §5.2).
     #[must_use]
     pub fn reframe(self) -> Framed<'m> {
-        let Self { kind, bytes, head } = self;
+        let Self { kind, bytes, payload } = self;
         match bytes {
             Bytes::InPlace(bytes) => {
-                let start = write_header(bytes, head, kind);
-                Framed::InPlace(&bytes[start..])
+                let start = write_header(bytes, &payload, kind);
+                Framed::InPlace(&bytes[start..payload.end])
             }
             Bytes::Owned(mut bytes) => {
-                let start = write_header(&mut bytes, head, kind);
-                Framed::Owned(bytes, start)
+                let start = write_header(&mut bytes, &payload, kind);
+                Framed::Owned(bytes, start..payload.end)
             }
         }
     }
 }
 
-/// Puts the header of `bytes[head..]` right before it and returns where it starts.
-fn write_header(bytes: &mut [u8], head: usize, kind: Kind) -> usize {
-    let len = bytes.len() - head;
-    let start = head - header_len(len);
+/// Puts the header of `bytes[payload]` right before it and returns where it starts.
+#[inline]
+fn write_header(bytes: &mut [u8], payload: &Range<usize>, kind: Kind) -> usize {
+    let start = payload.start - header_len(payload.len());
     let header = FrameHeader { opcode: kind.opcode(), ..FrameHeader::default() };
-    header.format(len as u64, &mut &mut bytes[start..head]).expect("the space is exactly the header's length");
+    header
+        .format(payload.len() as u64, &mut &mut bytes[start..payload.start])
+        .expect("the space is exactly the header's length");
     start
 }
 

@@ -7,8 +7,10 @@
 //!
 //! Adding a protocol is one file here, one variant of [`Session`], one row of [`route`], its client and its tests.
 
+pub mod named;
 pub mod recorder;
 pub mod root;
+pub mod route;
 pub mod webshare;
 
 use std::net::IpAddr;
@@ -18,6 +20,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::config::Config;
 use crate::frame::message::{Kind, Message};
+pub use crate::hub::channels::Audience;
 use crate::hub::{Hub, SessionId};
 
 /// What a session knows while it reacts: who it is, what time it is, and the relations it may change.
@@ -34,17 +37,6 @@ pub struct Context<'a> {
     pub config: &'a Config,
 }
 
-/// Several receivers of one message.
-#[derive(Clone, Copy, Debug)]
-pub struct Audience<'a> {
-    /// Tells audiences apart within one batch; equal numbers promise equal members.
-    pub version: u64,
-    /// Who receives.
-    pub members: &'a [SessionId],
-    /// The member that does not, usually the sender.
-    pub except: Option<SessionId>,
-}
-
 /// Everything a protocol can do to the world.
 ///
 /// What one receiver gets is in the order of the calls. Writes are batched until the sender's bytes are used up;
@@ -57,9 +49,15 @@ pub trait Effects {
     /// Passes `message` on unchanged to many. Nobody is paused: a member that falls too far behind is closed.
     fn broadcast(&mut self, to: Audience<'_>, message: Message<'_>);
 
-    /// Frames something new: the concatenation of `parts` becomes one message. Parts that lie in the message being
-    /// handled are not copied on their way to the kernel.
+    /// Frames something new: the concatenation of `parts` becomes one message.
     fn send(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]);
+
+    /// As [`send`](Effects::send), to many.
+    fn send_all(&mut self, to: Audience<'_>, kind: Kind, parts: &[&[u8]]);
+
+    /// Passes what this session said on in an envelope: as [`send`](Effects::send), with the receiver's pace kept as in
+    /// [`relay`](Effects::relay). Long parts that lie in the message being handled are not copied on their way.
+    fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]);
 
     /// Starts the closing handshake. `reason` is cut to the 123 bytes that fit (RFC 6455 §5.5.1).
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str);
@@ -75,4 +73,47 @@ pub trait Protocol {
 
     /// The client is gone, for whatever reason. Called exactly once; effects on itself are ignored.
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects);
+}
+
+/// One client's session, of whichever protocol.
+#[derive(Debug)]
+pub enum Session {
+    /// Opened `/` and has said nothing yet.
+    Undecided(root::Undecided),
+    /// On a named channel.
+    Named(named::Named),
+    /// A WebShare client.
+    Webshare(webshare::Webshare),
+}
+
+impl Protocol for Session {
+    fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        match self {
+            Self::Undecided(_) => {}
+            Self::Named(named) => named.on_open(cx, fx),
+            Self::Webshare(webshare) => webshare.on_open(cx, fx),
+        }
+    }
+
+    #[inline]
+    fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
+        match self {
+            Self::Named(named) => named.on_message(cx, message, fx),
+            Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
+            Self::Undecided(undecided) => {
+                let Some(mut session) = undecided.decide(cx, &message, fx) else { return };
+                session.on_open(cx, fx);
+                session.on_message(cx, message, fx);
+                *self = session;
+            }
+        }
+    }
+
+    fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        match self {
+            Self::Undecided(_) => {}
+            Self::Named(named) => named.on_close(cx, fx),
+            Self::Webshare(webshare) => webshare.on_close(cx, fx),
+        }
+    }
 }

@@ -157,6 +157,15 @@ impl Effects for Recorder {
         self.effects.push(Effect::Sent { to, kind, payload: parts.concat() });
     }
 
+    fn send_all(&mut self, to: Audience<'_>, kind: Kind, parts: &[&[u8]]) {
+        let (members, payload) = (to.members.to_vec(), parts.concat());
+        self.effects.push(Effect::Broadcast { version: to.version, members, except: to.except, kind, payload });
+    }
+
+    fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]) {
+        self.effects.push(Effect::Relayed { to, kind, payload: parts.concat() });
+    }
+
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {
         self.effects.push(Effect::Closed { who, code, reason: reason.to_owned() });
     }
@@ -169,7 +178,7 @@ fn framed(message: Message<'_>) -> (Kind, Vec<u8>) {
     let frame = message.reframe();
     let mut bytes = match &frame {
         Framed::InPlace(bytes) => bytes,
-        Framed::Owned(bytes, start) => &bytes[*start..],
+        Framed::Owned(bytes, range) => &bytes[range.clone()],
     };
     let (header, len) = FrameHeader::parse(&mut std::io::Cursor::new(&mut bytes))
         .ok()
@@ -254,7 +263,8 @@ impl<P: Protocol> World<P> {
     pub fn message(&mut self, who: SessionId, kind: Kind, payload: &[u8]) -> Vec<Effect> {
         assert!(self.is_open(who), "session {} is not open", who.0);
         let bytes = [&[0; HEADROOM], payload].concat();
-        self.call(who, |session, cx, fx| session.on_message(cx, Message::owned(kind, bytes, HEADROOM), fx))
+        let end = bytes.len();
+        self.call(who, |session, cx, fx| session.on_message(cx, Message::owned(kind, bytes, HEADROOM..end), fx))
     }
 
     /// A client goes away.

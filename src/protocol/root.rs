@@ -4,7 +4,11 @@
 //! with a `command`; the commands and the members beside it tell the two apart. Nobody else's first message looks like
 //! that, so everything else is pocketsocket, whose messages may be anything.
 
-use crate::frame::message::Kind;
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use super::webshare::Webshare;
+use super::{Context, Effects, Session};
+use crate::frame::message::{Kind, Message};
 use crate::json::fields;
 
 /// The protocols that share `/`.
@@ -34,6 +38,31 @@ pub fn decide(kind: Kind, payload: &[u8]) -> RootProtocol {
     let has_target = host.or(port).or(data).is_some();
     let has_envelope = echo.or(body).is_some();
     if is_ws2s_command || (has_target && !has_envelope) { RootProtocol::Ws2s } else { RootProtocol::Webshare }
+}
+
+/// A client of `/` that has said nothing yet. It belongs to no protocol and is sent nothing.
+#[derive(Debug)]
+pub struct Undecided {
+    wants_binary: bool,
+}
+
+impl Undecided {
+    /// `binary` is whether it asked for `?binary=1`, should it turn out to be a WebShare client.
+    #[must_use]
+    pub fn new(binary: bool) -> Self {
+        Self { wants_binary: binary }
+    }
+
+    /// The session that its first message makes it; `None` if nobody here speaks that protocol, and then it is closed.
+    pub fn decide(&self, cx: &Context<'_>, first: &Message<'_>, fx: &mut impl Effects) -> Option<Session> {
+        let refusal = match decide(first.kind(), first.payload()) {
+            RootProtocol::Webshare => return Some(Session::Webshare(Webshare::new(self.wants_binary))),
+            RootProtocol::Pocket => "not a WebShare request, and nothing else is served at this path",
+            RootProtocol::Ws2s => "a ws2s request, and ws2s is not served here",
+        };
+        fx.close(cx.id, CloseCode::Policy, refusal);
+        None
+    }
 }
 
 /// What ws2s clients say first, none of which WebShare knows.

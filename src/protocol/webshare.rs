@@ -217,7 +217,7 @@ fn relay(member: MemberId, body: &[u8], echo: &[u8], cx: &mut Context<'_>, fx: &
     const RECEIPT: &[u8] = br#"{"ok":true,"code":"RELAY_SENT","body":null,"command":"relay","echo":"#;
     const PUSH: &[u8] = br#"{"ok":true,"code":"RELAY_OK","body":"#;
     fx.send(cx.id, Kind::Text, &[RECEIPT, echo, b"}"]);
-    fx.send(partner, Kind::Text, &[PUSH, body, br#","command":"relay","echo":null}"#]);
+    fx.relay_parts(partner, Kind::Text, &[PUSH, body, br#","command":"relay","echo":null}"#]);
 }
 
 /// Tells a member that `command` was carried out with `other`, and then `other` about the member.

@@ -166,7 +166,7 @@ impl Model {
             Some("relay") => match self.partners.get(&who) {
                 Some(&partner) => vec![
                     reply(who, true, "RELAY_SENT", "null", "relay", echo),
-                    reply(partner, true, "RELAY_OK", span("body"), "relay", "null"),
+                    pushed(reply(partner, true, "RELAY_OK", span("body"), "relay", "null")),
                 ],
                 None => vec![reply(who, false, "NOT_PAIRED", "null", "relay", echo)],
             },
@@ -292,6 +292,11 @@ fn value(input: &mut Input<'_>, depth: usize) -> String {
 
 fn reply(to: SessionId, ok: bool, code: &str, body: &str, command: &str, echo: &str) -> Effect {
     sent(to, &format!(r#"{{"ok":{ok},"code":"{code}","body":{body},"command":"{command}","echo":{echo}}}"#))
+}
+
+/// What is passed on in an envelope keeps the receiver's pace.
+fn pushed(reply: Effect) -> Effect {
+    relayed(reply.receivers()[0], Kind::Text, reply.payload().expect("a reply says something"))
 }
 
 fn with(to: SessionId, command: &str, key: &str, echo: &str) -> Effect {

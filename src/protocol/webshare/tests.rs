@@ -56,7 +56,8 @@ fn receipt(to: SessionId, echo: &str) -> Effect {
 }
 
 fn relay_ok(to: SessionId, body: &str) -> Effect {
-    sent(to, &format!(r#"{{"ok":true,"code":"RELAY_OK","body":{body},"command":"relay","echo":null}}"#))
+    let push = format!(r#"{{"ok":true,"code":"RELAY_OK","body":{body},"command":"relay","echo":null}}"#);
+    relayed(to, Kind::Text, push.as_bytes())
 }
 
 #[test]
@@ -397,6 +398,14 @@ impl Effects for Places {
 
     fn send(&mut self, _: SessionId, _: Kind, parts: &[&[u8]]) {
         self.parts.extend(parts.iter().map(|part| part.as_ptr_range()));
+    }
+
+    fn send_all(&mut self, _: Audience<'_>, _: Kind, _: &[&[u8]]) {
+        unreachable!("WebShare has two ends");
+    }
+
+    fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]) {
+        self.send(to, kind, parts);
     }
 
     fn close(&mut self, _: SessionId, _: CloseCode, _: &str) {}

@@ -1,0 +1,281 @@
+//! From received bytes to whole messages: fragments, frames that arrive in pieces, text checked on the way. Layer 0.
+//!
+//! A final frame that arrived whole is handed on where it lies ([`Message::in_place`]). Everything else is collected
+//! in a buffer of its own, unmasked and checked as it arrives, so that bad text is refused at its first bad byte and
+//! no byte is looked at twice. Memory follows the bytes that arrived, never the length that a header claims.
+
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::mask::MaskingKey;
+use super::message::{HEADROOM, Kind, Message, header_len};
+use super::pool::Pool;
+use super::split::{Head, Violation};
+use super::utf8::{Utf8, is_utf8};
+
+/// Frames up to this payload are moved up behind the frame before them, so that a burst leaves as one slice: below it,
+/// moving the bytes costs less than one more entry in a vectored write.
+const COMPACT_BYTES: usize = 512;
+
+/// Bounds on one message.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageLimits {
+    /// Payload bytes over all fragments.
+    pub bytes: usize,
+    /// Fragments, empty ones included.
+    pub fragments: u32,
+}
+
+/// How far the receive buffer has been used up.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Start of what has not been looked at; invariant: `tail ≤ start ≤ end`.
+    pub start: usize,
+    /// End of what was received.
+    pub end: usize,
+    /// End of the last message handed out from this buffer, behind which the next small one may be moved; 0 if none.
+    tail: usize,
+}
+
+impl Window {
+    /// `buffer[..end]` was received and nothing of it used.
+    #[must_use]
+    pub fn new(end: usize) -> Self {
+        Self { start: 0, end, tail: 0 }
+    }
+}
+
+/// What a client said.
+#[derive(Debug)]
+pub enum Item<'m> {
+    /// A whole message.
+    Message(Message<'m>),
+    /// A whole control frame, its payload unmasked.
+    Control(Control, &'m [u8]),
+}
+
+/// One client's unfinished message, if any.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    open: Option<Box<Open>>,
+}
+
+/// A message of which not everything has arrived.
+#[derive(Debug)]
+struct Open {
+    kind: Kind,
+    /// `HEADROOM` spare bytes, then the unmasked payload so far, of all fragments, up to `filled`. What lies behind is
+    /// cleared memory to receive into: a buffer that goes round stays cleared, and no byte is cleared twice.
+    buffer: Vec<u8>,
+    /// Invariant: `HEADROOM ≤ filled ≤ buffer.len()`.
+    filled: usize,
+    fragments: u32,
+    /// The text so far; unused for binary messages.
+    text: Utf8,
+    /// The data frame that is arriving; `None` between fragments.
+    frame: Option<Arriving>,
+}
+
+/// A data frame whose header is complete and whose payload is not.
+#[derive(Debug)]
+struct Arriving {
+    /// Payload bytes that have not arrived; invariant: `> 0`.
+    missing: usize,
+    key: MaskingKey,
+    is_final: bool,
+}
+
+impl Assembler {
+    /// Takes the next item off the front of `buffer[window.start..window.end]`.
+    ///
+    /// `None` means that more bytes are needed; what is left in the window then is at most an incomplete header or
+    /// control frame, and must come back in front of the next bytes.
+    ///
+    /// # Errors
+    /// The [`Violation`] that ends the connection; the assembler must not be used afterwards.
+    #[inline]
+    pub fn next<'m>(
+        &mut self,
+        buffer: &'m mut [u8],
+        window: &mut Window,
+        limits: MessageLimits,
+        pool: &mut Pool,
+    ) -> Result<Option<Item<'m>>, Violation> {
+        loop {
+            if let Some(open) = self.open.as_deref_mut()
+                && let Some(frame) = &open.frame
+            {
+                let take = frame.missing.min(window.end - window.start);
+                open.room(take)[..take].copy_from_slice(&buffer[window.start..window.start + take]);
+                window.start += take;
+                if let Some(message) = self.received(take)? {
+                    return Ok(Some(Item::Message(message)));
+                }
+                if self.is_inside_frame() {
+                    return Ok(None);
+                }
+            }
+            let received = &buffer[window.start..window.end];
+            let Some(head) = Head::parse(received)? else { return Ok(None) };
+            let arrived = received.len() - head.header_len;
+            match head.opcode {
+                OpCode::Control(control) => {
+                    let len = usize::try_from(head.payload_len).expect("control frames are short");
+                    if arrived < len {
+                        return Ok(None);
+                    }
+                    let payload = window.start + head.header_len;
+                    window.start = payload + len;
+                    let payload = &mut buffer[payload..payload + len];
+                    { head.key }.apply(payload);
+                    return Ok(Some(Item::Control(control, payload)));
+                }
+                OpCode::Data(data) => {
+                    let len = self.admit(&head, data, limits)?;
+                    if self.open.is_none() && head.is_final && arrived >= len {
+                        return Ok(Some(Item::Message(in_place(buffer, window, &head, data, len)?)));
+                    }
+                    self.begin(&head, data, len, arrived, pool);
+                    window.start += head.header_len;
+                    if len == 0
+                        && let Some(message) = self.finish_frame(head.is_final)?
+                    {
+                        return Ok(Some(Item::Message(message)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Room to receive the payload of the arriving frame into, without a detour through the receive buffer; `None`
+    /// unless `worth` bytes of it are missing at least. What was received is reported with
+    /// [`received`](Assembler::received).
+    pub fn room(&mut self, worth: usize) -> Option<&mut [u8]> {
+        let open = self.open.as_deref_mut()?;
+        let missing = open.frame.as_ref()?.missing;
+        // As much again as has arrived, or what the buffer has anyway: memory follows the bytes that came.
+        let room = open.filled.max(open.buffer.len() - open.filled);
+        (missing >= worth).then(|| open.room(missing.min(room)))
+    }
+
+    /// The next `bytes` of the arriving frame's payload are in [`room`](Assembler::room), still masked.
+    ///
+    /// # Errors
+    /// [`Violation::InvalidText`].
+    pub fn received<'m>(&mut self, bytes: usize) -> Result<Option<Message<'m>>, Violation> {
+        let Some(open) = self.open.as_deref_mut() else { return Ok(None) };
+        let Some(frame) = &mut open.frame else { return Ok(None) };
+        debug_assert!(bytes <= frame.missing);
+        frame.missing -= bytes;
+        let fresh = &mut open.buffer[open.filled..open.filled + bytes];
+        open.filled += bytes;
+        frame.key.apply(fresh);
+        if open.kind == Kind::Text {
+            open.text.push(fresh).map_err(|_| Violation::InvalidText)?;
+        }
+        if frame.missing > 0 {
+            return Ok(None);
+        }
+        let is_final = frame.is_final;
+        self.finish_frame(is_final)
+    }
+
+    /// Whether a data frame's payload is arriving.
+    fn is_inside_frame(&self) -> bool {
+        self.open.as_deref().is_some_and(|open| open.frame.is_some())
+    }
+
+    /// Whether the frame may come now (RFC 6455 §5.4), and its length if the limits allow it.
+    #[inline]
+    fn admit(&self, head: &Head, data: Data, limits: MessageLimits) -> Result<usize, Violation> {
+        let (collected, fragments) = match (self.open.as_deref(), data) {
+            (None, Data::Continue) => return Err(Violation::StrayContinuation),
+            (Some(_), Data::Text | Data::Binary) => return Err(Violation::UnfinishedMessage),
+            (None, _) => (0, 0),
+            (Some(open), _) => (open.filled - HEADROOM, open.fragments),
+        };
+        if fragments >= limits.fragments {
+            return Err(Violation::TooManyFragments { limit: limits.fragments });
+        }
+        match usize::try_from(head.payload_len) {
+            Ok(len) if len <= limits.bytes.saturating_sub(collected) => Ok(len),
+            _ => Err(Violation::TooLong { limit: limits.bytes }),
+        }
+    }
+
+    /// Starts collecting a frame of which `arrived` bytes are at hand.
+    fn begin(&mut self, head: &Head, data: Data, len: usize, arrived: usize, pool: &mut Pool) {
+        let open = self.open.get_or_insert_with(|| {
+            let buffer = pool.take(HEADROOM + arrived.min(len));
+            Box::new(Open {
+                kind: if data == Data::Text { Kind::Text } else { Kind::Binary },
+                buffer,
+                filled: HEADROOM,
+                fragments: 0,
+                text: Utf8::default(),
+                frame: None,
+            })
+        });
+        open.fragments += 1;
+        if len > 0 {
+            open.frame = Some(Arriving { missing: len, key: head.key, is_final: head.is_final });
+        }
+    }
+
+    /// The payload of the present frame is complete.
+    fn finish_frame<'m>(&mut self, is_final: bool) -> Result<Option<Message<'m>>, Violation> {
+        let Some(open) = self.open.as_deref_mut() else { return Ok(None) };
+        open.frame = None;
+        if !is_final {
+            return Ok(None);
+        }
+        let Some(open) = self.open.take() else { return Ok(None) };
+        if open.kind == Kind::Text {
+            open.text.finish().map_err(|_| Violation::InvalidText)?;
+        }
+        Ok(Some(Message::owned(open.kind, open.buffer, HEADROOM..open.filled)))
+    }
+}
+
+impl Open {
+    /// `bytes` of room behind what is filled. The buffer grows to twice its length at most, and no further than the
+    /// arriving frame needs: a buffer of just that length is one that the pool takes back.
+    fn room(&mut self, bytes: usize) -> &mut [u8] {
+        let end = self.filled + bytes;
+        if self.buffer.len() < end {
+            let missing = self.frame.as_ref().map_or(0, |frame| frame.missing);
+            let len = (self.buffer.len() * 2).min(self.filled + missing).max(end);
+            self.buffer.reserve_exact(len - self.buffer.len());
+            self.buffer.resize(len, 0);
+        }
+        &mut self.buffer[self.filled..end]
+    }
+}
+
+/// Hands out a final frame that arrived whole, unmasked in the receive buffer itself.
+#[inline]
+fn in_place<'m>(
+    buffer: &'m mut [u8],
+    window: &mut Window,
+    head: &Head,
+    data: Data,
+    len: usize,
+) -> Result<Message<'m>, Violation> {
+    let payload = window.start + head.header_len;
+    let mut key = head.key;
+    key.apply(&mut buffer[payload..payload + len]);
+    let kind = match data {
+        Data::Text if !is_utf8(&buffer[payload..payload + len]) => return Err(Violation::InvalidText),
+        Data::Text => Kind::Text,
+        _ => Kind::Binary,
+    };
+    window.start = payload + len;
+    let head_len = header_len(len);
+    let at = if window.tail > 0 && len <= COMPACT_BYTES {
+        buffer.copy_within(payload..payload + len, window.tail + head_len);
+        window.tail + head_len
+    } else {
+        payload
+    };
+    window.tail = at + len;
+    Ok(Message::in_place(kind, &mut buffer[at - head_len..at + len], head_len))
+}

@@ -1,0 +1,119 @@
+//! The loop: wait for readiness, hand it out, look at what has to be looked at again, let deadlines pass. Layer 1.
+//!
+//! Readiness is edge-triggered. Whoever stops before a socket is drained, because its share of this turn is used up or
+//! because it must wait for somebody else, asks to be revisited: nothing else would wake it. One turn is
+//!
+//! 1. `poll`: sleep until readiness or the next deadline, not at all if somebody is to be revisited;
+//! 2. read the clock, once for the whole turn;
+//! 3. `on_ready` for each event, then `on_revisit`, then `on_deadline`;
+//! 4. `on_turn_end`, where removed connections are really removed: until then their slots stay taken, so a late event
+//!    of this turn never reaches a stranger.
+
+use std::io::{self, ErrorKind};
+use std::time::Instant;
+
+use mio::event::Event;
+use mio::{Events, Poll, Registry, Token};
+
+use super::timer::{Fired, Wheel};
+
+/// Events taken from the system at once.
+const EVENTS_PER_TURN: usize = 1024;
+
+/// What the loop calls.
+pub trait Handler {
+    /// A socket is ready.
+    fn on_ready(&mut self, turn: &mut Turn, event: &Event);
+
+    /// A connection asked to be looked at again.
+    fn on_revisit(&mut self, turn: &mut Turn, id: u32);
+
+    /// An entry of the wheel came round (see [`Wheel::has_passed`]).
+    fn on_deadline(&mut self, turn: &mut Turn, fired: Fired);
+
+    /// Everything of this turn has been handed out. `false` ends the loop.
+    fn on_turn_end(&mut self) -> bool;
+}
+
+/// What a handler may use while it is called.
+#[derive(Debug)]
+pub struct Turn {
+    /// Where sockets are registered.
+    pub registry: Registry,
+    /// The clock, read once for this turn.
+    pub now: Instant,
+    /// Deadlines.
+    pub wheel: Wheel,
+    revisits: Vec<u32>,
+}
+
+impl Turn {
+    /// Asks for [`Handler::on_revisit`] before the loop sleeps again, after everybody else had a turn.
+    pub fn revisit(&mut self, id: u32) {
+        self.revisits.push(id);
+    }
+}
+
+/// The loop's own state.
+#[derive(Debug)]
+pub struct Reactor {
+    poll: Poll,
+    turn: Turn,
+}
+
+impl Reactor {
+    /// A loop with nothing registered.
+    ///
+    /// # Errors
+    /// As `epoll_create(2)` or its like.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let now = Instant::now();
+        Ok(Self { poll, turn: Turn { registry, now, wheel: Wheel::new(now), revisits: Vec::new() } })
+    }
+
+    /// For registrations before the loop runs.
+    pub fn turn(&mut self) -> &mut Turn {
+        &mut self.turn
+    }
+
+    /// Runs until a turn ends with `false`.
+    ///
+    /// # Errors
+    /// As `epoll_wait(2)` or its like.
+    pub fn run(&mut self, handler: &mut impl Handler) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        let (mut revisits, mut fired) = (Vec::new(), Vec::new());
+        let turn = &mut self.turn;
+        loop {
+            let timeout =
+                if turn.revisits.is_empty() { turn.wheel.timeout(turn.now) } else { Some(std::time::Duration::ZERO) };
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            turn.now = Instant::now();
+            turn.wheel.advance(turn.now, &mut fired);
+            std::mem::swap(&mut revisits, &mut turn.revisits);
+            for event in &events {
+                handler.on_ready(turn, event);
+            }
+            for id in revisits.drain(..) {
+                handler.on_revisit(turn, id);
+            }
+            for entry in fired.drain(..) {
+                handler.on_deadline(turn, entry);
+            }
+            if !handler.on_turn_end() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A connection's number as mio's token.
+#[must_use]
+pub fn token(id: u32) -> Token {
+    Token(id as usize)
+}

@@ -1,0 +1,124 @@
+//! A stream with its write queue: write first, keep what the kernel does not take. Layer 1.
+
+use std::io::{self, ErrorKind, IoSlice};
+
+use super::queue::{MAX_SLICES, WriteQueue};
+use super::stream::Stream;
+
+/// A connected, non-blocking socket.
+#[derive(Debug)]
+pub struct Socket {
+    stream: Stream,
+    queue: WriteQueue,
+    /// The sending side is to be shut down once the queue is empty.
+    is_finishing: bool,
+}
+
+/// What one receive brought.
+#[derive(Debug)]
+pub enum Received {
+    /// This many bytes, `> 0`.
+    Bytes(usize),
+    /// Nothing is there; readiness will tell when there is.
+    Nothing,
+    /// The peer has finished sending.
+    End,
+    /// The connection is broken.
+    Failed(io::Error),
+}
+
+impl Socket {
+    /// Takes over a stream.
+    #[must_use]
+    pub fn new(stream: Stream) -> Self {
+        Self { stream, queue: WriteQueue::default(), is_finishing: false }
+    }
+
+    /// The stream, for registration.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// One receive.
+    pub fn recv(&mut self, buffer: &mut [u8]) -> Received {
+        loop {
+            return match self.stream.recv(buffer) {
+                Ok(0) => Received::End,
+                Ok(bytes) => Received::Bytes(bytes),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Received::Failed(error),
+            };
+        }
+    }
+
+    /// Writes `slices` behind what already waits. `keep` appends the rest of them, from the given byte on, to the
+    /// queue; it is called at most once and only if something is left.
+    ///
+    /// # Errors
+    /// The stream's, when the connection is broken.
+    #[inline]
+    pub fn send(&mut self, slices: &[IoSlice<'_>], keep: impl FnOnce(usize, &mut WriteQueue)) -> io::Result<()> {
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        let mut written = 0;
+        if self.queue.is_empty() {
+            written = self.write(slices)?;
+        }
+        if written < total {
+            keep(written, &mut self.queue);
+        }
+        Ok(())
+    }
+
+    /// Writes what waits, as far as the kernel takes it, and the end of the stream behind it if that was asked for.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn flush(&mut self) -> io::Result<()> {
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let filled = self.queue.slices(&mut slices);
+            let offered: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+            let written = write(&mut self.stream, &slices[..filled])?;
+            self.queue.advance(written);
+            if written < offered {
+                return Ok(());
+            }
+        }
+        if self.is_finishing {
+            self.is_finishing = false;
+            self.stream.finish();
+        }
+        Ok(())
+    }
+
+    /// Ends the sending side once everything that waits is written.
+    pub fn finish(&mut self) {
+        if self.queue.is_empty() {
+            self.stream.finish();
+        } else {
+            self.is_finishing = true;
+        }
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        write(&mut self.stream, slices)
+    }
+}
+
+/// One write; 0 if the kernel takes nothing now.
+fn write(stream: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        return match stream.send(slices) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result,
+        };
+    }
+}

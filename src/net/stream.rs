@@ -1,0 +1,63 @@
+//! A connected byte stream behind three calls: receive, send, finish. Layer 1.
+//!
+//! Everything above speaks to a connection through these, so that another transport is one more variant here.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+/// A non-blocking stream of bytes.
+#[derive(Debug)]
+pub struct Stream {
+    tcp: TcpStream,
+}
+
+impl Stream {
+    /// Takes over a connected socket.
+    #[must_use]
+    pub fn plain(tcp: TcpStream) -> Self {
+        Self { tcp }
+    }
+
+    /// Receives into `buffer`; 0 means that the peer has finished.
+    ///
+    /// # Errors
+    /// As `recv(2)`; `WouldBlock` if nothing is there.
+    pub fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.tcp).read(buffer)
+    }
+
+    /// Sends what the kernel takes of `slices`.
+    ///
+    /// # Errors
+    /// As `writev(2)`; `WouldBlock` if it takes nothing.
+    pub fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            [slice] => (&self.tcp).write(slice),
+            slices => (&self.tcp).write_vectored(slices),
+        }
+    }
+
+    /// Tells the peer that nothing more will come.
+    pub fn finish(&mut self) {
+        // Fails only when the peer is gone already, which the next receive reports.
+        let _ = self.tcp.shutdown(Shutdown::Write);
+    }
+}
+
+impl Source for Stream {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.tcp.register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.tcp.reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.tcp.deregister(registry)
+    }
+}
