@@ -41,7 +41,5 @@ fn is_name(text: &str) -> bool {
 
 /// 1 to 65535 in at most five digits.
 fn is_port(digits: &str) -> bool {
-    digits.len() <= 5
-        && digits.bytes().all(|b| b.is_ascii_digit())
-        && digits.parse::<u16>().is_ok_and(|port| port != 0)
+    digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port != 0)
 }

@@ -16,7 +16,9 @@ impl Puppet {
                 None if word == "*" => {
                     let members = [0, 1, 2].map(SessionId);
                     let audience = Audience { version: 7, members: &members, except: Some(members[0]) };
-                    let message = Message::owned(Kind::Text, [&[0; HEADROOM][..], b"all"].concat(), HEADROOM);
+                    let bytes = [&[0; HEADROOM][..], b"all"].concat();
+                    let payload = HEADROOM..bytes.len();
+                    let message = Message::owned(Kind::Text, bytes, payload);
                     fx.broadcast(audience, message);
                 }
                 None => fx.send(id(word), Kind::Text, &[b"he", b"", b"llo"]),
