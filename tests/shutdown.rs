@@ -72,7 +72,7 @@ fn nobody_is_let_in_any_more() {
 
 /// A reader that does not read, with this much queued for it.
 fn backlog(server: &TestServer, count: usize) -> Client {
-    let mut reader = Client::connect_with_buffers(server.address(), 16 * 1024);
+    let mut reader = Client::connect_with_buffers(server.address(), 64 * 1024);
     reader.upgrade("/local/backlog?echo=1");
     let messages = binary([7; 100_000]).bytes();
     for _ in 0..count {
