@@ -39,6 +39,7 @@
 //! *Key*: the public name of a session (never "token": that is mio's).
 
 pub mod assets;
+pub mod cli;
 pub mod config;
 pub mod frame;
 pub mod http;

@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("server", &["frame", "http", "json", "net", "hub", "protocol", "assets"]),
     ("assets", &[]),
     ("config", &[]),
-    ("cli", &[]),
+    ("cli", &["http"]),
     ("main", &["cli", "server"]),
     ("lib", &["assets", "cli", "frame", "http", "hub", "json", "net", "protocol", "server"]),
 ];
@@ -28,14 +28,16 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The top-level modules that a line of code names, documentation aside.
+/// The top-level modules that a line of code names, documentation and strings aside.
 fn imports(line: &str) -> Vec<&str> {
     let code = line.trim_start();
     if code.starts_with("//") {
         return Vec::new();
     }
     let starts = code.match_indices("crate::").chain(code.match_indices("jackfield::"));
+    let is_quoted = |at: usize| code[..at].matches('"').count() % 2 == 1;
     starts
+        .filter(|(at, _)| !is_quoted(*at))
         .map(|(at, prefix)| {
             let rest = &code[at + prefix.len()..];
             &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())]

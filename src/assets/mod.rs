@@ -18,7 +18,7 @@ pub struct Asset {
 }
 
 /// The value of `Content-Security-Policy` for every page: nothing inline, nothing from elsewhere, and connections only
-/// to the server itself (`'self'` covers `ws:` and `wss:` of the same host and port, CSP Level 3 §6.7.2.8).
+/// to the server itself (in CSP Level 3 `'self'` covers `ws:` and `wss:` of the same host and port).
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

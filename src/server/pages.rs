@@ -64,13 +64,19 @@ impl Pages {
     }
 
     fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, out: &mut Vec<u8>) -> Answer {
+        let wants_upgrade = request.wants_upgrade();
+        // What follows a refused upgrade may be frames, and is never another request.
         let framing = Framing::of(request);
-        if let Err(refusal) = self.guard.check_host(request.host()) {
+        let framing = Framing { keep_alive: framing.keep_alive && !wants_upgrade, ..framing };
+        // HTTP/1.0 without a Host is no browser's.
+        if !(request.version_minor == 0 && request.host().is_empty())
+            && let Err(refusal) = self.guard.check_host(request.host())
+        {
             refuse(out, refusal.status(), refusal.message(), framing);
             return Answer::Response(framing);
         }
-        if request.wants_upgrade() {
-            return self.upgrade(request, from, config, out);
+        if wants_upgrade {
+            return self.upgrade(request, from, config, framing, out);
         }
         let is_read = matches!(request.method, Method::Get | Method::Head);
         if request.path == "/metrics" && self.is_operator(request, from) {
@@ -118,8 +124,14 @@ impl Pages {
         Answer::Asset(framing, asset)
     }
 
-    fn upgrade(&self, request: &Request<'_>, from: Origin, config: &Config, out: &mut Vec<u8>) -> Answer {
-        let framing = Framing { keep_alive: false, ..Framing::of(request) };
+    fn upgrade(
+        &self,
+        request: &Request<'_>,
+        from: Origin,
+        config: &Config,
+        framing: Framing,
+        out: &mut Vec<u8>,
+    ) -> Answer {
         let refused = match upgrade::check(request) {
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {

@@ -51,12 +51,15 @@ async function example(t, server, file, address, globals = {}) {
 real('the example of sock-share\'s README prints what the README says', async (t) => {
   const server = await jackfield(t);
   const lines = [];
+  let testThem;
   const page = await example(t, server, 'webshare.js', 'ws://192.168.1.3:9000', {
     console: { log: (...args) => lines.push(args) },
-    // The example gives both a second to learn their keys; it runs as soon as they have.
-    setTimeout: (run, ms) => (ms === 1000 ? until(() => page.alice.key && page.bob.key).then(run) : setTimeout(run, ms)),
+    // The example gives both a second to learn their keys; here it goes on as soon as they have.
+    setTimeout: (run, ms) => (ms === 1000 ? (testThem = run) : setTimeout(run, ms)),
   });
   t.after(() => [page.alice, page.bob].forEach((client) => client.close()));
+  await until(() => page.alice.key && page.bob.key);
+  testThem();
   await until(() => lines.length === 4);
   const told = lines.map((line) => JSON.stringify(line));
   const { alice, bob } = page;

@@ -265,7 +265,7 @@ test('retries wait a random time below a bound that doubles up to a maximum', as
     assert.ok(happened.retryMs >= 0 && happened.retryMs < bound, `${happened.retryMs} < ${bound}`);
   }
   assert.ok(new Set(lost.map((happened) => happened.retryMs)).size > 1, 'not always the same time');
-  assert.ok(server.refused >= 12);
+  assert.ok(server.refused.length >= 12);
   server.isRefusing = false;
   await event(client, 'key');
 });
@@ -277,6 +277,33 @@ test('a connection that is cut at once does not start the backoff anew', async (
   const lost = record(client, 'lost');
   await until(() => lost.length === 4);
   assert.deepEqual(lost.map((happened) => happened.attempt), [0, 1, 2, 3]);
+});
+
+test('a connection that lasted starts the backoff anew', async (t) => {
+  const server = await fakeServer(t);
+  server.isRefusing = true;
+  const client = webshare(t, server.url, { reconnect: FAST });
+  await event(client, 'lost', ({ attempt }) => attempt === 3);
+  server.isRefusing = false;
+  await event(client, 'open');
+  const later = Date.now() + FAST.max + 1;
+  t.mock.method(Date, 'now', () => later);
+  const lost = event(client, 'lost');
+  server.cut();
+  assert.equal((await lost).attempt, 0);
+});
+
+test('close ends the attempts', async (t) => {
+  const server = await fakeServer(t);
+  server.isRefusing = true;
+  const [ended, clock] = ['ended', 'clock'].map((name) => webshare(t, `${server.url}/${name}`, { reconnect: FAST }));
+  ended.addEventListener('lost', () => ended.close());
+  await event(ended, 'close');
+  const attempts = () => server.refused.filter((url) => url.includes('ended')).length;
+  assert.equal(attempts(), 1);
+  // Time enough for the attempt that must not come: another client's make it visible.
+  await event(clock, 'lost', ({ attempt }) => attempt === 10);
+  assert.equal(attempts(), 1);
 });
 
 test('without reconnect a lost connection ends it, once', async (t) => {
@@ -326,7 +353,7 @@ test('close before the connection is open, and between two attempts, ends with o
   between.close();
   await over;
   assert.deepEqual(seen.map((happened) => happened.type), ['lost', 'close']);
-  assert.equal(server.refused, 1);
+  assert.equal(server.refused.length, 1);
 });
 
 test('binary reaches the partner as bytes', async (t) => {
@@ -357,4 +384,16 @@ test('debug logs both directions and may be switched on later', async (t) => {
   assert.deepEqual(lines.map(([name, direction]) => [name, direction]), [['WebShare', '>'], ['WebShare', '<']]);
   assert.equal(webshare(t, '127.0.0.1', server.port, true).debug, true);
   assert.equal(webshare(t, server.url, { debug: true }).debug, true);
+});
+
+test('without a WebSocket the error says what to give', (t) => {
+  const { WebSocket } = globalThis;
+  const given = WebShare.WebSocket;
+  t.after(() => {
+    if (WebSocket) globalThis.WebSocket = WebSocket;
+    WebShare.WebSocket = given;
+  });
+  delete globalThis.WebSocket;
+  delete WebShare.WebSocket;
+  assert.throws(() => new WebShare('host', 9000), /option WebSocket/);
 });

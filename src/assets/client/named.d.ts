@@ -89,7 +89,7 @@ export interface NamedSocket extends EventTarget {
   ): void;
 }
 
-/** Works with `new` and without. Throws `Invalid Service Name: …` unless the name is 1–255 of `A-Z a-z 0-9 . _ + = * -`. */
+/** Works with `new` and without. Throws `Invalid Service Name: …` unless the name is 1–255 of `A-Za-z0-9._+=*-`. */
 export interface NamedSocketConstructor {
   new (name: string, protocols?: string | string[], options?: NamedSocketOptions): NamedSocket;
   (name: string, protocols?: string | string[], options?: NamedSocketOptions): NamedSocket;

@@ -1,12 +1,12 @@
 /**
  * LocalWebSocket and BroadcastWebSocket: a WebSocket to everybody who uses the same name.
  *
- * One file, no dependencies. Loaded as a classic script or as an ES module it sets the globals; `require` returns them. A
- * file with `export` would not be a classic script, so `import { LocalWebSocket }` is for `named.mjs`, which loads this file
- * and exports what it set. Types are in `named.d.ts`.
+ * One file, no dependencies. Loaded as a classic script or as an ES module it sets the globals; `require` returns them.
+ * A file with `export` would not be a classic script, so `import { LocalWebSocket }` is for `named.mjs`, which loads
+ * this file and exports what it set. Types are in `named.d.ts`.
  *
- * Used like a WebSocket, as with the polyfill of the named WebSockets proxy. Beyond it: binary, a lost connection is made
- * again, what is sent meanwhile waits, and what cannot wait is told (`drop`).
+ * Used like a WebSocket, as with the polyfill of the named WebSockets proxy. Beyond it: binary, a lost connection is
+ * made again, what is sent meanwhile waits, and what cannot wait is told (`drop`).
  */
 'use strict';
 {
@@ -65,7 +65,8 @@
       this.#protocols = protocols;
       this.#retry = options.reconnect !== false && { ...RETRY, ...options.reconnect };
       this.#limit = options.queueLimit ?? QUEUE_LIMIT;
-      this.#Socket = options.WebSocket ?? WebSocket;
+      this.#Socket = options.WebSocket ?? globalThis.WebSocket;
+      if (!this.#Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
       this.#connect();
     }
 

@@ -1,12 +1,13 @@
 /**
  * WebShare: pairs this page with one other client by key and relays between the two.
  *
- * One file, no dependencies. Loaded as a classic script or as an ES module it sets the global `WebShare`; `require` returns
- * `{ WebShare }`. A file with `export` would not be a classic script, so `import { WebShare }` is for `webshare.mjs`, which
- * loads this file and exports what it set. Types are in `webshare.d.ts`.
+ * One file, no dependencies. Loaded as a classic script or as an ES module it sets the global `WebShare`; `require`
+ * returns `{ WebShare }`. A file with `export` would not be a classic script, so `import { WebShare }` is for
+ * `webshare.mjs`, which loads this file and exports what it set. Types are in `webshare.d.ts`.
  *
- * Code written for sock-share's client runs unchanged. Beyond it: calls before the connection is open wait for it, every
- * call returns a promise beside its callback, a lost connection is made again, and nothing is lost without a word.
+ * Code written for sock-share's client runs unchanged. Beyond it: calls before the connection is open wait for it,
+ * every call returns a promise beside its callback, a lost connection is made again, and nothing is lost without a
+ * word.
  */
 'use strict';
 {
@@ -37,8 +38,9 @@
   /**
    * One client that can be paired with one other.
    *
-   * Handlers `onrelay`, `onunpair`, `oncommanderror`, `onpair`, `onkey` get `(success, code, body)`; `onbinary` gets the
-   * bytes; `onopen`, `onlost`, `onclose` get the event. Each is also an event for `addEventListener`, with `detail` as body.
+   * Handlers `onrelay`, `onunpair`, `oncommanderror`, `onpair`, `onkey` get `(success, code, body)`; `onbinary` gets
+   * the bytes; `onopen`, `onlost`, `onclose` get the event. Each is also an event for `addEventListener`, with `detail`
+   * as body.
    */
   class WebShare extends EventTarget {
     #url;
@@ -63,8 +65,8 @@
      * @param {string} host host name, or a whole URL (`wss://example.org/webshare`; `http` is read as `ws`)
      * @param {number|object} [port] port, or the options after a URL
      * @param {boolean|object} [debug] log every frame, or options: `debug`, `path` (behind the port), `binary` (ask for
-     *   binary relay), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `WebSocket` (a constructor, where
-     *   there is no global one)
+     *   binary relay), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `WebSocket` (a constructor,
+     *   where there is no global one)
      */
     constructor(host, port, debug) {
       super();
@@ -72,13 +74,16 @@
       const given = isUrl ? port : debug;
       const options = Object(given);
       this.debug = !!(options === given ? options.debug : given);
-      // An IPv6 address is bracketed for the URL.
-      const base = isUrl ? String(host).replace(/^http/i, 'ws') : `ws://${String(host).replace(/^[^[]*:.*/, '[$&]')}:${port}`;
+      const base = isUrl
+        ? String(host).replace(/^http/i, 'ws')
+        : // An IPv6 address is bracketed for the URL.
+          `ws://${String(host).replace(/^[^[]*:.*/, '[$&]')}:${port}`;
       this.#url = base + (options.path ?? '');
       if (options.binary) this.#url += (this.#url.includes('?') ? '&' : '?') + 'binary=1';
       this.#retry = options.reconnect !== false && { ...RETRY, ...options.reconnect };
       this.#limit = options.queueLimit ?? QUEUE_LIMIT;
-      this.#Socket = options.WebSocket ?? WebShare.WebSocket ?? WebSocket;
+      this.#Socket = options.WebSocket ?? WebShare.WebSocket ?? globalThis.WebSocket;
+      if (!this.#Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
       this.#connect();
     }
 

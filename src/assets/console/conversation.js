@@ -25,6 +25,8 @@ const element = (tag, className, text = '') => {
 };
 
 export class Conversation {
+  /** Whether the newest message is to stay in sight: nobody has scrolled up. */
+  #isFollowing = true;
   #entries = [];
   #keptBytes = 0;
   #root;
@@ -47,6 +49,11 @@ export class Conversation {
     const file = form.querySelector('input[type=file]');
     panel.append(template);
 
+    this.#log.addEventListener('scroll', () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#log;
+      this.#isFollowing = scrollHeight - scrollTop - clientHeight < 24;
+    });
+    new ResizeObserver(() => this.#follow()).observe(this.#log);
     text.addEventListener('keydown', (event) => {
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
       event.preventDefault();
@@ -54,6 +61,7 @@ export class Conversation {
     });
     form.addEventListener('submit', (event) => {
       event.preventDefault();
+      if (!text.value) return;
       this.#attempt(() => {
         const as = form.elements.form.value;
         send(as, as === 'json' ? parse(text.value) : text.value);
@@ -104,7 +112,8 @@ export class Conversation {
       const text = form === 'json' ? JSON.stringify(data) : data;
       const cut = text.length > SHOWN_CHARACTERS;
       entry.append(element('span', 'text', cut ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text));
-      about.append(element('span', '', (form === 'json' ? 'JSON, ' : '') + bytesOf(new TextEncoder().encode(text).length)));
+      const size = bytesOf(new TextEncoder().encode(text).length);
+      about.append(element('span', '', form === 'json' ? `JSON, ${size}` : size));
       if (cut) about.append(element('span', '', 'shown in part'));
     }
     entry.append(about);
@@ -125,18 +134,19 @@ export class Conversation {
   }
 
   #append(node, kept) {
-    const log = this.#log;
-    // Follows the newest message unless somebody reads further up.
-    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
     this.#entries.push({ node, kept });
     this.#keptBytes += kept;
-    log.append(node);
+    this.#log.append(node);
     while (this.#entries.length > ENTRIES || (this.#keptBytes > KEPT_BYTES && this.#entries.length > 1)) {
       const oldest = this.#entries.shift();
       this.#keptBytes -= oldest.kept;
       oldest.node.remove();
     }
-    if (isAtEnd) log.scrollTop = log.scrollHeight;
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.#isFollowing) this.#log.scrollTop = this.#log.scrollHeight;
   }
 }
 

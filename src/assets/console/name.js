@@ -21,7 +21,8 @@ export function namePanel(panel, server, showState) {
     talk.isEnabled = isJoined;
     const others = socket?.peerCount ?? 0;
     const isOpen = socket?.readyState === LocalWebSocket.OPEN;
-    presence.textContent = !isOpen ? '' : others === 0 ? 'Nobody else is here.' : others === 1 ? '1 other is here.' : `${others} others are here.`;
+    const told = others === 1 ? '1 other is here.' : `${others || 'No'} others are here.`;
+    presence.textContent = isOpen ? told : '';
   };
 
   const leave = () => {

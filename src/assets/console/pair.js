@@ -23,7 +23,8 @@ const explain = ({ code, body }) => {
 export function pairPanel(panel, url, showState) {
   const find = (selector) => panel.querySelector(selector);
   const [key, copy, link] = ['.key', '.copy', '.open-partner'].map(find);
-  const [form, field, pairButton, unpairButton] = ['.partner-form', '.partner-key', '.pair-button', '.unpair-button'].map(find);
+  const [form, field] = ['.partner-form', '.partner-key'].map(find);
+  const [pairButton, unpairButton] = ['.pair-button', '.unpair-button'].map(find);
   const share = new WebShare(url, { binary: true });
   const talk = new Conversation(panel, (as, data) => {
     const failed = talk.message('out', as, data);
@@ -73,9 +74,13 @@ export function pairPanel(panel, url, showState) {
     field.value = '';
     showPair();
   });
-  share.addEventListener('relay', ({ detail }) => talk.message('in', typeof detail === 'string' ? 'text' : 'json', detail));
+  share.addEventListener('relay', ({ detail }) => {
+    talk.message('in', typeof detail === 'string' ? 'text' : 'json', detail);
+  });
   share.addEventListener('binary', ({ detail }) => talk.message('in', 'bytes', detail));
-  share.addEventListener('commanderror', ({ detail }) => talk.fail(`The server refused: ${detail?.error ?? 'no reason given'}.`));
+  share.addEventListener('commanderror', ({ detail }) => {
+    talk.fail(`The server refused: ${detail?.error ?? 'no reason given'}.`);
+  });
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();

@@ -22,7 +22,8 @@ class FakeServer {
   connections = [];
   /** While true, every handshake is refused with 503. */
   isRefusing = false;
-  refused = 0;
+  /** The paths of the refused handshakes. */
+  refused = [];
   /** Replaces the protocol: `(connection, text or Buffer) => void`. */
   answer = undefined;
   #keys = 0;
@@ -32,7 +33,7 @@ class FakeServer {
     this.sockets = new WebSocketServer({ noServer: true });
     this.http.on('upgrade', (request, socket, head) => {
       if (this.isRefusing) {
-        this.refused += 1;
+        this.refused.push(request.url);
         return socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n');
       }
       this.sockets.handleUpgrade(request, socket, head, (ws) => this.#open(ws, request.url));
