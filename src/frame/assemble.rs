@@ -237,11 +237,15 @@ impl Assembler {
 }
 
 impl Open {
-    /// `bytes` of room behind what is filled.
+    /// `bytes` of room behind what is filled. The buffer grows to twice its length at most, and no further than the
+    /// arriving frame needs: a buffer of just that length is one that the pool takes back.
     fn room(&mut self, bytes: usize) -> &mut [u8] {
         let end = self.filled + bytes;
         if self.buffer.len() < end {
-            self.buffer.resize(end, 0);
+            let missing = self.frame.as_ref().map_or(0, |frame| frame.missing);
+            let len = (self.buffer.len() * 2).min(self.filled + missing).max(end);
+            self.buffer.reserve_exact(len - self.buffer.len());
+            self.buffer.resize(len, 0);
         }
         &mut self.buffer[self.filled..end]
     }

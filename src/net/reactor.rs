@@ -32,7 +32,7 @@ pub trait Handler {
     fn on_deadline(&mut self, turn: &mut Turn, fired: Fired);
 
     /// Everything of this turn has been handed out. `false` ends the loop.
-    fn on_turn_end(&mut self, turn: &mut Turn) -> bool;
+    fn on_turn_end(&mut self) -> bool;
 }
 
 /// What a handler may use while it is called.
@@ -105,7 +105,7 @@ impl Reactor {
             for entry in fired.drain(..) {
                 handler.on_deadline(turn, entry);
             }
-            if !handler.on_turn_end(turn) {
+            if !handler.on_turn_end() {
                 return Ok(());
             }
         }

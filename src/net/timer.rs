@@ -73,6 +73,11 @@ impl Wheel {
         }
     }
 
+    /// Takes a deadline away; its entry is dropped when it comes round.
+    pub fn clear(alarm: &mut Alarm) {
+        alarm.due = 0;
+    }
+
     /// How long the loop may sleep; `None` if nothing waits.
     #[must_use]
     pub fn timeout(&self, now: Instant) -> Option<Duration> {
@@ -115,6 +120,9 @@ impl Wheel {
             return false;
         }
         alarm.armed = 0;
+        if alarm.due == 0 {
+            return false;
+        }
         let now = stamp(self.tick);
         if is_before(alarm.due, now) {
             alarm.due = 0;

@@ -9,6 +9,8 @@
 
 pub mod named;
 pub mod recorder;
+pub mod root;
+pub mod route;
 pub mod webshare;
 
 use std::net::IpAddr;
@@ -71,4 +73,47 @@ pub trait Protocol {
 
     /// The client is gone, for whatever reason. Called exactly once; effects on itself are ignored.
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects);
+}
+
+/// One client's session, of whichever protocol.
+#[derive(Debug)]
+pub enum Session {
+    /// Opened `/` and has said nothing yet.
+    Undecided(root::Undecided),
+    /// On a named channel.
+    Named(named::Named),
+    /// A WebShare client.
+    Webshare(webshare::Webshare),
+}
+
+impl Protocol for Session {
+    fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        match self {
+            Self::Undecided(_) => {}
+            Self::Named(named) => named.on_open(cx, fx),
+            Self::Webshare(webshare) => webshare.on_open(cx, fx),
+        }
+    }
+
+    #[inline]
+    fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
+        match self {
+            Self::Named(named) => named.on_message(cx, message, fx),
+            Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
+            Self::Undecided(undecided) => {
+                let Some(mut session) = undecided.decide(cx, &message, fx) else { return };
+                session.on_open(cx, fx);
+                session.on_message(cx, message, fx);
+                *self = session;
+            }
+        }
+    }
+
+    fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        match self {
+            Self::Undecided(_) => {}
+            Self::Named(named) => named.on_close(cx, fx),
+            Self::Webshare(webshare) => webshare.on_close(cx, fx),
+        }
+    }
 }

@@ -1,1 +1,329 @@
-//! Effects that are written down instead of carried out: the other end of every protocol test and fuzzer.
+//! Effects that are written down instead of carried out: the other end of every protocol test and fuzzer. Layer 2.
+//!
+//! A [`Recorder`] notes [`Effect`]s. A [`World`] is what a protocol lives in, without a server: a hub, a configuration,
+//! a clock that stands still, and sessions that are opened, spoken to and closed by hand. Each of its calls returns
+//! what happened, so that a test reads like a dialogue:
+//!
+//! ```
+//! use jackfield::protocol::recorder::{World, sent};
+//! use jackfield::protocol::webshare::Webshare;
+//!
+//! let mut world = World::new();
+//! let alice = world.open(Webshare::new(false));
+//! assert_eq!(
+//!     world.text(alice, r#"{"command":"unpair","echo":7}"#),
+//!     [sent(alice, r#"{"ok":false,"code":"NOT_PAIRED","body":null,"command":"unpair","echo":7}"#)],
+//! );
+//! ```
+//!
+//! The world also holds protocols to their contract and panics where one breaks it: nothing is done to a session that
+//! is gone, and nothing is written to one after it was closed.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use super::{Audience, Context, Effects, Protocol};
+use crate::config::Config;
+use crate::frame::message::{Framed, HEADROOM, Kind, Message};
+use crate::hub::ids::KeySource;
+use crate::hub::pairs::Pairs;
+use crate::hub::{Hub, SessionId};
+
+/// One thing that a protocol did, in its own words.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Effect {
+    /// [`Effects::send`], with its parts joined.
+    Sent {
+        /// The receiver.
+        to: SessionId,
+        /// Text or binary.
+        kind: Kind,
+        /// The message.
+        payload: Vec<u8>,
+    },
+    /// [`Effects::relay`].
+    Relayed {
+        /// The receiver.
+        to: SessionId,
+        /// Text or binary.
+        kind: Kind,
+        /// The message.
+        payload: Vec<u8>,
+    },
+    /// [`Effects::broadcast`].
+    Broadcast {
+        /// The audience's version.
+        version: u64,
+        /// The audience's members.
+        members: Vec<SessionId>,
+        /// The member that is left out.
+        except: Option<SessionId>,
+        /// Text or binary.
+        kind: Kind,
+        /// The message.
+        payload: Vec<u8>,
+    },
+    /// [`Effects::close`].
+    Closed {
+        /// The session that ends.
+        who: SessionId,
+        /// RFC 6455 §7.4.
+        code: CloseCode,
+        /// In full, longer than a close frame may hold perhaps.
+        reason: String,
+    },
+}
+
+/// The effect of sending a text.
+#[must_use]
+pub fn sent(to: SessionId, text: &str) -> Effect {
+    Effect::Sent { to, kind: Kind::Text, payload: text.into() }
+}
+
+/// The effect of relaying a message.
+#[must_use]
+pub fn relayed(to: SessionId, kind: Kind, payload: &[u8]) -> Effect {
+    Effect::Relayed { to, kind, payload: payload.into() }
+}
+
+impl Effect {
+    /// The message, if there is one.
+    #[must_use]
+    pub fn payload(&self) -> Option<&[u8]> {
+        match self {
+            Self::Sent { payload, .. } | Self::Relayed { payload, .. } | Self::Broadcast { payload, .. } => {
+                Some(payload)
+            }
+            Self::Closed { .. } => None,
+        }
+    }
+
+    /// Whom it reaches.
+    #[must_use]
+    pub fn receivers(&self) -> Vec<SessionId> {
+        match self {
+            Self::Sent { to, .. } | Self::Relayed { to, .. } => vec![*to],
+            Self::Closed { who, .. } => vec![*who],
+            Self::Broadcast { members, except, .. } => {
+                members.iter().filter(|member| Some(**member) != *except).copied().collect()
+            }
+        }
+    }
+}
+
+/// Payloads as text, which is what a failed comparison of dialogues should show.
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = |payload: &[u8]| payload.escape_ascii().to_string().replace("\\\"", "\"");
+        match self {
+            Self::Sent { to, kind, payload } => write!(f, "send {kind:?} to {}: {}", to.0, words(payload)),
+            Self::Relayed { to, kind, payload } => write!(f, "relay {kind:?} to {}: {}", to.0, words(payload)),
+            Self::Broadcast { version, members, except, kind, payload } => {
+                write!(
+                    f,
+                    "broadcast {kind:?} to version {version} of {members:?} except {except:?}: {}",
+                    words(payload)
+                )
+            }
+            Self::Closed { who, code, reason } => write!(f, "close {} with {code}: {reason}", who.0),
+        }
+    }
+}
+
+/// Writes effects down in the order of the calls.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// What was done.
+    pub effects: Vec<Effect>,
+}
+
+impl Effects for Recorder {
+    fn relay(&mut self, to: SessionId, message: Message<'_>) {
+        let (kind, payload) = framed(message);
+        self.effects.push(Effect::Relayed { to, kind, payload });
+    }
+
+    fn broadcast(&mut self, to: Audience<'_>, message: Message<'_>) {
+        let (kind, payload) = framed(message);
+        let members = to.members.to_vec();
+        self.effects.push(Effect::Broadcast { version: to.version, members, except: to.except, kind, payload });
+    }
+
+    fn send(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]) {
+        self.effects.push(Effect::Sent { to, kind, payload: parts.concat() });
+    }
+
+    fn send_all(&mut self, to: Audience<'_>, kind: Kind, parts: &[&[u8]]) {
+        let (members, payload) = (to.members.to_vec(), parts.concat());
+        self.effects.push(Effect::Broadcast { version: to.version, members, except: to.except, kind, payload });
+    }
+
+    fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]) {
+        self.effects.push(Effect::Relayed { to, kind, payload: parts.concat() });
+    }
+
+    fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {
+        self.effects.push(Effect::Closed { who, code, reason: reason.to_owned() });
+    }
+}
+
+/// Gives a message its header, as every relayed one gets, and takes it apart again.
+fn framed(message: Message<'_>) -> (Kind, Vec<u8>) {
+    let kind = message.kind();
+    let payload = message.payload().to_vec();
+    let frame = message.reframe();
+    let mut bytes = match &frame {
+        Framed::InPlace(bytes) => bytes,
+        Framed::Owned(bytes, range) => &bytes[range.clone()],
+    };
+    let (header, len) = FrameHeader::parse(&mut std::io::Cursor::new(&mut bytes))
+        .ok()
+        .flatten()
+        .expect("a reframed message starts with a whole header");
+    assert_eq!((header.opcode, len, header.is_final), (kind.opcode(), payload.len() as u64, true));
+    assert!(bytes.ends_with(&payload));
+    (kind, payload)
+}
+
+/// Sessions of one protocol, or of several in one enum, and everything they see of a server.
+///
+/// Session ids count up from 0 and are not reused.
+#[derive(Debug)]
+pub struct World<P> {
+    /// Starts empty, with keys that are the same in every run.
+    pub hub: Hub,
+    /// Starts with the defaults.
+    pub config: Config,
+    /// Only [`advance`](World::advance) moves it.
+    pub now: Instant,
+    seats: Vec<Seat<P>>,
+}
+
+#[derive(Debug)]
+struct Seat<P> {
+    session: P,
+    address: Option<IpAddr>,
+    is_open: bool,
+}
+
+impl<P: Protocol> Default for World<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Protocol> World<P> {
+    /// A world with nobody in it.
+    #[must_use]
+    pub fn new() -> Self {
+        let hub = Hub { pairs: Pairs::new(KeySource::seeded(0)), ..Hub::default() };
+        Self { hub, config: Config::default(), now: Instant::now(), seats: Vec::new() }
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// A client of this machine connects. Its protocol must say nothing about that to anybody.
+    ///
+    /// # Panics
+    /// When it does.
+    pub fn open(&mut self, session: P) -> SessionId {
+        let (id, effects) = self.open_from(Some(Ipv4Addr::LOCALHOST.into()), session);
+        assert_eq!(effects, [], "opening had effects");
+        id
+    }
+
+    /// A client connects from `address`. Returns what that led to as well.
+    pub fn open_from(&mut self, address: Option<IpAddr>, session: P) -> (SessionId, Vec<Effect>) {
+        let id = SessionId(u32::try_from(self.seats.len()).expect("nobody opens that many by hand"));
+        self.seats.push(Seat { session, address, is_open: true });
+        (id, self.call(id, |session, cx, fx| session.on_open(cx, fx)))
+    }
+
+    /// A client says a text.
+    pub fn text(&mut self, who: SessionId, text: &str) -> Vec<Effect> {
+        self.message(who, Kind::Text, text.as_bytes())
+    }
+
+    /// A client says bytes.
+    pub fn binary(&mut self, who: SessionId, bytes: &[u8]) -> Vec<Effect> {
+        self.message(who, Kind::Binary, bytes)
+    }
+
+    /// A client says something.
+    ///
+    /// # Panics
+    /// When the session is not open.
+    pub fn message(&mut self, who: SessionId, kind: Kind, payload: &[u8]) -> Vec<Effect> {
+        assert!(self.is_open(who), "session {} is not open", who.0);
+        let bytes = [&[0; HEADROOM], payload].concat();
+        let end = bytes.len();
+        self.call(who, |session, cx, fx| session.on_message(cx, Message::owned(kind, bytes, HEADROOM..end), fx))
+    }
+
+    /// A client goes away.
+    ///
+    /// # Panics
+    /// When the session is not open.
+    pub fn close(&mut self, who: SessionId) -> Vec<Effect> {
+        assert!(self.is_open(who), "session {} is not open", who.0);
+        self.end(who)
+    }
+
+    /// Whether a session is open.
+    #[must_use]
+    pub fn is_open(&self, who: SessionId) -> bool {
+        self.seats.get(who.0 as usize).is_some_and(|seat| seat.is_open)
+    }
+
+    /// The open sessions, oldest first.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionId> {
+        (0..self.seats.len() as u32).map(SessionId).filter(|&id| self.is_open(id)).collect()
+    }
+
+    fn end(&mut self, who: SessionId) -> Vec<Effect> {
+        self.seats[who.0 as usize].is_open = false;
+        self.call(who, |session, cx, fx| session.on_close(cx, fx))
+    }
+
+    /// Lets a session react, then ends the sessions that this closed.
+    fn call(&mut self, id: SessionId, react: impl FnOnce(&mut P, &mut Context<'_>, &mut Recorder)) -> Vec<Effect> {
+        let mut recorder = Recorder::default();
+        let Self { hub, config, now, seats } = self;
+        let seat = &mut seats[id.0 as usize];
+        let mut cx = Context { id, address: seat.address, now: *now, hub, config };
+        react(&mut seat.session, &mut cx, &mut recorder);
+        let is_leaving = !seat.is_open;
+        let mut effects = recorder.effects;
+        if is_leaving {
+            // By contract these are ignored.
+            effects.retain(|effect| effect.receivers() != [id]);
+        }
+        let mut closed = Vec::new();
+        for effect in &effects {
+            for receiver in effect.receivers() {
+                let can_receive = self.is_open(receiver) && !closed.contains(&receiver);
+                assert!(can_receive || (is_leaving && receiver == id), "the receiver is gone: {effect:?}");
+            }
+            if let Effect::Closed { who, .. } = effect {
+                closed.push(*who);
+            }
+        }
+        for who in closed {
+            if self.is_open(who) {
+                effects.extend(self.end(who));
+            }
+        }
+        effects
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The members of an object, by `serde_json`.
+
+use jackfield::json::escape;
+use jackfield::json::fields::{self, FieldsError};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Holds the scanner to `serde_json`'s verdict on `text` and to its values.
+pub(crate) fn check(text: &str) {
+    const NAMES: [&str; 4] = ["a", "b", "command", ""];
+    let found = fields::find(text.as_bytes(), NAMES);
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(object)) => {
+            for (span, name) in found.expect("an object").into_iter().zip(NAMES) {
+                assert_eq!(span.map(value_of).as_ref(), object.get(name), "{name:?} of {text:?}");
+            }
+        }
+        Ok(_) => assert_eq!(found, Err(FieldsError::NotObject), "{text:?}"),
+        // `Value` refuses numbers and strings that it cannot hold, `RawValue` only what is no JSON, at any depth.
+        Err(_) if serde_json::from_str::<&RawValue>(text).is_err() || depth(text) > 127 => {
+            assert_eq!(found, Err(FieldsError::NotJson), "{text:?}");
+        }
+        Err(_) if text.trim_start().starts_with('{') => assert!(found.is_ok(), "{text:?}"),
+        Err(_) => assert_eq!(found, Err(FieldsError::NotObject), "{text:?}"),
+    }
+
+    let mut quoted = Vec::new();
+    escape::push_string(&mut quoted, text);
+    assert_eq!(serde_json::from_slice::<String>(&quoted).ok().as_deref(), Some(text));
+    assert_eq!(fields::string(&quoted).as_deref(), Some(text));
+}
+
+/// Reads a span with `serde_json`, having checked what is said about it.
+fn value_of(span: &[u8]) -> Value {
+    let value: Value = serde_json::from_slice(span).expect("a span is one value");
+    assert!(span.first().zip(span.last()).is_some_and(|(first, last)| *first > b' ' && *last > b' '));
+    assert_eq!(fields::string(span).as_deref(), value.as_str());
+    assert_eq!(fields::is_string(span), value.is_string());
+    assert_eq!(fields::is_object(span), value.is_object());
+    assert_eq!(fields::is_array(span), value.is_array());
+    assert_eq!(fields::is_falsy(span), is_falsy(&value));
+    value
+}
+
+/// Python's view of a value.
+pub(crate) fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(is_true) => !is_true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
+}
+
+/// How deep a JSON text nests.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut is_string, mut is_escaped) = (0, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_string,
+            b'"' => is_string = !is_string,
+            b'[' | b'{' if !is_string => depth += 1,
+            b']' | b'}' if !is_string => depth -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}

@@ -1,0 +1,117 @@
+export interface NamedSocketOptions {
+  /** The server, `ws://host:port`. Default: the one that the script was loaded from, else `ws://localhost:9009`. */
+  server?: string | URL;
+  /** `false`: a lost connection stays lost. Otherwise the bounds of the random wait in milliseconds (500, 30000). */
+  reconnect?: boolean | { min?: number; max?: number };
+  /** Messages that may wait while there is no connection; further ones are dropped and told. Default 100. */
+  queueLimit?: number;
+  /** Own messages come back too. */
+  echo?: boolean;
+  /** What to connect with where there is no global `WebSocket`, for example `require('ws')`. */
+  WebSocket?: unknown;
+}
+
+/** The connection is gone and is tried again in `retryMs`; `attempt` counts from 0. */
+export interface LostEvent extends Event {
+  code: number;
+  reason: string;
+  wasClean: boolean;
+  attempt: number;
+  retryMs: number;
+}
+
+/** `data` will not be sent. */
+export interface DropEvent extends Event {
+  data: string | ArrayBuffer | ArrayBufferView | Blob;
+  code: 'QUEUE_FULL' | 'CLOSED';
+}
+
+export interface EndEvent extends Event {
+  code: number;
+  reason: string;
+  wasClean: boolean;
+}
+
+export interface NamedSocketEventMap {
+  open: Event;
+  message: MessageEvent;
+  error: Event;
+  close: EndEvent;
+  /** Another member came; `peerCount` is up to date. */
+  connect: Event;
+  /** Another member left; `peerCount` is up to date. */
+  disconnect: Event;
+  lost: LostEvent;
+  drop: DropEvent;
+}
+
+/** Used like a `WebSocket`. `open` comes with every connection, `close` once, when it is over for good. */
+export interface NamedSocket extends EventTarget {
+  readonly CONNECTING: 0;
+  readonly OPEN: 1;
+  readonly CLOSING: 2;
+  readonly CLOSED: 3;
+
+  /** `CONNECTING` also while a lost connection is made again. */
+  readonly readyState: 0 | 1 | 2 | 3;
+  readonly url: string;
+  readonly protocol: string;
+  readonly extensions: string;
+  /** Bytes that the network has not taken yet, and those that wait for a connection. */
+  readonly bufferedAmount: number;
+  binaryType: BinaryType;
+  /** Other members that are connected now. */
+  readonly peerCount: number;
+
+  onopen?: ((event: Event) => void) | null;
+  onmessage?: ((event: MessageEvent) => void) | null;
+  onerror?: ((event: Event) => void) | null;
+  onclose?: ((event: EndEvent) => void) | null;
+  onconnect?: ((event: Event) => void) | null;
+  ondisconnect?: ((event: Event) => void) | null;
+  onlost?: ((event: LostEvent) => void) | null;
+  ondrop?: ((event: DropEvent) => void) | null;
+
+  /** Sends to every other member; waits for a connection where there is none. */
+  send(data: string | ArrayBufferLike | ArrayBufferView | Blob): void;
+  /** Ends for good. */
+  close(code?: number, reason?: string): void;
+
+  addEventListener<K extends keyof NamedSocketEventMap>(
+    type: K,
+    listener: (this: NamedSocket, event: NamedSocketEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+/** Works with `new` and without. Throws `Invalid Service Name: …` unless the name is 1–255 of `A-Za-z0-9._+=*-`. */
+export interface NamedSocketConstructor {
+  new (name: string, protocols?: string | string[], options?: NamedSocketOptions): NamedSocket;
+  (name: string, protocols?: string | string[], options?: NamedSocketOptions): NamedSocket;
+  readonly prototype: NamedSocket;
+  readonly CONNECTING: 0;
+  readonly OPEN: 1;
+  readonly CLOSING: 2;
+  readonly CLOSED: 3;
+  /** Defaults of the options of the same name, for all instances. */
+  server?: string | URL;
+  WebSocket?: unknown;
+  /** The address that the file was loaded from. */
+  script?: string;
+}
+
+/** Everybody on one machine (one server) who uses the same name. */
+export declare const LocalWebSocket: NamedSocketConstructor;
+/** Everybody in one network who uses the same name. */
+export declare const BroadcastWebSocket: NamedSocketConstructor;
+
+declare global {
+  /** Set by the classic script. */
+  var LocalWebSocket: import('./named.js').NamedSocketConstructor;
+  var BroadcastWebSocket: import('./named.js').NamedSocketConstructor;
+}

@@ -1,0 +1,168 @@
+/**
+ * A log of messages with a composer below it: what the panels of the console share.
+ *
+ * Everything that came from outside becomes text through `textContent`, never markup.
+ */
+
+/** What the log keeps: entries, and bytes that can still be saved. The oldest go first. */
+const ENTRIES = 500;
+const KEPT_BYTES = 64 * 1024 * 1024;
+
+/** Characters of one message that are shown, and bytes of a binary one. */
+const SHOWN_CHARACTERS = 16 * 1024;
+const SHOWN_BYTES = 32;
+
+const count = new Intl.NumberFormat();
+
+/** "1 byte", "2,048 bytes". */
+const bytesOf = (size) => `${count.format(size)} ${size === 1 ? 'byte' : 'bytes'}`;
+
+const element = (tag, className, text = '') => {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+};
+
+export class Conversation {
+  /** Whether the newest message is to stay in sight: nobody has scrolled up. */
+  #isFollowing = true;
+  #entries = [];
+  #keptBytes = 0;
+  #root;
+  #log;
+  #error;
+  #controls;
+
+  /**
+   * Appends itself to a panel. `send(form, data)` gets `text` and a string, `json` and a value, or `bytes` and a
+   * `Uint8Array`; what it throws is shown.
+   */
+  constructor(panel, send) {
+    const template = document.getElementById('conversation').content.cloneNode(true);
+    this.#root = template.querySelector('.conversation');
+    this.#log = template.querySelector('.log');
+    this.#error = template.querySelector('.error');
+    this.#controls = template.querySelector('fieldset');
+    const form = template.querySelector('form');
+    const text = form.elements.text;
+    const file = form.querySelector('input[type=file]');
+    panel.append(template);
+
+    this.#log.addEventListener('scroll', () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#log;
+      this.#isFollowing = scrollHeight - scrollTop - clientHeight < 24;
+    });
+    new ResizeObserver(() => this.#follow()).observe(this.#log);
+    text.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (!text.value) return;
+      this.#attempt(() => {
+        const as = form.elements.form.value;
+        send(as, as === 'json' ? parse(text.value) : text.value);
+        text.value = '';
+      });
+      text.focus();
+    });
+    file.addEventListener('change', async () => {
+      const [chosen] = file.files;
+      file.value = '';
+      const bytes = chosen && new Uint8Array(await chosen.arrayBuffer());
+      if (bytes) this.#attempt(() => send('bytes', bytes));
+    });
+  }
+
+  /** Whether there is anybody to send to. */
+  set isEnabled(value) {
+    this.#controls.disabled = !value;
+  }
+
+  /** A line of ours between the messages. */
+  note(text) {
+    this.#append(element('li', 'entry note', text), 0);
+  }
+
+  /** Shows what is wrong until it is right again (without a text: now). */
+  fail(text = '') {
+    this.#error.textContent = text;
+    this.#error.hidden = !text;
+  }
+
+  /** A message that came (`in`) or was sent (`out`). Returns what marks it as failed. */
+  message(direction, form, data) {
+    const entry = element('li', `entry ${direction} ${form}`);
+    const about = element('span', 'about');
+    about.append(element('span', '', new Date().toLocaleTimeString()));
+    let kept = 0;
+    if (form === 'bytes') {
+      kept = data.length;
+      const hex = Array.from(data.subarray(0, SHOWN_BYTES), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+      entry.append(element('span', 'text', hex + (data.length > SHOWN_BYTES ? ' …' : '')));
+      about.append(element('span', '', `binary, ${bytesOf(data.length)}`));
+      const save = element('button', '', 'Save');
+      save.type = 'button';
+      save.addEventListener('click', () => saveAs('message.bin', data));
+      about.append(save);
+    } else {
+      const text = form === 'json' ? JSON.stringify(data) : data;
+      const cut = text.length > SHOWN_CHARACTERS;
+      entry.append(element('span', 'text', cut ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text));
+      const size = bytesOf(new TextEncoder().encode(text).length);
+      about.append(element('span', '', form === 'json' ? `JSON, ${size}` : size));
+      if (cut) about.append(element('span', '', 'shown in part'));
+    }
+    entry.append(about);
+    this.#append(entry, kept);
+    return (why) => {
+      entry.classList.add('failed');
+      about.append(element('span', '', why));
+    };
+  }
+
+  #attempt(action) {
+    this.fail();
+    try {
+      action();
+    } catch (error) {
+      this.fail(error.message);
+    }
+  }
+
+  #append(node, kept) {
+    this.#entries.push({ node, kept });
+    this.#keptBytes += kept;
+    this.#log.append(node);
+    while (this.#entries.length > ENTRIES || (this.#keptBytes > KEPT_BYTES && this.#entries.length > 1)) {
+      const oldest = this.#entries.shift();
+      this.#keptBytes -= oldest.kept;
+      oldest.node.remove();
+    }
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.#isFollowing) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`This is not JSON: ${error.message}`);
+  }
+}
+
+function saveAs(name, bytes) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes]));
+  link.download = name;
+  link.click();
+  // The download has its own reference by the next turn of the loop.
+  setTimeout(() => URL.revokeObjectURL(link.href));
+}

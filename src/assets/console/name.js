@@ -1,0 +1,81 @@
+/** The panel "Name": membership in one name. */
+import { BroadcastWebSocket, LocalWebSocket } from '../client/named.mjs';
+import { Conversation } from './conversation.js';
+
+/** Starts the panel; `server` is the server's base address. Returns what joins a name. */
+export function namePanel(panel, server, showState) {
+  const find = (selector) => panel.querySelector(selector);
+  const [form, kind, field, presence] = ['.name-form', '.kind', '.name-field', '.presence'].map(find);
+  const [joinButton, leaveButton] = ['.join-button', '.leave-button'].map(find);
+  let socket;
+  panel.classList.add('name-only');
+  const talk = new Conversation(panel, (as, data) => {
+    socket.send(data);
+    talk.message('out', as, data);
+  });
+
+  const show = () => {
+    const isJoined = Boolean(socket);
+    joinButton.hidden = kind.disabled = field.readOnly = isJoined;
+    leaveButton.hidden = !isJoined;
+    talk.isEnabled = isJoined;
+    const others = socket?.peerCount ?? 0;
+    const isOpen = socket?.readyState === LocalWebSocket.OPEN;
+    const told = others === 1 ? '1 other is here.' : `${others || 'No'} others are here.`;
+    presence.textContent = isOpen ? told : '';
+  };
+
+  const leave = () => {
+    socket?.close();
+    socket = undefined;
+    showState('closed', 'not joined');
+    show();
+  };
+
+  const join = (name, reach = 'local') => {
+    leave();
+    talk.fail();
+    field.value = name;
+    kind.value = reach;
+    const path = `/${reach}/${name}`;
+    let joined;
+    try {
+      joined = new (reach === 'broadcast' ? BroadcastWebSocket : LocalWebSocket)(name, undefined, { server });
+    } catch {
+      return talk.fail('A name is 1 to 255 of these: letters without accents, digits, and . _ + = * -');
+    }
+    socket = joined;
+    joined.binaryType = 'arraybuffer';
+    showState('connecting', 'connecting…');
+    // Events of a name that was left are nobody's any more.
+    const on = (type, listener) => joined.addEventListener(type, (event) => {
+      if (joined !== socket) return;
+      listener(event);
+      show();
+    });
+    on('open', () => {
+      showState('open', 'joined');
+      talk.note(`Joined ${path}.`);
+    });
+    on('lost', (event) => showState('lost', event));
+    on('connect', () => {});
+    on('disconnect', () => {});
+    on('drop', () => talk.fail('Too much is waiting for the connection: that last message will not be sent.'));
+    on('message', ({ data }) => {
+      if (typeof data === 'string') talk.message('in', 'text', data);
+      else talk.message('in', 'bytes', new Uint8Array(data));
+    });
+    show();
+  };
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    join(field.value.trim(), kind.value);
+  });
+  leaveButton.addEventListener('click', () => {
+    talk.note('You left.');
+    leave();
+    field.focus();
+  });
+  return join;
+}

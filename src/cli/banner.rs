@@ -1,0 +1,146 @@
+//! The block that is printed at start: where to go, what is on, what to look out for. Layer 3, beside `main`.
+//!
+//! People read it, and scripts take the first `http://` in it; so listeners come first, with the address as bound.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::cli::units::Unit;
+use crate::config::{Config, Root};
+
+/// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`.
+#[must_use]
+pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
+    let mut out = format!("jackfield {}\n", env!("CARGO_PKG_VERSION"));
+    for (address, listen) in addresses.iter().zip(&config.listen) {
+        let root = match listen.root {
+            Root::Auto => "at / the first message decides who answers",
+            Root::Webshare => "at / webshare answers",
+            Root::Named => "at / nobody answers, only paths are served",
+        };
+        out += &format!("  listening  {:<28} {root}\n", format!("http://{address}/"));
+    }
+    if let Some(here) = addresses.first().copied().map(from_here) {
+        let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
+        out += &format!("  console    http://{here}/console\n");
+        out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
+        out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
+    }
+    for warning in warnings(config, addresses) {
+        out += &format!("  warning    {warning}\n");
+    }
+    out
+}
+
+/// What an operator may not have meant.
+pub(super) fn warnings(config: &Config, addresses: &[SocketAddr]) -> Vec<String> {
+    let mut out = Vec::new();
+    let open: Vec<String> =
+        addresses.iter().filter(|address| !is_loopback(address.ip())).map(ToString::to_string).collect();
+    if !open.is_empty() {
+        out.push(format!("{} can be reached from other machines, without encryption (no TLS)", open.join(", ")));
+    }
+    let is_any = |list: &[String]| list.iter().any(|entry| entry == "*");
+    if is_any(&config.allow_origin) {
+        out.push("--allow-origin * lets every web page drive this server through its visitor's browser".to_owned());
+    }
+    if is_any(&config.allow_host) {
+        out.push("--allow-host * answers to every name: nothing keeps DNS rebinding away".to_owned());
+    }
+    let (message, queue) = (config.limits.max_message as u64, config.limits.max_queue as u64);
+    if message > queue {
+        let (message, queue) = (Unit::Bytes.write(message), Unit::Bytes.write(queue));
+        out.push(format!(
+            "--max-message {message} is above --max-queue {queue}: a member of a channel that still takes such a message \
+             when the next one comes is closed as too slow"
+        ));
+    }
+    out
+}
+
+/// Whether only this machine reaches `address`.
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// An address under which this machine reaches what is bound to `address`.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Listen;
+
+    fn listening(listen: &[(&str, Root)]) -> (Config, Vec<SocketAddr>) {
+        let addresses: Vec<SocketAddr> = listen.iter().map(|(address, _)| address.parse().unwrap()).collect();
+        let listen = listen.iter().zip(&addresses).map(|((_, root), &address)| Listen { address, root: *root });
+        (Config { listen: listen.collect(), ..Config::default() }, addresses)
+    }
+
+    #[test]
+    fn the_default() {
+        let (config, addresses) = listening(&[("127.0.0.1:9009", Root::Auto)]);
+        let version = env!("CARGO_PKG_VERSION");
+        let expected = format!(
+            "jackfield {version}\n  \
+             listening  http://127.0.0.1:9009/       at / the first message decides who answers\n  \
+             console    http://127.0.0.1:9009/console\n  \
+             webshare   ws://127.0.0.1:9009/webshare (keys of 8 digits)\n  \
+             channels   ws://127.0.0.1:9009/local/NAME and /broadcast/NAME (presence with ?presence=1)\n"
+        );
+        assert_eq!(banner(&config, &addresses), expected);
+    }
+
+    #[test]
+    fn every_listener_as_it_is_bound_and_urls_that_work_from_here() {
+        let (mut config, addresses) =
+            listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Auto)]);
+        config.presence = true;
+        let text = banner(&config, &addresses);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[1].contains("http://0.0.0.0:80/ ") && lines[1].ends_with("nobody answers, only paths are served")
+        );
+        assert!(lines[2].contains("http://[::]:81/ ") && lines[2].ends_with("at / webshare answers"));
+        assert!(lines[3].contains("http://[::1]:82/ "));
+        assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
+        assert!(lines[6].ends_with("(presence for everybody)"));
+        assert_eq!(
+            lines[7..],
+            ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
+        );
+        let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);
+        assert!(banner(&config, &addresses).contains("http://[::1]:1/console"));
+    }
+
+    #[test]
+    fn the_ports_that_the_system_chose() {
+        let (config, _) = listening(&[("127.0.0.1:0", Root::Auto)]);
+        let text = banner(&config, &["127.0.0.1:40001".parse().unwrap()]);
+        assert!(text.contains("http://127.0.0.1:40001/ ") && !text.contains(":0/"), "{text}");
+    }
+
+    #[test]
+    fn warnings_say_what_may_not_have_been_meant() {
+        let (mut config, addresses) = listening(&[("127.9.9.9:1", Root::Auto), ("[::ffff:127.0.0.1]:2", Root::Auto)]);
+        assert_eq!(warnings(&config, &addresses), [""; 0]);
+        config.allow_origin = vec!["https://example.com".to_owned(), "*".to_owned()];
+        config.allow_host = vec!["*".to_owned()];
+        config.limits.max_message = 16 << 20;
+        assert_eq!(
+            warnings(&config, &addresses),
+            [
+                "--allow-origin * lets every web page drive this server through its visitor's browser",
+                "--allow-host * answers to every name: nothing keeps DNS rebinding away",
+                "--max-message 16MiB is above --max-queue 1MiB: a member of a channel that still takes such a message \
+                 when the next one comes is closed as too slow",
+            ]
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! Text to JSON strings, the other direction of [`fields::string`](super::fields::string).
+
+/// Appends `text` as a JSON string with its quotes.
+///
+/// Only what must be escaped is (RFC 8259 §7): quotes, backslashes and control characters. Everything else stays
+/// UTF-8.
+pub fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ') {
+        out.extend_from_slice(&rest[..at]);
+        push_escape(out, rest[at]);
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x0C => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        _ => {
+            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xF)]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fields;
+    use super::*;
+
+    fn quoted(text: &str) -> String {
+        let mut out = b"before ".to_vec();
+        push_string(&mut out, text);
+        String::from_utf8(out).unwrap().strip_prefix("before ").unwrap().to_owned()
+    }
+
+    #[test]
+    fn only_what_must_be_escaped_is() {
+        assert_eq!(quoted(""), r#""""#);
+        assert_eq!(quoted("a/b é\u{7f}\u{2028}😀"), "\"a/b é\u{7f}\u{2028}😀\"");
+        assert_eq!(quoted("\"\\"), r#""\"\\""#);
+        assert_eq!(quoted("\u{8}\u{c}\n\r\t"), r#""\b\f\n\r\t""#);
+        assert_eq!(quoted("\0\u{1f}"), r#""\u0000\u001f""#);
+    }
+
+    proptest! {
+        #[test]
+        fn strings_come_back(text in any::<String>()) {
+            let quoted = quoted(&text);
+            prop_assert_eq!(&serde_json::from_str::<String>(&quoted).unwrap(), &text);
+            prop_assert_eq!(fields::string(quoted.as_bytes()).unwrap(), text);
+        }
+    }
+}

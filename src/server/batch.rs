@@ -1,0 +1,278 @@
+//! What one read causes to be written, until it is: at most one vectored write per receiver. Layer 3.
+//!
+//! A [`Lane`] is one receiver, or one audience, with what it gets, in order. Relayed frames are remembered as places in
+//! the receive buffer; what we frame ourselves is written into the lane's own arena, so that a burst of small replies
+//! is one slice. Nothing here is allocated for a message: lanes and their buffers are used again.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use tungstenite::protocol::frame::coding::{CloseCode, Control};
+
+use crate::frame::message::{Framed, Kind, Message};
+use crate::frame::pool::Pool;
+use crate::frame::write::{push_control, push_data_header};
+use crate::hub::SessionId;
+use crate::protocol::{Audience, Effects};
+
+/// Lanes kept from one batch to the next, and past which a batch is written before more is handled.
+pub(super) const LANES: usize = 64;
+
+/// Bytes of arena that a lane keeps from one batch to the next.
+const ARENA_KEPT_BYTES: usize = 64 * 1024;
+
+/// Parts of an enveloped message from this length on stay where they were received; below it, copying them into the
+/// arena costs less than two more entries in a vectored write.
+const BORROW_BYTES: usize = 2048;
+
+/// Everything to be written.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    lanes: Vec<Lane>,
+    /// Lanes in use; invariant: `open_from ≤ used ≤ lanes.len()`.
+    used: usize,
+    /// Lanes before this one get nothing more: their receivers overlap with those of a later one.
+    open_from: usize,
+    /// Messages with buffers of their own.
+    owned: Vec<Vec<u8>>,
+}
+
+/// What one receiver, or one audience, gets.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    /// The only receiver, or nobody: then it is `audience`.
+    pub(super) only: Option<SessionId>,
+    audience: Vec<SessionId>,
+    version: u64,
+    except: Option<SessionId>,
+    /// Whether the reading session must wait if this receiver falls behind.
+    pub(super) keeps_pace: bool,
+    pub(super) arena: Vec<u8>,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// Bytes to be written, by where they are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Piece {
+    pub(super) source: Source,
+    pub(super) range: Range<usize>,
+}
+
+/// Where bytes are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Source {
+    /// In the receive buffer.
+    Scratch,
+    /// In the lane's arena.
+    Arena,
+    /// In this one of the batch's own buffers.
+    Owned(usize),
+}
+
+impl Lane {
+    /// Everybody who gets what is in this lane.
+    pub(super) fn receivers(&self) -> impl Iterator<Item = SessionId> {
+        let many = if self.only.is_some() { &[][..] } else { &self.audience[..] };
+        self.only.into_iter().chain(many.iter().copied().filter(|member| Some(*member) != self.except))
+    }
+
+    /// Appends bytes, to the last piece if they lie right behind it.
+    #[inline]
+    fn push(&mut self, source: Source, range: Range<usize>) {
+        match self.pieces.last_mut() {
+            Some(last) if last.source == source && last.range.end == range.start => last.range.end = range.end,
+            _ => self.pieces.push(Piece { source, range }),
+        }
+    }
+
+    /// Appends what `write` appends to the arena.
+    fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.arena.len();
+        write(&mut self.arena);
+        self.push(Source::Arena, start..self.arena.len());
+    }
+}
+
+impl Batch {
+    /// The lanes in the order in which their receivers were first named.
+    pub(super) fn lanes(&self) -> &[Lane] {
+        &self.lanes[..self.used]
+    }
+
+    /// The bytes of a piece of `lane`.
+    #[inline]
+    pub(super) fn bytes<'a>(&'a self, lane: &'a Lane, piece: &Piece, scratch: &'a [u8]) -> &'a [u8] {
+        let buffer = match piece.source {
+            Source::Scratch => scratch,
+            Source::Arena => &lane.arena,
+            Source::Owned(place) => &self.owned[place],
+        };
+        &buffer[piece.range.clone()]
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Whether it should be written before more is handled.
+    pub(super) fn is_full(&self) -> bool {
+        self.used >= LANES
+    }
+
+    /// Forgets everything, keeping what is worth keeping.
+    pub(super) fn clear(&mut self, pool: &mut Pool) {
+        self.lanes.truncate(LANES);
+        for lane in self.lanes.iter_mut().take(self.used) {
+            lane.arena.clear();
+            lane.arena.shrink_to(ARENA_KEPT_BYTES);
+            lane.pieces.clear();
+            lane.audience.clear();
+        }
+        for buffer in self.owned.drain(..) {
+            pool.give(buffer);
+        }
+        self.used = 0;
+        self.open_from = 0;
+    }
+
+    /// Appends a control frame for one receiver.
+    pub(super) fn control(&mut self, to: SessionId, control: Control, payload: &[u8]) {
+        self.lane(to).frame(|out| push_control(out, control, payload));
+    }
+
+    /// The lane of one receiver. What was pushed to an audience before stays before.
+    #[inline]
+    fn lane(&mut self, to: SessionId) -> &mut Lane {
+        if self.used > self.open_from && self.lanes[self.used - 1].only.is_none() {
+            self.open_from = self.used;
+        }
+        let known = self.lanes[self.open_from..self.used].iter().rposition(|lane| lane.only == Some(to));
+        if let Some(place) = known {
+            return &mut self.lanes[self.open_from + place];
+        }
+        let lane = self.open();
+        lane.only = Some(to);
+        lane
+    }
+
+    /// The lane of an audience. Its members may have lanes of their own, so nothing joins those any more.
+    #[inline]
+    fn lane_of(&mut self, to: &Audience<'_>) -> &mut Lane {
+        let is_same = |lane: &Lane| lane.only.is_none() && lane.version == to.version && lane.except == to.except;
+        if self.used > self.open_from && is_same(&self.lanes[self.used - 1]) {
+            return &mut self.lanes[self.used - 1];
+        }
+        self.open_from = self.used;
+        let lane = self.open();
+        (lane.only, lane.version, lane.except) = (None, to.version, to.except);
+        lane.audience.extend_from_slice(to.members);
+        lane
+    }
+
+    fn open(&mut self) -> &mut Lane {
+        if self.used == self.lanes.len() {
+            self.lanes.push(Lane::default());
+        }
+        let lane = &mut self.lanes[self.used];
+        self.used += 1;
+        lane.keeps_pace = false;
+        lane
+    }
+}
+
+/// A connection that a session wants closed.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) session: SessionId,
+    pub(super) code: CloseCode,
+    pub(super) reason: String,
+}
+
+/// Where the receive buffer is, to tell whether bytes lie in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    base: usize,
+    len: usize,
+}
+
+impl Place {
+    pub(super) fn of(buffer: &[u8]) -> Self {
+        Self { base: buffer.as_ptr().addr(), len: buffer.len() }
+    }
+
+    /// The part of the buffer that `bytes` are, if they lie in it.
+    #[inline]
+    fn locate(self, bytes: &[u8]) -> Option<Range<usize>> {
+        let start = bytes.as_ptr().addr().checked_sub(self.base)?;
+        (start + bytes.len() <= self.len).then(|| start..start + bytes.len())
+    }
+}
+
+/// What a session does while it reacts: writes go to the batch, the rest waits until the batch is written.
+pub(super) struct Actions<'a> {
+    pub(super) batch: &'a mut Batch,
+    pub(super) closings: &'a mut VecDeque<Closing>,
+    pub(super) scratch: Place,
+}
+
+impl Actions<'_> {
+    /// Frames a message and says where it is now: in the receive buffer, or in a buffer of its own.
+    #[inline]
+    fn place(&mut self, message: Message<'_>) -> Piece {
+        let (buffer, range) = match message.reframe() {
+            Framed::InPlace(frame) => match self.scratch.locate(frame) {
+                Some(range) => return Piece { source: Source::Scratch, range },
+                None => (frame.to_vec(), 0..frame.len()),
+            },
+            Framed::Owned(buffer, range) => (buffer, range),
+        };
+        self.batch.owned.push(buffer);
+        Piece { source: Source::Owned(self.batch.owned.len() - 1), range }
+    }
+
+    fn push_parts(lane: &mut Lane, scratch: Place, kind: Kind, parts: &[&[u8]]) {
+        let len = parts.iter().map(|part| part.len()).sum();
+        lane.frame(|out| push_data_header(out, kind, len));
+        for part in parts {
+            match scratch.locate(part) {
+                Some(range) if part.len() >= BORROW_BYTES => lane.push(Source::Scratch, range),
+                _ => lane.frame(|out| out.extend_from_slice(part)),
+            }
+        }
+    }
+}
+
+impl Effects for Actions<'_> {
+    #[inline]
+    fn relay(&mut self, to: SessionId, message: Message<'_>) {
+        let Piece { source, range } = self.place(message);
+        let lane = self.batch.lane(to);
+        lane.keeps_pace = true;
+        lane.push(source, range);
+    }
+
+    #[inline]
+    fn broadcast(&mut self, to: Audience<'_>, message: Message<'_>) {
+        let Piece { source, range } = self.place(message);
+        self.batch.lane_of(&to).push(source, range);
+    }
+
+    fn send(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]) {
+        Self::push_parts(self.batch.lane(to), self.scratch, kind, parts);
+    }
+
+    fn send_all(&mut self, to: Audience<'_>, kind: Kind, parts: &[&[u8]]) {
+        Self::push_parts(self.batch.lane_of(&to), self.scratch, kind, parts);
+    }
+
+    fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]) {
+        let lane = self.batch.lane(to);
+        lane.keeps_pace = true;
+        Self::push_parts(lane, self.scratch, kind, parts);
+    }
+
+    fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {
+        self.closings.push_back(Closing { session: who, code, reason: reason.to_owned() });
+    }
+}

@@ -1,0 +1,129 @@
+//! A connection: its socket, the phase it is in, and the little it keeps between two reads. Layer 3.
+
+use std::net::SocketAddr;
+
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::config::Limits;
+use crate::frame::assemble::Assembler;
+use crate::hub::SessionId;
+use crate::net::scratch::Carry;
+use crate::net::socket::Socket;
+use crate::net::timer::Alarm;
+
+/// A connection's slot, which is its token too. It is free again only at the end of the turn in which it ended.
+pub(super) type ConnId = u32;
+
+/// One accepted connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: Socket,
+    pub(super) phase: Phase,
+    /// Half a request head or half a frame header.
+    pub(super) carry: Carry,
+    /// A message that has not arrived in full.
+    pub(super) assembler: Assembler,
+    pub(super) alarm: Alarm,
+    pub(super) controls: ControlBudget,
+    /// The receiver that must catch up before this connection is read again.
+    pub(super) waits_for: Option<ConnId>,
+    /// A ping went out and nothing came back since.
+    pub(super) is_pinged: bool,
+    /// Already on the revisit list.
+    pub(super) is_revisited: bool,
+    /// Which listener accepted it.
+    pub(super) listener: u16,
+    pub(super) peer: SocketAddr,
+}
+
+/// What a connection's bytes mean.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// Requests; the deadline is for the next complete head.
+    Http,
+    /// Frames of this session; the deadline is for silence.
+    Open(SessionId),
+    /// Nothing any more: our side is being finished, the deadline is for theirs.
+    Closing,
+    /// Over; the slot is freed at the end of the turn.
+    Ended,
+}
+
+const _: () = assert!(size_of::<Connection>() <= 120, "an idle connection is small");
+
+impl Connection {
+    pub(super) fn new(socket: Socket, peer: SocketAddr, listener: u16, limits: &Limits) -> Self {
+        Self {
+            socket,
+            phase: Phase::Http,
+            carry: Carry::default(),
+            assembler: Assembler::default(),
+            alarm: Alarm::default(),
+            controls: ControlBudget { left: limits.control_burst, second: 0 },
+            waits_for: None,
+            is_pinged: false,
+            is_revisited: false,
+            listener,
+            peer,
+        }
+    }
+
+    /// The session, while there is one.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        match self.phase {
+            Phase::Open(session) => Some(session),
+            _ => None,
+        }
+    }
+}
+
+/// How many control frames a client may send: a bucket that is refilled by the second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ControlBudget {
+    left: u32,
+    /// When it was last refilled, in seconds since the server started.
+    second: u32,
+}
+
+impl ControlBudget {
+    /// Takes one, if there is one.
+    pub(super) fn take(&mut self, second: u32, limits: &Limits) -> bool {
+        let passed = second.saturating_sub(self.second);
+        self.second = second;
+        self.left = self.left.saturating_add(passed.saturating_mul(limits.control_rate)).min(limits.control_burst);
+        let is_left = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_left
+    }
+}
+
+/// Why a connection ends, for the log.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// The client closed, with this status.
+    ByPeer(Option<CloseCode>),
+    /// We close, with this status and reason.
+    ByUs(CloseCode, String),
+    /// The client finished without a closing handshake.
+    Vanished,
+    /// The connection broke.
+    Broken(std::io::Error),
+    /// A request was answered and the connection is not kept.
+    Answered,
+    /// A deadline passed.
+    TimedOut(&'static str),
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ByPeer(Some(code)) => write!(f, "closed by the client ({})", u16::from(*code)),
+            Self::ByPeer(None) => f.write_str("closed by the client"),
+            Self::ByUs(code, reason) => write!(f, "closed ({}): {reason}", u16::from(*code)),
+            Self::Vanished => f.write_str("gone without a closing handshake"),
+            Self::Broken(error) => write!(f, "broken: {error}"),
+            Self::Answered => f.write_str("answered"),
+            Self::TimedOut(what) => write!(f, "timed out: {what}"),
+        }
+    }
+}

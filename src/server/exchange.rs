@@ -1,0 +1,501 @@
+//! The tables that join sockets to sessions, and everything that happens to a connection but its traffic: it is
+//! accepted, opened, paused, closed, timed out, removed. Layer 3; the traffic is in [`super::relay`].
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::time::Instant;
+
+use log::{debug, info, warn};
+use mio::event::Event;
+use mio::{Interest, Token};
+use slab::Slab;
+use tungstenite::protocol::frame::coding::{CloseCode, Control};
+
+use super::batch::{Actions, Batch, Closing, Place};
+use super::conn::{ConnId, Connection, Ending, Phase};
+use super::control::{Controls, Order};
+use super::metrics::Metrics;
+use super::pages::Pages;
+use crate::config::{Config, LIFE, Root};
+use crate::frame::assemble::Assembler;
+use crate::frame::pool::Pool;
+use crate::frame::split::Violation;
+use crate::frame::write::{push_close, push_control};
+use crate::http::guard::BadEntry;
+use crate::hub::{Hub, SessionId};
+use crate::net::listener::{Accepted, Census, Listener};
+use crate::net::queue::WriteQueue;
+use crate::net::reactor::{Handler, Turn, token};
+use crate::net::scratch::{Carry, scratch};
+use crate::net::socket::Socket;
+use crate::net::stream::Stream;
+use crate::net::timer::{Alarm, Fired, Ticks, Wheel};
+use crate::protocol::{Context, Protocol, Session};
+
+/// Tokens from this one on are listeners'; connections are below.
+pub(super) const FIRST_LISTENER: usize = 1 << 31;
+
+/// Connections accepted in one turn, so that a flood of them cannot starve those that are there.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// The state of the server.
+pub(super) struct Exchange {
+    pub(super) config: Config,
+    pub(super) started: Instant,
+    pub(super) listeners: Vec<(Listener, Root)>,
+    pub(super) controls: Controls,
+    pub(super) pages: Pages,
+    pub(super) conns: Slab<Connection>,
+    pub(super) sessions: Slab<Session>,
+    pub(super) outlets: Outlets,
+    pub(super) hub: Hub,
+    pub(super) scratch: Box<[u8]>,
+    pub(super) pool: Pool,
+    pub(super) batch: Batch,
+    /// The response being put together, used again for the next.
+    pub(super) reply: Vec<u8>,
+    /// Sessions to be closed once the batch is written.
+    pub(super) closings: VecDeque<Closing>,
+    /// Connections whose write failed, or that are too slow (no error), to be closed once the batch is written.
+    pub(super) failures: Vec<(ConnId, Option<io::Error>)>,
+    /// Who waits for whom to catch up, by the one that is behind.
+    pub(super) waiting: HashMap<ConnId, Vec<ConnId>>,
+    pub(super) census: Census,
+    pub(super) metrics: Metrics,
+    spans: Spans,
+    max_connections: usize,
+    ended: Vec<ConnId>,
+    ended_sessions: Vec<SessionId>,
+    /// When a drain must be over.
+    drains_until: Option<Instant>,
+    drain_alarm: Alarm,
+    is_stopped: bool,
+}
+
+/// Deadlines in the wheel's unit.
+struct Spans {
+    handshake: Ticks,
+    /// `None` never pings.
+    idle: Option<Ticks>,
+    pong: Ticks,
+    close: Ticks,
+}
+
+/// Where the effects on each session go: a socket of ours, or nowhere.
+#[derive(Debug, Default)]
+pub(super) struct Outlets(Vec<Option<ConnId>>);
+
+impl Outlets {
+    /// The socket behind a session.
+    #[inline]
+    pub(super) fn get(&self, session: SessionId) -> Option<ConnId> {
+        self.0.get(session.0 as usize).copied().flatten()
+    }
+
+    fn set(&mut self, session: SessionId, conn: Option<ConnId>) {
+        let place = session.0 as usize;
+        if self.0.len() <= place {
+            self.0.resize(place + 1, None);
+        }
+        self.0[place] = conn;
+    }
+}
+
+impl Exchange {
+    pub(super) fn new(
+        config: Config,
+        listeners: Vec<(Listener, Root)>,
+        controls: Controls,
+        max_connections: usize,
+        now: Instant,
+    ) -> Result<Self, BadEntry> {
+        let limits = &config.limits;
+        let spans = Spans {
+            handshake: limits.handshake_timeout.into(),
+            idle: (!limits.ping_interval.is_zero()).then(|| limits.ping_interval.into()),
+            pong: limits.pong_timeout.into(),
+            close: limits.close_timeout.into(),
+        };
+        Ok(Self {
+            pages: Pages::new(&config)?,
+            spans,
+            max_connections,
+            config,
+            started: now,
+            listeners,
+            controls,
+            conns: Slab::new(),
+            sessions: Slab::new(),
+            outlets: Outlets::default(),
+            hub: Hub::default(),
+            scratch: scratch(),
+            pool: Pool::default(),
+            batch: Batch::default(),
+            reply: Vec::new(),
+            closings: VecDeque::new(),
+            failures: Vec::new(),
+            waiting: HashMap::new(),
+            census: Census::default(),
+            metrics: Metrics::default(),
+            ended: Vec::new(),
+            ended_sessions: Vec::new(),
+            drains_until: None,
+            drain_alarm: Alarm::default(),
+            is_stopped: false,
+        })
+    }
+
+    fn on_acceptable(&mut self, turn: &mut Turn, listener: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some((socket, _)) = self.listeners.get_mut(listener) else { return };
+            match socket.accept() {
+                Accepted::Connection(stream, peer) => self.admit(turn, Stream::plain(stream), peer, listener),
+                Accepted::Nobody => return,
+                Accepted::TurnedAway => {
+                    self.metrics.turned_away += 1;
+                    warn!("a connection was turned away: no file descriptor is left (raise `ulimit -n`)");
+                }
+                Accepted::Failed(error) => debug!("accepting failed: {error}"),
+            }
+        }
+        turn.revisit(listener_id(listener));
+    }
+
+    /// Takes a new connection into the table, if the limits allow it.
+    fn admit(&mut self, turn: &mut Turn, stream: Stream, peer: std::net::SocketAddr, listener: usize) {
+        let limits = &self.config.limits;
+        let refusal = if self.conns.len() >= self.max_connections {
+            Some("--max-connections")
+        } else if !self.census.admit(peer.ip(), limits.max_per_address) {
+            Some("--max-per-address")
+        } else {
+            None
+        };
+        if let Some(option) = refusal {
+            self.metrics.turned_away += 1;
+            warn!("{peer}: turned away: too many connections ({option})");
+            return;
+        }
+        let listener = u16::try_from(listener).expect("the configuration holds fewer listeners");
+        let entry = self.conns.vacant_entry();
+        let id = u32::try_from(entry.key()).expect("descriptors are fewer");
+        let conn = entry.insert(Connection::new(Socket::new(stream), peer, listener, limits));
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = turn.registry.register(conn.socket.stream(), token(id), interests) {
+            warn!("{peer}: not registered: {error}");
+            self.census.leave(peer.ip());
+            self.conns.remove(id as usize);
+            return;
+        }
+        self.metrics.accepted += 1;
+        turn.wheel.set(&mut conn.alarm, id, self.spans.handshake);
+    }
+
+    /// The opening handshake is answered: frames of `session` follow.
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) -> SessionId {
+        let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
+        self.outlets.set(session, Some(id));
+        self.conns[id as usize].phase = Phase::Open(session);
+        self.metrics.handshakes += 1;
+        self.touch(turn, id);
+        self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
+        session
+    }
+
+    /// Lets a session react, and writes what it says.
+    fn act(
+        &mut self,
+        turn: &Turn,
+        id: SessionId,
+        reader: Option<ConnId>,
+        react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
+    ) {
+        let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer.ip());
+        let Self { sessions, hub, batch, closings, scratch, config, .. } = self;
+        let mut cx = Context { id, address, now: turn.now, hub, config };
+        let mut fx = Actions { batch, closings, scratch: Place::of(scratch) };
+        react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
+        self.write_batch(reader);
+    }
+
+    /// Something came from the client: the deadline for silence moves.
+    #[inline]
+    pub(super) fn touch(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        conn.is_pinged = false;
+        if let Some(idle) = self.spans.idle {
+            turn.wheel.set(&mut conn.alarm, id, idle);
+        } else {
+            Wheel::clear(&mut conn.alarm);
+        }
+    }
+
+    /// A request was answered and the connection stays: the deadline for the next one begins.
+    pub(super) fn await_request(&mut self, turn: &mut Turn, id: ConnId) {
+        turn.wheel.set(&mut self.conns[id as usize].alarm, id, self.spans.handshake);
+    }
+
+    /// Has the connection looked at again in this turn or the next.
+    pub(super) fn revisit(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        if !conn.is_revisited && conn.phase != Phase::Ended {
+            conn.is_revisited = true;
+            turn.revisit(id);
+        }
+    }
+
+    /// Stops reading from `reader` until `behind` has caught up.
+    pub(super) fn pause(&mut self, reader: ConnId, behind: ConnId) {
+        let conn = &mut self.conns[reader as usize];
+        if conn.waits_for.is_none() {
+            conn.waits_for = Some(behind);
+            self.waiting.entry(behind).or_default().push(reader);
+        }
+    }
+
+    /// Reads again from everybody who waited for `id`.
+    fn resume(&mut self, turn: &mut Turn, id: ConnId) {
+        for reader in self.waiting.remove(&id).unwrap_or_default() {
+            let conn = &mut self.conns[reader as usize];
+            if conn.waits_for.take_if(|behind| *behind == id).is_some() {
+                self.revisit(turn, reader);
+            }
+        }
+    }
+
+    fn on_writable(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        if conn.socket.queued() == 0 {
+            return;
+        }
+        if let Err(error) = conn.socket.flush() {
+            return self.end(turn, id, &Ending::Broken(error));
+        }
+        if conn.socket.queued() <= self.config.limits.queue_high / 4 && !self.waiting.is_empty() {
+            self.resume(turn, id);
+        }
+    }
+
+    /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
+    /// connection may cause the end of any number of others, so nothing that ends one calls this.
+    pub(super) fn settle(&mut self, turn: &mut Turn) {
+        loop {
+            if let Some((id, error)) = self.failures.pop() {
+                match error {
+                    Some(error) => self.end(turn, id, &Ending::Broken(error)),
+                    None => self.on_too_slow(turn, id),
+                }
+            } else if let Some(Closing { session, code, reason }) = self.closings.pop_front() {
+                if let Some(id) = self.outlets.get(session) {
+                    self.close(turn, id, code, reason);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn on_too_slow(&mut self, turn: &mut Turn, id: ConnId) {
+        if matches!(self.conns[id as usize].phase, Phase::Open(_)) {
+            self.metrics.too_slow += 1;
+            let limit = self.config.limits.max_queue;
+            self.close(turn, id, CloseCode::Policy, format!("too slow: more than {limit} bytes wait (--max-queue)"));
+        }
+    }
+
+    pub(super) fn on_violation(&mut self, turn: &mut Turn, id: ConnId, violation: Violation) {
+        self.metrics.violations += 1;
+        self.close(turn, id, violation.code(), violation.to_string());
+    }
+
+    /// We start the closing handshake (RFC 6455 §7.1.2): what waits goes out, then the Close frame, then our end of the
+    /// stream; the client has a while for its side.
+    pub(super) fn close(&mut self, turn: &mut Turn, id: ConnId, code: CloseCode, reason: String) {
+        let mut frame = Vec::with_capacity(128);
+        push_close(&mut frame, Some(code), &reason);
+        self.depart(turn, id, &Ending::ByUs(code, reason));
+        self.finish(turn, id, &frame);
+    }
+
+    /// The client closed: its status goes back (RFC 6455 §5.5.1) and the connection with it, unless bytes that it should
+    /// not have sent are still on their way, whose loss would reset the connection before it reads our answer.
+    pub(super) fn on_peer_close(&mut self, turn: &mut Turn, id: ConnId, code: Option<CloseCode>, has_more: bool) {
+        let mut frame = Vec::with_capacity(4);
+        push_close(&mut frame, code, "");
+        self.depart(turn, id, &Ending::ByPeer(code));
+        self.finish(turn, id, &frame);
+        let conn = &mut self.conns[id as usize];
+        if conn.phase == Phase::Closing && conn.socket.queued() == 0 && !has_more {
+            self.remove(turn, id);
+        }
+    }
+
+    /// Sends the last bytes and the end of our side.
+    pub(super) fn finish(&mut self, turn: &mut Turn, id: ConnId, last: &[u8]) {
+        let conn = &mut self.conns[id as usize];
+        if conn.phase == Phase::Ended {
+            return;
+        }
+        conn.phase = Phase::Closing;
+        conn.carry = Carry::default();
+        conn.assembler = Assembler::default();
+        conn.waits_for = None;
+        let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
+        if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
+            return self.end(turn, id, &Ending::Broken(error));
+        }
+        conn.socket.finish();
+        turn.wheel.set(&mut conn.alarm, id, self.spans.close);
+        // Whatever is still to be read is thrown away, and nothing else would announce what is there already.
+        self.revisit(turn, id);
+    }
+
+    /// The connection is over, now.
+    pub(super) fn end(&mut self, turn: &mut Turn, id: ConnId, why: &Ending) {
+        self.depart(turn, id, why);
+        self.remove(turn, id);
+    }
+
+    /// Ends the session, if there is one, and tells whoever has to do with it.
+    fn depart(&mut self, turn: &mut Turn, id: ConnId, why: &Ending) {
+        let conn = &mut self.conns[id as usize];
+        if conn.phase != Phase::Ended && conn.phase != Phase::Closing {
+            info!("{}: {why}", conn.peer);
+        }
+        let Some(session) = conn.session() else { return };
+        conn.phase = Phase::Closing;
+        self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+        self.outlets.set(session, None);
+        self.ended_sessions.push(session);
+        self.resume(turn, id);
+    }
+
+    /// Takes the connection out of everything but its slot.
+    fn remove(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        if conn.phase == Phase::Ended {
+            return;
+        }
+        conn.phase = Phase::Ended;
+        self.census.leave(conn.peer.ip());
+        self.ended.push(id);
+        self.resume(turn, id);
+    }
+
+    fn on_passed_deadline(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        match conn.phase {
+            Phase::Http => self.on_request_timeout(turn, id),
+            Phase::Open(_) if conn.waits_for.is_some() => self.touch(turn, id),
+            Phase::Open(_) if conn.is_pinged => {
+                let limit = self.config.limits.pong_timeout;
+                let reason = format!("no answer to a ping within {limit:?} (--pong-timeout)");
+                self.close(turn, id, CloseCode::Policy, reason);
+            }
+            Phase::Open(_) => {
+                conn.is_pinged = true;
+                turn.wheel.set(&mut conn.alarm, id, self.spans.pong);
+                let mut ping = Vec::with_capacity(2);
+                push_control(&mut ping, Control::Ping, &[]);
+                let keep = |written: usize, queue: &mut WriteQueue| queue.push(ping[written..].to_vec().into());
+                if let Err(error) = conn.socket.send(&[io::IoSlice::new(&ping)], keep) {
+                    self.end(turn, id, &Ending::Broken(error));
+                }
+            }
+            Phase::Closing => self.end(turn, id, &Ending::TimedOut("the closing handshake (--close-timeout)")),
+            Phase::Ended => {}
+        }
+    }
+
+    /// Stops accepting, says goodbye to everybody, and ends when they have gone or time is up. Asked twice, it ends now.
+    fn drain(&mut self, turn: &mut Turn) {
+        if self.drains_until.is_some() {
+            info!(target: LIFE, "stopped");
+            self.is_stopped = true;
+            return;
+        }
+        let limit = self.config.limits.drain_timeout;
+        info!(target: LIFE, "draining: {} connections, {limit:?} at most (--drain-timeout)", self.conns.len());
+        self.drains_until = Some(turn.now + limit);
+        turn.wheel.set(&mut self.drain_alarm, DRAIN_OWNER, limit.into());
+        self.spans.close = limit.into();
+        self.listeners.clear();
+        let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
+        for id in ids {
+            match self.conns[id as usize].phase {
+                Phase::Http => self.end(turn, id, &Ending::TimedOut("the server is shutting down")),
+                Phase::Open(_) => {
+                    self.close(turn, id, CloseCode::Restart, "the server is shutting down".to_owned());
+                }
+                Phase::Closing | Phase::Ended => {}
+            }
+        }
+    }
+}
+
+/// The wheel's owner that stands for the drain; connections are numbered from 0 and fewer.
+const DRAIN_OWNER: u32 = u32::MAX;
+
+/// A listener as the loop's revisit list knows it.
+fn listener_id(listener: usize) -> u32 {
+    u32::try_from(FIRST_LISTENER + listener).expect("few listeners")
+}
+
+impl Handler for Exchange {
+    fn on_ready(&mut self, turn: &mut Turn, event: &Event) {
+        match event.token() {
+            token if Controls::owns(token) => {
+                while let Some(Order::Stop) = self.controls.next_order() {
+                    self.drain(turn);
+                }
+            }
+            Token(number) if number >= FIRST_LISTENER => self.on_acceptable(turn, number - FIRST_LISTENER),
+            Token(number) => {
+                let id = number as ConnId;
+                if self.conns.get(number).is_none_or(|conn| conn.phase == Phase::Ended) {
+                    return;
+                }
+                if event.is_writable() {
+                    self.on_writable(turn, id);
+                }
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.on_readable(turn, id, event.is_read_closed() || event.is_error());
+                }
+            }
+        }
+        self.settle(turn);
+    }
+
+    fn on_revisit(&mut self, turn: &mut Turn, id: u32) {
+        if id as usize >= FIRST_LISTENER {
+            return self.on_acceptable(turn, id as usize - FIRST_LISTENER);
+        }
+        let Some(conn) = self.conns.get_mut(id as usize) else { return };
+        conn.is_revisited = false;
+        self.on_readable(turn, id, true);
+        self.settle(turn);
+    }
+
+    fn on_deadline(&mut self, turn: &mut Turn, fired: Fired) {
+        if fired.owner == DRAIN_OWNER {
+            self.is_stopped |= turn.wheel.has_passed(&mut self.drain_alarm, fired);
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(fired.owner as usize) else { return };
+        if turn.wheel.has_passed(&mut conn.alarm, fired) {
+            self.on_passed_deadline(turn, fired.owner);
+            self.settle(turn);
+        }
+    }
+
+    fn on_turn_end(&mut self) -> bool {
+        for id in self.ended.drain(..) {
+            self.conns.remove(id as usize);
+        }
+        for session in self.ended_sessions.drain(..) {
+            self.sessions.remove(session.0 as usize);
+        }
+        let is_drained = self.drains_until.is_some() && self.conns.is_empty();
+        !(self.is_stopped || is_drained)
+    }
+}

@@ -1,0 +1,138 @@
+//! Joins sockets to sessions: the only layer that knows both. Layer 3.
+//!
+//! [`Server::bind`] opens the listeners, [`Server::run`] is the loop. What happens to a connection is in `exchange`
+//! (its life) and `relay` (its traffic, the fast path); `pages` answers requests that are not upgrades, and upgrades.
+
+mod batch;
+mod conn;
+mod control;
+mod exchange;
+mod metrics;
+mod pages;
+mod relay;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use log::warn;
+use mio::{Interest, Token};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+pub use control::Handle;
+
+use crate::config::Config;
+use crate::http::guard::BadEntry;
+use crate::net::listener::Listener;
+use crate::net::reactor::Reactor;
+use control::Controls;
+use exchange::{Exchange, FIRST_LISTENER};
+
+/// Descriptors that are not for clients: listeners, epoll, signals, log, the reserve, and some to spare.
+const OWN_DESCRIPTORS: u64 = 64;
+
+/// A server that listens and does not run yet.
+pub struct Server {
+    reactor: Reactor,
+    exchange: Exchange,
+}
+
+/// Why a server could not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Nothing to listen on.
+    NoListener,
+    /// An address could not be listened on.
+    Listen(SocketAddr, io::Error),
+    /// The system refused the loop what it needs.
+    System(io::Error),
+    /// An origin or host name that is none.
+    BadEntry(BadEntry),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoListener => f.write_str("nothing to listen on (--listen)"),
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error} (--listen)"),
+            Self::System(error) => write!(f, "cannot start: {error}"),
+            Self::BadEntry(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Server {
+    /// Opens every listener.
+    ///
+    /// # Errors
+    /// [`StartError`], naming the address at fault.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        if config.listen.is_empty() {
+            return Err(StartError::NoListener);
+        }
+        let mut reactor = Reactor::new().map_err(StartError::System)?;
+        let turn = reactor.turn();
+        let controls = Controls::new(&turn.registry).map_err(StartError::System)?;
+        let mut listeners = Vec::new();
+        for (number, listen) in config.listen.iter().enumerate() {
+            let fail = |error| StartError::Listen(listen.address, error);
+            let mut listener = Listener::bind(listen.address).map_err(fail)?;
+            let token = Token(FIRST_LISTENER + number);
+            turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
+            listeners.push((listener, listen.root));
+        }
+        let max_connections = max_connections(config.limits.max_connections);
+        let now = turn.now;
+        let exchange =
+            Exchange::new(config, listeners, controls, max_connections, now).map_err(StartError::BadEntry)?;
+        Ok(Self { reactor, exchange })
+    }
+
+    /// Where it listens, in the order of the configuration, with the ports that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.exchange.listeners.iter().map(|(listener, _)| listener.address()).collect()
+    }
+
+    /// Something to stop it with from another thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.exchange.controls.handle()
+    }
+
+    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once.
+    ///
+    /// # Errors
+    /// As `sigaction(2)`.
+    pub fn watch_signals(&mut self) -> io::Result<()> {
+        self.exchange.controls.watch_signals(&self.reactor.turn().registry)
+    }
+
+    /// Serves until it is told to stop and everybody has gone.
+    ///
+    /// # Errors
+    /// Only if the system refuses to wait for events.
+    pub fn run(mut self) -> io::Result<()> {
+        self.reactor.run(&mut self.exchange)
+    }
+}
+
+/// Raises the limit on descriptors as far as the system lets us, and fits the limit on connections into it. One thread
+/// and small tables make every descriptor worth having.
+fn max_connections(wanted: usize) -> usize {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current < maximum || (current.is_some() && maximum.is_none()) {
+        // Refused, the old limit stays, which is read again below.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let possible = usize::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX);
+    if wanted > possible {
+        warn!(
+            "--max-connections {wanted} needs more file descriptors than the {descriptors} allowed; using {possible}"
+        );
+    }
+    if wanted == 0 { possible } else { wanted.min(possible) }
+}

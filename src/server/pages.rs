@@ -1,0 +1,284 @@
+//! Requests: the pages we serve, and the opening handshake. Layer 3.
+//!
+//! Every request passes the same gates in the same order: its head is well-formed, its Host is a name of ours, its
+//! Origin may connect. Only then does its path mean anything.
+
+use std::fmt::Write as _;
+use std::io::IoSlice;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use log::{debug, info};
+use sha1::{Digest, Sha1};
+
+use super::conn::{ConnId, Ending, Phase};
+use super::exchange::Exchange;
+use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
+use crate::config::{Config, Root};
+use crate::frame::assemble::Window;
+use crate::http::guard::{BadEntry, Guard, is_local_host};
+use crate::http::request::{Method, Request, parse};
+use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse};
+use crate::http::upgrade;
+use crate::net::reactor::Turn;
+use crate::protocol::Session;
+use crate::protocol::route::route;
+
+/// How long a browser may use our files without asking whether they are still right, in words of RFC 9111 §5.2.2.
+const CACHING: &str = "no-cache";
+
+/// What all requests are answered with.
+pub(super) struct Pages {
+    guard: Guard,
+    /// The tag of each asset, in their order: a hash of its content.
+    tags: Vec<String>,
+}
+
+/// Where a request came from.
+#[derive(Clone, Copy)]
+struct Origin {
+    root: Root,
+    is_loopback_listener: bool,
+    is_loopback_peer: bool,
+}
+
+/// What becomes of a request. Its head has been appended to the reply.
+enum Answer {
+    /// A complete response.
+    Response(Framing),
+    /// A response whose body follows.
+    Asset(Framing, &'static Asset),
+    /// A response whose body is the counters.
+    Metrics(Framing),
+    /// 101; frames follow.
+    Session(Session),
+}
+
+impl Pages {
+    pub(super) fn new(config: &Config) -> Result<Self, BadEntry> {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let tag = |asset: &Asset| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(asset.body)));
+        let guard = Guard::new(&config.allow_origin, &config.allow_host, &[name])?;
+        Ok(Self { guard, tags: ASSETS.iter().map(tag).collect() })
+    }
+
+    fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, out: &mut Vec<u8>) -> Answer {
+        let wants_upgrade = request.wants_upgrade();
+        // What follows a refused upgrade may be frames, and is never another request.
+        let framing = Framing::of(request);
+        let framing = Framing { keep_alive: framing.keep_alive && !wants_upgrade, ..framing };
+        // HTTP/1.0 without a Host is no browser's.
+        if !(request.version_minor == 0 && request.host().is_empty())
+            && let Err(refusal) = self.guard.check_host(request.host())
+        {
+            refuse(out, refusal.status(), refusal.message(), framing);
+            return Answer::Response(framing);
+        }
+        if wants_upgrade {
+            return self.upgrade(request, from, config, framing, out);
+        }
+        let is_read = matches!(request.method, Method::Get | Method::Head);
+        if request.path == "/metrics" && self.is_operator(request, from) {
+            if is_read {
+                return Answer::Metrics(framing);
+            }
+        } else if let Some(asset) = assets::find(request.path) {
+            if is_read {
+                return self.asset(request, asset, framing, out);
+            }
+        } else {
+            match route(request, from.root, config) {
+                Ok(_) => refuse(out, 426, "This address speaks WebSocket: open it with a WebSocket client.", framing),
+                Err(refusal) => refuse(out, refusal.status(), &refusal.to_string(), framing),
+            }
+            return Answer::Response(framing);
+        }
+        method_not_allowed(out, "GET, HEAD", framing);
+        Answer::Response(framing)
+    }
+
+    /// Counters are for whoever is on this machine, and for no page and no proxy.
+    fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
+        from.is_loopback_peer && is_local_host(request.host()) && request.origin().is_none() && !request.is_forwarded()
+    }
+
+    fn asset(&self, request: &Request<'_>, asset: &'static Asset, framing: Framing, out: &mut Vec<u8>) -> Answer {
+        let place = ASSETS.iter().position(|other| std::ptr::eq(other, asset)).expect("assets come from the table");
+        let tag = &self.tags[place];
+        if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
+            not_modified(out, tag, framing);
+            return Answer::Response(framing);
+        }
+        let mut response = Response::begin(out, 200, framing)
+            .header("ETag", tag)
+            .header("Cache-Control", CACHING)
+            .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+            .header("Referrer-Policy", "no-referrer");
+        if asset.cross_origin {
+            response = response
+                .header("Access-Control-Allow-Origin", "*")
+                .header("Cross-Origin-Resource-Policy", "cross-origin");
+        }
+        response.head(asset.content_type, asset.body.len());
+        Answer::Asset(framing, asset)
+    }
+
+    fn upgrade(
+        &self,
+        request: &Request<'_>,
+        from: Origin,
+        config: &Config,
+        framing: Framing,
+        out: &mut Vec<u8>,
+    ) -> Answer {
+        let refused = match upgrade::check(request) {
+            Err(error) => (error.status(), error.message().to_owned()),
+            Ok(handshake) => {
+                let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
+                match (origin, route(request, from.root, config)) {
+                    (Err(refusal), _) => (refusal.status(), refusal.message().to_owned()),
+                    (_, Err(refusal)) => (refusal.status(), refusal.to_string()),
+                    (Ok(()), Ok(session)) => {
+                        // As the original from its second generation on; no protocol of ours depends on the choice.
+                        handshake.accept(out, handshake.protocols().next());
+                        return Answer::Session(session);
+                    }
+                }
+            }
+        };
+        refuse(out, refused.0, &refused.1, framing);
+        Answer::Response(framing)
+    }
+}
+
+impl Exchange {
+    /// `scratch[window]` holds requests.
+    pub(super) fn on_requests(&mut self, turn: &mut Turn, id: ConnId, mut window: Window) {
+        loop {
+            let conn = &mut self.conns[id as usize];
+            let (listener, root) = &self.listeners[usize::from(conn.listener)];
+            let from = Origin {
+                root: *root,
+                is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
+                is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
+            };
+            let limits = &self.config.limits;
+            let bytes = &self.scratch[window.start..window.end];
+            let mut reply = std::mem::take(&mut self.reply);
+            reply.clear();
+            let answer = match parse(bytes, limits.max_head, limits.max_headers) {
+                Ok(None) => {
+                    conn.carry.keep(bytes);
+                    self.reply = reply;
+                    return;
+                }
+                Err(error) => {
+                    info!("{}: bad request: {}", conn.peer, error.message());
+                    refuse(&mut reply, error.status(), error.message(), Framing::CLOSE);
+                    Answer::Response(Framing::CLOSE)
+                }
+                Ok(Some(request)) => {
+                    window.start += request.head_len;
+                    let answer = self.pages.answer(&request, from, &self.config, &mut reply);
+                    match &answer {
+                        Answer::Session(_) => info!("{}: opened {}", conn.peer, request.path),
+                        _ => debug!("{}: {} {}", conn.peer, request.method.as_str(), request.path),
+                    }
+                    answer
+                }
+            };
+            let framing = match answer {
+                Answer::Session(session) => {
+                    self.send_reply(turn, id, &reply, &[]);
+                    self.reply = reply;
+                    if self.conns[id as usize].phase == Phase::Http {
+                        let session = self.open(turn, id, session);
+                        self.on_frames(turn, id, session, window);
+                    }
+                    return;
+                }
+                Answer::Response(framing) => {
+                    self.send_reply(turn, id, &reply, &[]);
+                    framing
+                }
+                Answer::Asset(framing, asset) => {
+                    self.send_reply(turn, id, &reply, if framing.head_only { &[] } else { asset.body });
+                    framing
+                }
+                Answer::Metrics(framing) => {
+                    let page = self.metrics_page();
+                    Response::begin(&mut reply, 200, framing)
+                        .header("Cache-Control", "no-store")
+                        .body("text/plain; version=0.0.4; charset=utf-8", page.as_bytes());
+                    self.send_reply(turn, id, &reply, &[]);
+                    framing
+                }
+            };
+            self.reply = reply;
+            self.metrics.requests += 1;
+            let conn = &self.conns[id as usize];
+            if conn.phase != Phase::Http {
+                return;
+            }
+            // Whoever asks for more than it reads is not kept either.
+            if !framing.keep_alive || conn.socket.queued() > self.config.limits.queue_high {
+                info!("{}: {}", conn.peer, Ending::Answered);
+                return self.finish(turn, id, &[]);
+            }
+            self.await_request(turn, id);
+            if window.start == window.end {
+                return;
+            }
+        }
+    }
+
+    /// Writes a response; a body that is ours for ever is not copied.
+    fn send_reply(&mut self, turn: &mut Turn, id: ConnId, head: &[u8], body: &'static [u8]) {
+        let conn = &mut self.conns[id as usize];
+        let slices = [IoSlice::new(head), IoSlice::new(body)];
+        let parts = if body.is_empty() { &slices[..1] } else { &slices[..] };
+        let sent = conn.socket.send(parts, |written, queue| {
+            if let Some(rest) = head.get(written..) {
+                queue.push(Bytes::copy_from_slice(rest));
+            }
+            queue.push(Bytes::from_static(&body[written.saturating_sub(head.len())..]));
+        });
+        if let Err(error) = sent {
+            self.end(turn, id, &Ending::Broken(error));
+        }
+    }
+
+    /// No complete head came in time (RFC 9110 §15.5.9). A connection that is idle between requests just ends.
+    pub(super) fn on_request_timeout(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &self.conns[id as usize];
+        let mut reply = Vec::new();
+        if !conn.carry.is_empty() {
+            refuse(&mut reply, 408, "The request took too long to arrive (--handshake-timeout).", Framing::CLOSE);
+        }
+        info!("{}: {}", conn.peer, Ending::TimedOut("no request (--handshake-timeout)"));
+        self.finish(turn, id, &reply);
+    }
+
+    /// Gauges and counters, a line each, in the text format that Prometheus reads.
+    fn metrics_page(&self) -> String {
+        let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.queued()).sum();
+        let gauges = [
+            ("jackfield_connections", self.conns.len()),
+            ("jackfield_sessions", self.sessions.len()),
+            ("jackfield_channels", self.hub.channels.len()),
+            ("jackfield_pairs", self.hub.pairs.pairs()),
+            ("jackfield_keys", self.hub.pairs.len()),
+            ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
+            ("jackfield_queued_bytes", queued),
+        ];
+        let mut page = String::new();
+        for (name, value) in gauges {
+            writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
+        }
+        for (name, value) in self.metrics.rows() {
+            writeln!(page, "# TYPE {name} counter\n{name} {value}").expect("writing to memory does not fail");
+        }
+        page
+    }
+}

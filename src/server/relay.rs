@@ -1,0 +1,271 @@
+//! The fast path: from a readable socket to its peers' sockets. Layer 3.
+//!
+//! One read is one pass through [`Exchange::on_readable`]:
+//!
+//! 1. *receive* into the loop's scratch, behind what the connection kept from last time ([`Exchange::receive`]);
+//! 2. *split* what came into messages, unmasked and checked where they lie, and let the session say who gets what
+//!    ([`Exchange::react`]); it says so into the [`Batch`](super::batch::Batch), as places in the scratch;
+//! 3. *write* the batch, one vectored write per receiver ([`Exchange::write_batch`]); what a kernel does not take is
+//!    copied once, into that receiver's queue, however many receivers it has;
+//! 4. *settle* what is not a write: closings, and pauses of whoever fills a queue faster than it empties.
+//!
+//! Between the two system calls nothing is allocated, and no payload byte moves but those of small frames in a burst,
+//! which close up so that they leave as one slice (see `frame::assemble`).
+
+use std::io::IoSlice;
+
+use bytes::Bytes;
+use tungstenite::protocol::frame::coding::{CloseCode, Control};
+
+use super::batch::{Actions, Lane, Place};
+use super::conn::{ConnId, Ending, Phase};
+use super::exchange::Exchange;
+use crate::frame::assemble::{Item, MessageLimits, Window};
+use crate::frame::close::ClosePayload;
+use crate::frame::split::Violation;
+use crate::hub::SessionId;
+use crate::net::queue::MAX_SLICES;
+use crate::net::reactor::Turn;
+use crate::net::socket::Received;
+use crate::protocol::{Context, Protocol};
+
+/// Bytes that one connection may bring in one turn of the loop, so that a flood cannot starve the others.
+const TURN_BYTES: usize = 256 * 1024;
+
+/// Reads that one connection may cause in one turn, so that a flood of small segments cannot either.
+const TURN_READS: usize = 16;
+
+/// What is missing of a frame from which on it is received straight into the message's own buffer.
+const DIRECT_BYTES: usize = 16 * 1024;
+
+/// What one read brought, as far as the loop is concerned.
+pub(super) enum Progress {
+    /// The socket had less than we asked for: nothing more is there.
+    Drained(usize),
+    /// There may be more.
+    More(usize),
+    /// Nothing more is to be read now: it ended, or must wait.
+    Stop,
+}
+
+/// What a client's bytes came to.
+enum Outcome {
+    /// More bytes are needed, or the batch is full.
+    Fine,
+    /// The client closed.
+    Closed(Option<CloseCode>),
+    /// The client broke a rule.
+    Violated(Violation),
+}
+
+impl Exchange {
+    /// Reads until the socket is drained or the connection had its share. `has_ended` says that the peer's end of
+    /// stream was seen, which no later readiness would announce again.
+    pub(super) fn on_readable(&mut self, turn: &mut Turn, id: ConnId, has_ended: bool) {
+        let mut bytes = 0;
+        for _ in 0..TURN_READS {
+            match self.receive(turn, id) {
+                Progress::Stop => return,
+                Progress::Drained(_) if !has_ended => return,
+                Progress::Drained(received) | Progress::More(received) => bytes += received,
+            }
+            if bytes >= TURN_BYTES {
+                break;
+            }
+        }
+        self.revisit(turn, id);
+    }
+
+    /// One receive, and everything it causes.
+    fn receive(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
+        let conn = &mut self.conns[id as usize];
+        if conn.waits_for.is_some() || conn.phase == Phase::Ended {
+            return Progress::Stop;
+        }
+        // A long frame that has begun to arrive: no detour through the scratch.
+        if conn.carry.is_empty()
+            && let Some(room) = conn.assembler.room(DIRECT_BYTES)
+        {
+            let asked = room.len();
+            let received = match conn.socket.recv(room) {
+                Received::Bytes(bytes) => bytes,
+                other => return self.on_silence(turn, id, other),
+            };
+            self.metrics.on_read(received);
+            self.on_long_frame(turn, id, received);
+            return if received < asked { Progress::Drained(received) } else { Progress::More(received) };
+        }
+        let kept = conn.carry.restore(&mut self.scratch);
+        let asked = self.scratch.len() - kept;
+        let received = match conn.socket.recv(&mut self.scratch[kept..]) {
+            Received::Bytes(bytes) => bytes,
+            other => {
+                conn.carry.keep(&self.scratch[..kept]);
+                return self.on_silence(turn, id, other);
+            }
+        };
+        self.metrics.on_read(received);
+        let window = Window::new(kept + received);
+        match conn.phase {
+            Phase::Open(session) => self.on_frames(turn, id, session, window),
+            Phase::Http => self.on_requests(turn, id, window),
+            Phase::Closing | Phase::Ended => {}
+        }
+        if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+    }
+
+    /// A receive brought no bytes.
+    fn on_silence(&mut self, turn: &mut Turn, id: ConnId, received: Received) -> Progress {
+        match received {
+            Received::End => self.end(turn, id, &Ending::Vanished),
+            Received::Failed(error) => self.end(turn, id, &Ending::Broken(error)),
+            Received::Nothing | Received::Bytes(_) => {}
+        }
+        Progress::Stop
+    }
+
+    /// `scratch[window]` holds frames of this session.
+    pub(super) fn on_frames(&mut self, turn: &mut Turn, id: ConnId, session: SessionId, mut window: Window) {
+        self.touch(turn, id);
+        loop {
+            let before = window.start;
+            let outcome = self.react(turn, id, session, &mut window);
+            self.write_batch(Some(id));
+            match outcome {
+                Outcome::Fine => {}
+                Outcome::Closed(code) => {
+                    let has_more = window.start < window.end;
+                    return self.on_peer_close(turn, id, code, has_more);
+                }
+                Outcome::Violated(violation) => return self.on_violation(turn, id, violation),
+            }
+            self.settle(turn);
+            // The batch was full, or the session has gone.
+            if self.conns[id as usize].phase != Phase::Open(session) {
+                return;
+            }
+            if window.start == before || window.start == window.end {
+                break;
+            }
+        }
+        self.conns[id as usize].carry.keep(&self.scratch[window.start..window.end]);
+    }
+
+    /// Lets the session react to the messages in the window, until they are used up or the batch is full.
+    #[inline]
+    fn react(&mut self, turn: &Turn, id: ConnId, session: SessionId, window: &mut Window) -> Outcome {
+        let Self { conns, sessions, hub, batch, closings, scratch, pool, config, metrics, started, .. } = self;
+        let conn = &mut conns[id as usize];
+        let limits = &config.limits;
+        let bounds = MessageLimits { bytes: limits.max_message, fragments: limits.max_fragments };
+        let place = Place::of(scratch);
+        let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config };
+        let mut fx = Actions { batch, closings, scratch: place };
+        while !fx.batch.is_full() && fx.closings.is_empty() {
+            match conn.assembler.next(scratch, window, bounds, pool) {
+                Ok(Some(Item::Message(message))) => {
+                    metrics.messages += 1;
+                    sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
+                }
+                Ok(Some(Item::Control(Control::Close, payload))) => match ClosePayload::parse(payload) {
+                    Ok(close) => return Outcome::Closed(close.code),
+                    Err(violation) => return Outcome::Violated(violation),
+                },
+                Ok(Some(Item::Control(control, payload))) => {
+                    let second = turn.now.saturating_duration_since(*started).as_secs();
+                    if !conn.controls.take(u32::try_from(second).unwrap_or(u32::MAX), limits) {
+                        return Outcome::Violated(Violation::TooManyControls);
+                    }
+                    // RFC 6455 §5.5.2: a ping is answered with its own payload; §5.5.3: a pong is not answered.
+                    if control == Control::Ping {
+                        fx.batch.control(session, Control::Pong, payload);
+                    }
+                }
+                Ok(None) => break,
+                Err(violation) => return Outcome::Violated(violation),
+            }
+        }
+        Outcome::Fine
+    }
+
+    /// `received` bytes of a long frame are in the message's own buffer.
+    fn on_long_frame(&mut self, turn: &mut Turn, id: ConnId, received: usize) {
+        self.touch(turn, id);
+        let Self { conns, sessions, hub, batch, closings, scratch, config, metrics, .. } = self;
+        let conn = &mut conns[id as usize];
+        let Phase::Open(session) = conn.phase else { return };
+        match conn.assembler.received(received) {
+            Ok(Some(message)) => {
+                metrics.messages += 1;
+                let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config };
+                let mut fx = Actions { batch, closings, scratch: Place::of(scratch) };
+                sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
+                self.write_batch(Some(id));
+                self.settle(turn);
+            }
+            Ok(None) => {}
+            Err(violation) => self.on_violation(turn, id, violation),
+        }
+    }
+
+    /// Writes everything in the batch. `reader` is the connection whose bytes caused it: it waits if it must.
+    pub(super) fn write_batch(&mut self, reader: Option<ConnId>) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let (mut batch, scratch) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.scratch));
+        for lane in batch.lanes() {
+            for pieces in lane.pieces.chunks(MAX_SLICES) {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                for (slice, piece) in slices.iter_mut().zip(pieces) {
+                    *slice = IoSlice::new(batch.bytes(lane, piece, &scratch));
+                }
+                self.write_lane(lane, &slices[..pieces.len()], reader);
+            }
+        }
+        batch.clear(&mut self.pool);
+        (self.batch, self.scratch) = (batch, scratch);
+    }
+
+    /// Writes `slices` to everybody in the lane.
+    #[inline]
+    fn write_lane(&mut self, lane: &Lane, slices: &[IoSlice<'_>], reader: Option<ConnId>) {
+        let (high, hard) = (self.config.limits.queue_high, self.config.limits.max_queue);
+        // What is left over is copied once for all who are behind; for one receiver, only what is left over.
+        let mut shared: Option<Bytes> = None;
+        for receiver in lane.receivers() {
+            let Some(to) = self.outlets.get(receiver) else { continue };
+            let conn = &mut self.conns[to as usize];
+            let is_own = Some(to) == reader;
+            if !lane.keeps_pace && !is_own && conn.socket.queued() > hard {
+                self.failures.push((to, None));
+                continue;
+            }
+            self.metrics.writes += 1;
+            let sent = conn.socket.send(slices, |written, queue| match lane.only {
+                Some(_) => queue.push(copy(slices, written)),
+                None => queue.push(shared.get_or_insert_with(|| copy(slices, 0)).slice(written..)),
+            });
+            if let Err(error) = sent {
+                self.failures.push((to, Some(error)));
+            } else if (lane.keeps_pace || is_own)
+                && conn.socket.queued() > high
+                && let Some(reader) = reader
+            {
+                self.pause(reader, to);
+            }
+        }
+    }
+}
+
+/// The slices as one, without their first `skip` bytes.
+fn copy(slices: &[IoSlice<'_>], mut skip: usize) -> Bytes {
+    let total: usize = slices.iter().map(|slice| slice.len()).sum();
+    let mut bytes = Vec::with_capacity(total - skip);
+    for slice in slices {
+        let skipped = skip.min(slice.len());
+        bytes.extend_from_slice(&slice[skipped..]);
+        skip -= skipped;
+    }
+    bytes.into()
+}

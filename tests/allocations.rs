@@ -1,0 +1,112 @@
+//! Between the read and the write of a relayed message nothing is allocated, and an idle connection is a few hundred
+//! bytes of table. One test, because the counters are the whole program's.
+
+mod common;
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::client::Client;
+use common::frame::{binary, close, frame, ping, text};
+use common::server::TestServer;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes of heap that are in use now.
+fn in_use() -> isize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated as isize - stats.bytes_deallocated as isize
+}
+
+/// Writes and reads without allocating anything itself.
+fn exchange(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8], buffer: &mut [u8]) {
+    from.write_all(bytes).expect("written");
+    to.read_exact(buffer).expect("relayed");
+}
+
+fn relaying_allocates_nothing(server: &TestServer) {
+    let (sender, receiver) = (server.client("/local/pair"), server.client("/local/pair"));
+    let members: Vec<Client> = (0..20).map(|_| server.client("/local/many")).collect();
+    let listener = server.client("/local/many");
+    let mut observer = server.metrics();
+    let sizes: [&[usize]; 2] = [&[0, 1, 125, 126, 1000, 16 * 1024], &[125]];
+    // Only the last of the many reads what it gets: the others' part fits into their sockets.
+    let routes = [(&sender, &receiver), (members.first().expect("twenty"), &listener)];
+    for ((from, to), sizes) in routes.into_iter().zip(sizes) {
+        let clone = |client: &Client| client.stream().try_clone().expect("a descriptor");
+        let (from, to) = (&mut clone(from), &mut clone(to));
+        for size in sizes.iter().copied() {
+            for message in [binary(vec![7; size]), text(vec![b'x'; size])] {
+                // What does not arrive in one read has to be kept somewhere; this is about what does.
+                for burst in [1, 16].into_iter().filter(|burst| burst * size < 32 * 1024) {
+                    let bytes = message.bytes().repeat(burst);
+                    let header = if size < 126 { 2 } else { 4 };
+                    let mut buffer = vec![0; (header + size) * burst];
+                    // The first round fills what is kept from then on; the observer must be up to date before counting.
+                    for _ in 0..3 {
+                        exchange(from, to, &bytes, &mut buffer);
+                    }
+                    observer.read();
+                    let region = Region::new(ALLOCATOR);
+                    for _ in 0..50 {
+                        exchange(from, to, &bytes, &mut buffer);
+                    }
+                    let change = region.change();
+                    assert_eq!(
+                        (change.allocations, change.reallocations),
+                        (0, 0),
+                        "{size} bytes, {burst} at a time: {change:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn an_idle_connection_is_small(server: &TestServer) {
+    const CONNECTIONS: usize = 1000;
+    let before = in_use();
+    // Bare sockets, so that this side has nothing on the heap.
+    let idle: Vec<TcpStream> = (0..CONNECTIONS).map(|_| server.idle("/local/idle")).collect();
+    let each = (in_use() - before - (CONNECTIONS * size_of::<TcpStream>()) as isize) / CONNECTIONS as isize;
+    assert!((40..=256).contains(&each), "an idle connection takes {each} bytes");
+    drop(idle);
+}
+
+fn nothing_is_left_of_the_departed(server: &TestServer) {
+    let abuse = |round: usize| {
+        for target in ["/local/a", "/local/b?presence=1", "/broadcast/c?echo=1", "/webshare"] {
+            let mut client = server.client(target);
+            match round % 6 {
+                0 => client.send(&close(1000, "")),
+                1 => client.send(&frame(3, "")),
+                2 => client.send(&text([0xFF])),
+                3 => client.write(&binary(vec![0; 40_000]).bytes()[..30_000]),
+                4 => client.write(&ping("").bytes().repeat(300)),
+                _ => client.write(&[0x81]),
+            }
+        }
+        let mut client = Client::connect(server.address());
+        client.write(if round.is_multiple_of(2) { b"GET / HTTP/1.1\r\nHost: local" } else { b"\0\0\r\n\r\n" });
+    };
+    (0..12).for_each(abuse);
+    server.expect_all_given_back();
+    let before = in_use();
+    (0..200).for_each(abuse);
+    server.expect_all_given_back();
+    let grown = in_use() - before;
+    assert!(grown < 16 * 1024, "{grown} bytes are left of a thousand clients");
+}
+
+#[test]
+fn what_messages_and_connections_cost() {
+    let server = TestServer::with(|config| config.limits.handshake_timeout = std::time::Duration::from_secs(60));
+    relaying_allocates_nothing(&server);
+    server.expect_all_given_back();
+    an_idle_connection_is_small(&server);
+    server.expect_all_given_back();
+    nothing_is_left_of_the_departed(&server);
+}

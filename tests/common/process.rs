@@ -1,0 +1,160 @@
+//! The real program as a child process: for signals, exit codes, what it prints and what memory it takes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::DEADLINE;
+use super::client::Client;
+
+/// A running program; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    address: SocketAddr,
+    output: Arc<Output>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// Everything printed so far, both streams together, line by line.
+#[derive(Default)]
+struct Output {
+    text: Mutex<String>,
+    grown: Condvar,
+}
+
+impl Process {
+    /// Starts the program on a free port of 127.0.0.1 and waits until it says which.
+    #[track_caller]
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_jackfield"))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let output = Arc::new(Output::default());
+        let streams: [Box<dyn Read + Send>; 2] = [
+            Box::new(child.stdout.take().expect("a pipe was asked for")),
+            Box::new(child.stderr.take().expect("a pipe was asked for")),
+        ];
+        let readers = streams.map(|stream| {
+            let output = Arc::clone(&output);
+            thread::spawn(move || output.collect(stream))
+        });
+        let address = output.wait_for("an address", listening_address);
+        Self { child, address, output, readers: readers.into() }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A WebSocket client on `target`.
+    #[track_caller]
+    pub(crate) fn client(&self, target: &str) -> Client {
+        Client::open(self.address, target)
+    }
+
+    /// Waits until the output so far contains `needle`.
+    #[track_caller]
+    pub(crate) fn expect_output(&self, needle: &str) {
+        self.output.wait_for(needle, |text| text.contains(needle).then_some(()));
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("process ids are positive");
+        kill_process(Pid::from_raw(pid).expect("not zero"), signal).expect("our own child");
+    }
+
+    /// Waits for its end: how it ended and everything it printed.
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                break status;
+            }
+            assert!(start.elapsed() < DEADLINE, "the program does not end; it printed:\n{}", self.output.so_far());
+            thread::sleep(Duration::from_millis(1));
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().expect("reading a pipe does not panic");
+        }
+        (status, self.output.so_far())
+    }
+
+    /// Resident memory and size of the data segment, in KiB.
+    pub(crate) fn memory(&self) -> Memory {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("our own child");
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).expect("the kernel tells");
+            line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("a number of KiB")
+        };
+        Memory { resident: field("VmRSS:"), data: field("VmData:") }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the child takes, in KiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// Pages that it has touched.
+    pub(crate) resident: u64,
+    /// Address space for data that it has asked for, touched or not.
+    pub(crate) data: u64,
+}
+
+impl Output {
+    fn collect(&self, stream: impl Read) {
+        for line in BufReader::new(stream).split(b'\n') {
+            let Ok(line) = line else { return };
+            let mut text = self.text.lock().expect("no reader panics");
+            text.push_str(&String::from_utf8_lossy(&line));
+            text.push('\n');
+            self.grown.notify_all();
+        }
+    }
+
+    #[track_caller]
+    fn wait_for<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + DEADLINE;
+        let mut text = self.text.lock().expect("no reader panics");
+        loop {
+            if let Some(found) = find(&text) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited for {what} in:\n{text}");
+            text = self.grown.wait_timeout(text, left).expect("no reader panics").0;
+        }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().expect("no reader panics").clone()
+    }
+}
+
+/// The first address with a port in the start-up block.
+fn listening_address(text: &str) -> Option<SocketAddr> {
+    text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))
+        .filter_map(|word| word.parse::<SocketAddr>().ok())
+        .find(|address| address.port() != 0 && address.ip().is_loopback())
+}

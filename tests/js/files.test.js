@@ -1,0 +1,71 @@
+/** The client files themselves: how they can be loaded, how small they are, what their types say. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import vm from 'node:vm';
+import { gzipSync } from 'node:zlib';
+import { minify } from 'terser';
+import ts from 'typescript';
+
+const CLIENT = new URL('../../src/assets/client/', import.meta.url);
+const BUDGET_BYTES = 3 * 1024;
+const FILES = { webshare: ['WebShare'], named: ['LocalWebSocket', 'BroadcastWebSocket'] };
+
+for (const [file, names] of Object.entries(FILES)) {
+  const text = await readFile(new URL(`${file}.js`, CLIENT), 'utf8');
+
+  test(`${file}.js is at most 3 kB minified and gzipped`, async (t) => {
+    const { code } = await minify(text, { ecma: 2022, toplevel: true, compress: { passes: 2 } });
+    const size = gzipSync(code, { level: 9 }).length;
+    t.diagnostic(`${file}.js: ${size} bytes`);
+    assert.ok(size <= BUDGET_BYTES, `${size} bytes`);
+  });
+
+  test(`${file}.js is a classic script that may be loaded twice and leaves only its names`, () => {
+    const context = vm.createContext({ EventTarget, Event });
+    const before = Object.getOwnPropertyNames(vm.runInContext('globalThis', context));
+    for (let i = 0; i < 2; i += 1) new vm.Script(text, { filename: `${file}.js` }).runInContext(context);
+    const after = Object.getOwnPropertyNames(vm.runInContext('globalThis', context));
+    assert.deepEqual(after.filter((name) => !before.includes(name)), names);
+    for (const name of names) assert.equal(vm.runInContext(`typeof ${name}`, context), 'function');
+  });
+
+  test(`${file} is loaded by require and by import, with the same names`, async () => {
+    const required = createRequire(import.meta.url)(fileURLToPath(new URL(`${file}.js`, CLIENT)));
+    const imported = await import(new URL(`${file}.mjs`, CLIENT));
+    assert.deepEqual(Object.keys(required), names);
+    assert.deepEqual(Object.keys(imported).sort(), [...names].sort());
+    for (const name of names) {
+      assert.equal(required[name], imported[name]);
+      assert.equal(required[name], globalThis[name]);
+    }
+  });
+}
+
+test('named.js knows the script that it came from', async () => {
+  const text = await readFile(new URL('named.js', CLIENT), 'utf8');
+  const document = { currentScript: { src: 'http://pi:9009/client/named.js' } };
+  const context = vm.createContext({ EventTarget, Event, document });
+  vm.runInContext(text, context);
+  assert.equal(vm.runInContext('LocalWebSocket.script', context), 'http://pi:9009/client/named.js');
+  const { BroadcastWebSocket } = await import(new URL('named.mjs', CLIENT));
+  assert.match(BroadcastWebSocket.script, /\/client\/named\.mjs$/);
+});
+
+test('the types allow what the clients do, and nothing else', () => {
+  const program = ts.createProgram([fileURLToPath(new URL('support/types.ts', import.meta.url))], {
+    lib: ['lib.es2022.d.ts', 'lib.dom.d.ts'],
+    module: ts.ModuleKind.NodeNext,
+    noEmit: true,
+    strict: true,
+    target: ts.ScriptTarget.ES2022,
+    types: [],
+  });
+  const problems = ts.getPreEmitDiagnostics(program).map((problem) => {
+    const line = problem.file?.getLineAndCharacterOfPosition(problem.start).line;
+    return `${problem.file?.fileName}:${line + 1}: ${ts.flattenDiagnosticMessageText(problem.messageText, ' ')}`;
+  });
+  assert.deepEqual(problems, []);
+});

@@ -1,0 +1,53 @@
+//! One read and one write, whatever the burst.
+
+mod common;
+
+use common::frame::{Frame, binary, ping, text};
+use common::server::TestServer;
+
+/// Reads and writes that the server makes while `clients[0]` sends all `frames` at once and the others receive them.
+fn calls(server: &TestServer, members: usize, target: &str, frames: &[Frame]) -> (f64, f64) {
+    let mut sender = server.client(target);
+    let mut receivers: Vec<_> = (1..members).map(|_| server.client(target)).collect();
+    let mut metrics = server.metrics();
+    let before = metrics.read();
+    sender.write(&frames.iter().flat_map(Frame::bytes).collect::<Vec<u8>>());
+    for receiver in &mut receivers {
+        for _ in frames {
+            receiver.expect_frame();
+        }
+    }
+    let after = metrics.read();
+    let change = |name: &str| after[name] - before[name];
+    // The observer's own question is one read; answers to requests are not counted as writes to receivers.
+    (change("jackfield_reads_total") - 1.0, change("jackfield_writes_total"))
+}
+
+#[test]
+fn a_burst_is_one_read_and_one_write_for_each_receiver() {
+    let server = TestServer::start();
+    for burst in [1, 2, 16, 64, 150] {
+        let small: Vec<Frame> = (0..burst).map(|i| text(format!("message {i}"))).collect();
+        assert_eq!(calls(&server, 2, "/local/pair", &small), (1.0, 1.0), "{burst} small messages");
+        assert_eq!(calls(&server, 11, "/local/many", &small), (1.0, 10.0), "{burst} small messages to ten");
+    }
+    for burst in [1, 2, 16] {
+        // Too long to be moved: as many slices as messages, still one write.
+        let long: Vec<Frame> = (0..burst).map(|i| binary(vec![i as u8; 1500])).collect();
+        assert_eq!(calls(&server, 2, "/local/pair", &long), (1.0, 1.0), "{burst} longer messages");
+    }
+}
+
+#[test]
+fn pings_in_a_burst_are_answered_in_one_write() {
+    let server = TestServer::start();
+    let mut client = server.client("/local/alone");
+    let mut metrics = server.metrics();
+    let before = metrics.read();
+    client.write(&ping("are you there").bytes().repeat(20));
+    for _ in 0..20 {
+        client.expect_pong("are you there");
+    }
+    let after = metrics.read();
+    assert_eq!(after["jackfield_writes_total"] - before["jackfield_writes_total"], 1.0);
+}
