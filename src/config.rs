@@ -7,9 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// The log target of the server's own life (started, draining, stopped): its lines show at every verbosity, as in
-/// `log::info!(target: config::LIFE, "…")`.
-pub const LIFE: &str = "jackfield::life";
+/// The log target of the server's own life (draining, stopped): its lines show at every verbosity. All other lines have
+/// their module's path as target. `log::info!(target: config::LIFE, "…")`.
+pub const LIFE: &str = "jackfield";
 
 /// Who answers a WebSocket client at `/`, where the URL does not name a protocol.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -90,7 +90,7 @@ fn nothing_is_left_of_the_departed(server: &TestServer) {
             }
         }
         let mut client = Client::connect(server.address());
-        client.write(if round % 2 == 0 { b"GET / HTTP/1.1\r\nHost: local" } else { b"\0\0\r\n\r\n" });
+        client.write(if round.is_multiple_of(2) { b"GET / HTTP/1.1\r\nHost: local" } else { b"\0\0\r\n\r\n" });
     };
     (0..12).for_each(abuse);
     server.expect_all_given_back();

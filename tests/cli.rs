@@ -20,12 +20,12 @@ fn jackfield(args: &[&str]) -> Command {
 }
 
 fn run(args: &[&str]) -> Output {
-    jackfield(args).output().unwrap()
+    jackfield(args).output().expect("it can be started")
 }
 
 /// A pipe that nobody will ever read.
 fn closed_pipe() -> PipeWriter {
-    let (reader, writer) = pipe().unwrap();
+    let (reader, writer) = pipe().expect("a pipe can be had");
     drop(reader);
     writer
 }
@@ -43,38 +43,38 @@ impl Running {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut child = command.spawn().expect("it can be started");
+        let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut banner = String::new();
         let address = loop {
             let start = banner.len();
-            assert_ne!(out.read_line(&mut banner).unwrap(), 0, "no address in {banner:?}");
+            assert_ne!(out.read_line(&mut banner).expect("text"), 0, "no address in {banner:?}");
             if let Some((_, rest)) = banner[start..].split_once("http://") {
-                break rest.split_once('/').unwrap().0.parse().unwrap();
+                break rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address");
             }
         };
         // The block ends with the channels, unless there is something to warn of.
         while !banner.contains("/local/NAME") {
-            assert_ne!(out.read_line(&mut banner).unwrap(), 0);
+            assert_ne!(out.read_line(&mut banner).expect("text"), 0);
         }
         Self { child, address, banner }
     }
 
     /// Asks for a page and returns the status line.
     fn status_of(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("not zero");
         let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
-        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(head.as_bytes()).expect("it reads");
         let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
+        BufReader::new(stream).read_line(&mut line).expect("it answers");
         line
     }
 
     /// Sends TERM and returns the exit code.
     fn stop(mut self) -> Option<i32> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        self.child.wait().unwrap().code()
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+        self.child.wait().expect("it is ours").code()
     }
 }
 
@@ -182,8 +182,8 @@ fn check_and_server_agree_on_well_known_origins_and_hosts() -> Result<(), TestCa
     let entries = "* null NULL file:// file:/// https://example.com https://example.com/ https://*.a.b chrome-extension://ab \
                    a a:1 a:0 a:65536 a:000080 a:+1 a: *.a *.a:1 *. ** a. a.. .. . a_b [::1] [::1]:1 [::1]x [::1 [1.2.3.4] \
                    1.2.3.4 1.2.3.4:5 http://[::1]:1 1http://a ://a http:// http://a@b http://ä.example";
-    let entries = entries.split(' ').chain(["", "a b", &long_label, &long_name]);
-    entries.into_iter().try_for_each(agrees_with_the_guard)
+    let mut entries = entries.split(' ').chain(["", "a b", &long_label, &long_name]);
+    entries.try_for_each(agrees_with_the_guard)
 }
 
 proptest! {

@@ -23,8 +23,10 @@ fn logger(verbose: u8) -> SimpleLogger {
         1 => (LevelFilter::Info, LevelFilter::Info),
         _ => (LevelFilter::Debug, LevelFilter::Debug),
     };
+    // The longer name counts; every module's path begins with it.
+    let modules = format!("{LIFE}::");
     // Libraries tell us by their results what matters; their own lines would be about frames and sockets.
-    SimpleLogger::new().with_level(LevelFilter::Off).with_module_level("jackfield", level).with_module_level(LIFE, life)
+    SimpleLogger::new().with_level(LevelFilter::Off).with_module_level(&modules, level).with_module_level(LIFE, life)
 }
 
 /// A logger whose reader may go away: `simple_logger` prints with `eprintln!`, which panics on a closed pipe, and a lost
@@ -55,9 +57,9 @@ mod tests {
     #[test]
     fn levels() {
         for (verbose, target, most) in [
-            (0, "jackfield::server::relay", Some(Level::Warn)),
-            (1, "jackfield::server::relay", Some(Level::Info)),
-            (2, "jackfield::server::relay", Some(Level::Debug)),
+            (0, module_path!(), Some(Level::Warn)),
+            (1, module_path!(), Some(Level::Info)),
+            (2, module_path!(), Some(Level::Debug)),
             (0, LIFE, Some(Level::Info)),
             (1, LIFE, Some(Level::Info)),
             (2, LIFE, Some(Level::Debug)),

@@ -10,7 +10,6 @@ mod flags;
 mod generate;
 mod listen;
 mod logger;
-mod names;
 mod options;
 mod settings;
 mod units;

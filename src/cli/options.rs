@@ -4,9 +4,9 @@
 //! Defaults are not written here: they are read out of `Settings::default()`, that is, of `Config::default()`.
 
 use crate::cli::listen;
-use crate::cli::names::{is_host, is_origin};
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
+use crate::http::guard::{is_host, is_origin};
 
 /// One thing that can be configured.
 pub(super) struct Setting {

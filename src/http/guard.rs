@@ -23,6 +23,18 @@ pub struct Guard {
     own_names: Vec<String>,
 }
 
+/// Whether `entry` can stand in a list of origins: `scheme://host[:port]`, `null`, `file://`, or `*` for all.
+#[must_use]
+pub fn is_origin(entry: &str) -> bool {
+    entry == "*" || OPAQUE_ORIGINS.contains(&entry) || Origin::parse(entry).is_some()
+}
+
+/// Whether `entry` can stand in a list of hosts: `host[:port]`, `*.domain`, or `*` for all.
+#[must_use]
+pub fn is_host(entry: &str) -> bool {
+    entry == "*" || entry.strip_prefix("*.").map_or_else(|| Authority::parse(entry).is_some(), is_name)
+}
+
 impl Guard {
     /// `allow_origin` lists origins (`https://example.com:8443`, `null`, or `*` for every page), `allow_host` hosts
     /// (`example.com`, `*.example.com` for all names below, `example.com:8080` for one port only, or `*` for every
@@ -31,10 +43,6 @@ impl Guard {
     /// # Errors
     /// An entry that could never match, and would otherwise be a rule that silently does not work.
     pub fn new(allow_origin: &[String], allow_host: &[String], own_names: &[String]) -> Result<Self, BadEntry> {
-        let is_origin = |entry: &str| entry == "*" || OPAQUE_ORIGINS.contains(&entry) || Origin::parse(entry).is_some();
-        let is_host = |entry: &str| {
-            entry == "*" || entry.strip_prefix("*.").map_or_else(|| Authority::parse(entry).is_some(), is_name)
-        };
         if let Some(entry) = allow_origin.iter().find(|entry| !is_origin(entry)) {
             return Err(BadEntry::Origin(entry.clone()));
         }

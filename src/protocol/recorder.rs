@@ -324,3 +324,6 @@ impl<P: Protocol> World<P> {
         effects
     }
 }
+
+#[cfg(test)]
+mod tests;

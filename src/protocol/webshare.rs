@@ -13,17 +13,21 @@
 //! | `relay` | anything | RELAY_SENT null | RELAY_OK, the same body |
 //! | `error` | `{"error": ANY}` | COMMAND_ERROR, the same body | |
 //!
-//! Refusals have `ok` false and a null body. `pair`: ALREADY_PAIRED, INVALID_ARGUMENTS (no object), INVALID_KEY (no
-//! target, or one that Python takes for false or cannot hash), CANNOT_SELF_PAIR, RATE_LIMITED, TARGET_NOT_FOUND (which a
-//! number is, too), ALREADY_PAIRED for the target. `unpair`, `relay`: NOT_PAIRED. What is no request gets COMMAND_ERROR
-//! with `{"error": E}`, command `error`: INVALID_REQUEST for a binary frame and for an `error` without its error,
-//! INVALID_FORMAT for what is no JSON object, INCOMPLETE_FORMAT without a command, and UNKNOWN_COMMAND, whose echo is the
-//! request's where the others' is null.
+//! Refusals have `ok` false, a null body and the request's command and echo, in this order of checks:
 //!
-//! Where we differ: a client with a partner cannot be taken from it; nothing that a client says ends its connection;
-//! wrong keys are limited for each address, past which every `pair` is answered RATE_LIMITED
-//! `{"retry_after_ms": N}` whether the key is right or not. A client that asked for it (`?binary=1`) may send binary
-//! frames, which its partner gets as they are, without receipt; without a partner the reply is that of a relay.
+//! - `pair`: ALREADY_PAIRED; INVALID_ARGUMENTS when the body is no object; INVALID_KEY for no target, or one that Python
+//!   takes for false or cannot hash; CANNOT_SELF_PAIR; RATE_LIMITED `{"retry_after_ms": N}`; TARGET_NOT_FOUND, which a
+//!   number is, too; ALREADY_PAIRED when the target is.
+//! - `unpair` and `relay`: NOT_PAIRED.
+//!
+//! What is no request gets COMMAND_ERROR `{"error": E}` with the command `error`. E is INVALID_REQUEST for a binary
+//! frame, INVALID_FORMAT for what is no JSON object and INCOMPLETE_FORMAT for one without a command, all with a null
+//! echo; UNKNOWN_COMMAND, and INVALID_REQUEST for an `error` without its error, have the request's echo.
+//!
+//! Where we differ: a client with a partner cannot be taken from it. Nothing that a client says ends its connection.
+//! Wrong keys are limited for each address; past the limit a right key is answered RATE_LIMITED like a wrong one. `NaN`
+//! and `Infinity`, which Python reads, are no JSON. A client that asked for it (`?binary=1`) may send binary frames,
+//! which its partner gets as they are and without a receipt; without a partner the answer is a relay's NOT_PAIRED.
 //!
 //! Echoes and bodies are passed on byte for byte. A relayed message is scanned once and neither copied nor allocated.
 

@@ -16,7 +16,7 @@ use super::conn::{ConnId, Connection, Ending, Phase};
 use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
-use crate::config::{Config, Root};
+use crate::config::{Config, LIFE, Root};
 use crate::frame::assemble::Assembler;
 use crate::frame::pool::Pool;
 use crate::frame::split::Violation;
@@ -410,12 +410,12 @@ impl Exchange {
     /// Stops accepting, says goodbye to everybody, and ends when they have gone or time is up. Asked twice, it ends now.
     fn drain(&mut self, turn: &mut Turn) {
         if self.drains_until.is_some() {
-            info!("stopped");
+            info!(target: LIFE, "stopped");
             self.is_stopped = true;
             return;
         }
         let limit = self.config.limits.drain_timeout;
-        info!("draining: {} connections, {limit:?} at most (--drain-timeout)", self.conns.len());
+        info!(target: LIFE, "draining: {} connections, {limit:?} at most (--drain-timeout)", self.conns.len());
         self.drains_until = Some(turn.now + limit);
         turn.wheel.set(&mut self.drain_alarm, DRAIN_OWNER, limit.into());
         self.spans.close = limit.into();

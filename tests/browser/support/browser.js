@@ -1,4 +1,8 @@
-/** One Chromium for a test file, and pages that report everything that is not as it should be. */
+/**
+ * One Chromium for a test file, and pages that report everything that is not as it should be.
+ *
+ * playwright-core stays at a version that runs on node 18, which is what Debian 12 has; later ones refuse.
+ */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

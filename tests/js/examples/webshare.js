@@ -1,39 +1,25 @@
-function logger(name, action) {
-    return function(success, code, body) {
-        console.log(name, action, success, code, body);
-    }
+var left = new WebShare('192.0.2.3', 9000, false);
+var right = new WebShare('192.0.2.3', 9000);
+
+function report(who, what) {
+    return function (success, code, body) { console.log(who, what, success, code, body); };
 }
 
-var debug = false;
+left.oncommanderror = report('left', 'error');
+right.oncommanderror = report('right', 'error');
+left.onunpair = report('left', 'unpair');
+right.onunpair = report('right', 'unpair');
+left.onrelay = report('left', 'relay');
+right.onrelay = function (success, code, body) {
+    console.log('right', 'relay', success, code, body);
+    right.relay(['seen', body.colour]);
+};
 
-var alice = new WebShare('192.168.1.3', 9000, debug);
-var bob = new WebShare('192.168.1.3', 9000, debug);
-
-alice.oncommanderror = logger('Alice', 'oncommanderror');
-alice.onunpair = logger('Alice', 'onunpair');
-alice.onrelay = logger('Alice', 'onrelay');
-
-bob.oncommanderror = logger('Bob', 'oncommanderror');
-bob.onunpair = logger('Bob', 'onunpair');
-bob.onrelay = function(success, code, body) {
-    logger('bob', 'onrelay')(success, code, body);
-    var name = body.hello;
-    if (name != bob) {
-        bob.relay('my name isnt ' + name + ' its bob!');
-    } else {
-        bob.relay([123, 'hello alice!']); // can relay anything
-    }
-}
-
-
-function testThem() {
-    alice.pair(bob.key, function(success, code, body) {
-        if (!success) { return; }
-        console.log('Alice (' + alice.key + ') is paired to Bob (' + alice.pairedTo + ')');
-        alice.relay({hello: 'dan'}, function(success, code, body) {
-            console.log('Alice is done with the relay');
-        });
+function start() {
+    left.pair(right.key, function (success, code, body) {
+        console.log('paired', success, left.key === body['with'], left.pairedTo);
+        left.relay({ colour: 'green' }, function (success, code, body) { console.log('sent', success, code, body); });
     });
 }
 
-setTimeout(testThem, 1000); // wait for each person to obtain their keys so that they can be paired in code.
+setTimeout(start, 1500);
