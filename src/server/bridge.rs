@@ -16,11 +16,14 @@ use slab::Slab;
 use super::batch::{Actions, Place};
 use super::conn::{ConnId, Connection, Ending, Phase};
 use super::exchange::{Exchange, FIRST_LISTENER};
+use super::relay::Progress;
 use crate::frame::message::{HEADROOM, Kind, Message};
 use crate::hub::SessionId;
 use crate::net::reactor::{Turn, token};
+use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::{Received, Socket};
 use crate::net::stream::Stream;
+use crate::net::targets::Host;
 use crate::net::timer::{Alarm, Fired, Ticks};
 use crate::protocol::{BridgeEvent, Context, DialError, Protocol};
 
@@ -34,6 +37,13 @@ pub(super) struct Dials {
     by_session: HashMap<SessionId, usize>,
     /// Counts lookups, so that an answer that comes too late finds nobody.
     tickets: u64,
+}
+
+impl Dials {
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.dials.len()
+    }
 }
 
 /// A connection on its way to a session.
@@ -74,22 +84,29 @@ impl Exchange {
         port: u16,
     ) -> Result<(), DialError> {
         let limits = &self.config.limits;
-        let client = self.conns[own as usize].peer.ip();
+        let peer = self.conns[own as usize].peer;
         let is_configured = self.config.bridge_names.iter().any(|(_, name, number)| *name == host && *number == port);
         if !is_configured && !self.targets.may_match(&host, port) {
             return Err(DialError::Forbidden);
         }
-        let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-        let open = self.bridges.len() + self.dials.dials.len();
+        let address = match Host::read(&host) {
+            Some(Host::Address(address)) => Some(address),
+            Some(Host::Name(_)) => None,
+            None => return Err(DialError::NoSuchName),
+        };
+        let open = self.bridges.count() + self.dials.len();
         if limits.max_bridges > 0 && open >= limits.max_bridges {
             return Err(DialError::TooMany("--max-bridges"));
         }
-        if !self.bridged.admit(client, limits.max_bridges_per_address) {
+        if self.conns.len() >= self.max_connections {
+            return Err(DialError::TooMany("--max-connections"));
+        }
+        if !self.bridged.admit(peer.ip(), limits.max_bridges_per_address) {
             return Err(DialError::TooMany("--max-bridges-per-address"));
         }
         self.dials.tickets += 1;
         let ticket = self.dials.tickets;
-        debug!("{}: dials {host:?} port {port}", self.conns[own as usize].peer);
+        debug!("{peer}: dials {host:?} port {port}");
         let dial = Dial {
             session,
             host,
@@ -167,7 +184,7 @@ impl Exchange {
         let id = u32::try_from(entry.key()).expect("descriptors are fewer");
         let socket = Socket::new(Stream::plain(stream));
         let conn = entry.insert(Connection::new(socket, address, 0, &self.config.limits));
-        conn.phase = Phase::Dialing(session);
+        (conn.phase, conn.is_ours) = (Phase::Dialing(session), true);
         let interests = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = turn.registry.register(conn.socket.stream(), token(id), interests) {
             self.conns.remove(id as usize);
@@ -178,7 +195,7 @@ impl Exchange {
 
     /// An attempt is ready for writing, or has failed.
     pub(super) fn on_attempt(&mut self, turn: &mut Turn, id: ConnId, session: SessionId) {
-        let Some(&key) = self.dials.by_session.get(&session) else { return self.forget(id) };
+        let Some(&key) = self.dials.by_session.get(&session) else { return self.remove(turn, id) };
         let connected = self.conns[id as usize].socket.stream().connected();
         match connected {
             Ok(false) => {}
@@ -193,14 +210,15 @@ impl Exchange {
                 }
                 self.bridges.set(session, Some(id));
                 if let Some(own) = self.outlets.get(session) {
-                    info!("{}: reached {}:{} at {}", self.conns[own as usize].peer, dial.host, dial.port, conn_peer(self, id));
+                    let (peer, at) = (self.conns[own as usize].peer, self.conns[id as usize].peer);
+                    info!("{peer}: reached {:?} at {at}", dial.host);
                 }
                 self.report(turn, session, BridgeEvent::Open);
                 // What the target said first may have come with the same readiness.
                 self.revisit(turn, id);
             }
             Err(error) => {
-                self.forget(id);
+                self.remove(turn, id);
                 self.dials.dials[key].outcome = outcome(&error);
                 self.try_next(turn, key);
             }
@@ -211,13 +229,14 @@ impl Exchange {
     fn fail(&mut self, turn: &mut Turn, key: usize, error: DialError) {
         let dial = self.dials.dials.remove(key);
         self.dials.by_session.remove(&dial.session);
+        self.resolver.forget(dial.ticket);
         if let Some(id) = dial.attempt {
-            self.forget(id);
+            self.remove(turn, id);
         }
         if let Some(own) = self.outlets.get(dial.session) {
             let peer = self.conns[own as usize].peer;
             self.bridged.leave(peer.ip());
-            info!("{peer}: {:?} port {} not reached: {error}", dial.host, dial.port);
+            info!("{peer}: {:?} port {} not reached: {error:?}", dial.host, dial.port);
         }
         self.report(turn, dial.session, BridgeEvent::Failed(error));
     }
@@ -244,25 +263,25 @@ impl Exchange {
     }
 
     /// A bridged socket is readable: one receive, and everything it causes.
-    pub(super) fn on_bridge_readable(&mut self, turn: &mut Turn, id: ConnId, session: SessionId) -> Option<(usize, bool)> {
+    pub(super) fn on_bridge_readable(&mut self, turn: &mut Turn, id: ConnId, session: SessionId) -> Progress {
         let Some(own) = self.outlets.get(session) else {
-            self.forget(id);
-            return None;
+            self.remove(turn, id);
+            return Progress::Stop;
         };
         // Room in front for the frame's header.
-        let asked = self.scratch.len() - HEADROOM;
+        let asked = SCRATCH_BYTES - HEADROOM;
         let conn = &mut self.conns[id as usize];
-        let received = match conn.socket.recv(&mut self.scratch[HEADROOM..]) {
+        let received = match conn.socket.recv(&mut self.scratch[HEADROOM..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
-            Received::Nothing => return None,
+            Received::Nothing => return Progress::Stop,
             Received::End => {
                 self.end_bridge(turn, id, session);
                 self.report(turn, session, BridgeEvent::Ended);
-                return None;
+                return Progress::Stop;
             }
             Received::Failed(error) => {
                 self.bridge_failed(turn, id, session, &error);
-                return None;
+                return Progress::Stop;
             }
         };
         self.metrics.on_read(received);
@@ -279,13 +298,13 @@ impl Exchange {
         sessions[session.0 as usize].on_bridge(&mut cx, BridgeEvent::Received(message), &mut fx);
         self.write_batch(Some(id));
         self.settle(turn);
-        Some((received, received < asked))
+        if received < asked { Progress::Drained(received) } else { Progress::More(received) }
     }
 
     /// A bridged connection broke.
     pub(super) fn bridge_failed(&mut self, turn: &mut Turn, id: ConnId, session: SessionId, error: &io::Error) {
         self.release(turn, session);
-        self.forget(id);
+        self.remove(turn, id);
         self.report(turn, session, BridgeEvent::Broken(error.kind()));
     }
 
@@ -300,8 +319,9 @@ impl Exchange {
     pub(super) fn hang_up(&mut self, turn: &mut Turn, session: SessionId) {
         if let Some(key) = self.dials.by_session.remove(&session) {
             let dial = self.dials.dials.remove(key);
+            self.resolver.forget(dial.ticket);
             if let Some(id) = dial.attempt {
-                self.forget(id);
+                self.remove(turn, id);
             }
             if let Some(own) = self.outlets.get(session) {
                 self.bridged.leave(self.conns[own as usize].peer.ip());
@@ -328,5 +348,14 @@ impl Exchange {
         if let Some(own) = self.outlets.get(session) {
             self.bridged.leave(self.conns[own as usize].peer.ip());
         }
+    }
+}
+
+/// What a failed attempt comes to.
+fn outcome(error: &io::Error) -> DialError {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => DialError::Refused,
+        io::ErrorKind::TimedOut => DialError::TimedOut,
+        kind => DialError::Unreachable(kind),
     }
 }
