@@ -68,8 +68,8 @@ pub(super) struct Exchange {
     spans: Spans,
     max_connections: usize,
     ended: Vec<ConnId>,
-    /// The tables have been well filled since they were last cut.
-    had_crowd: bool,
+    /// With fewer connections than this the tables are cut to what they hold.
+    shrinks_below: usize,
     ended_sessions: Vec<SessionId>,
     /// When a drain must be over.
     drains_until: Option<Instant>,
@@ -149,7 +149,7 @@ impl Exchange {
             census: Census::default(),
             metrics: Metrics::default(),
             ended: Vec::new(),
-            had_crowd: false,
+            shrinks_below: 0,
             ended_sessions: Vec::new(),
             drains_until: None,
             drain_alarm: Alarm::default(),
@@ -188,7 +188,9 @@ impl Exchange {
             warn!("{peer}: turned away: too many connections ({option})");
             return;
         }
-        self.had_crowd |= self.conns.len() > self.conns.capacity() / 4;
+        if self.conns.len() > ROOMY_SLOTS && self.conns.len() > self.conns.capacity() / 4 {
+            self.shrinks_below = self.conns.len() / 2;
+        }
         let listener = u16::try_from(listener).expect("the configuration holds fewer listeners");
         let entry = self.conns.vacant_entry();
         let id = u32::try_from(entry.key()).expect("descriptors are fewer");
@@ -404,10 +406,10 @@ impl Exchange {
         for session in self.ended_sessions.drain(..) {
             self.sessions.remove(session.0 as usize);
         }
-        // Once for each crowd: a straggler in a high slot would have every departure look through the whole table.
-        let is_roomy = self.conns.capacity() > ROOMY_SLOTS && self.conns.len() < self.conns.capacity() / 8;
-        if is_roomy && (self.had_crowd || self.conns.is_empty()) {
-            self.had_crowd = false;
+        // Each time they have halved again: a straggler in a high slot makes most attempts idle, and all of them a look
+        // through the whole table.
+        if self.conns.len() < self.shrinks_below {
+            self.shrinks_below = self.conns.len() / 2;
             self.conns.shrink_to_fit();
             self.sessions.shrink_to_fit();
             self.outlets.shrink(self.sessions.capacity());
