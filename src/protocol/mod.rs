@@ -59,8 +59,56 @@ pub trait Effects {
     /// [`relay`](Effects::relay). Long parts that lie in the message being handled are not copied on their way.
     fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]);
 
+    /// Opens a TCP connection for `who`, in place of the one it may have, which is closed without a word. Until
+    /// [`Protocol::on_bridge`] says how it went, nothing more that `who` sends is handled: what it sends meanwhile
+    /// waits.
+    fn dial(&mut self, who: SessionId, host: &str, port: u16);
+
+    /// Writes the payload of `message` to the connection that `who` dialled. Should the target fall behind, reading from
+    /// this session pauses.
+    fn bridge(&mut self, who: SessionId, message: Message<'_>);
+
+    /// As [`bridge`](Effects::bridge), for bytes that are not a message: they are copied.
+    fn bridge_bytes(&mut self, who: SessionId, bytes: &[u8]);
+
+    /// Ends the connection that `who` dialled: what was written before goes out, what still comes is thrown away, and
+    /// [`Protocol::on_bridge`] hears nothing more of it. Without one, nothing happens.
+    fn hang_up(&mut self, who: SessionId);
+
     /// Starts the closing handshake. `reason` is cut to the 123 bytes that fit (RFC 6455 §5.5.1).
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str);
+}
+
+/// What happens to a TCP connection that a session dialled.
+#[derive(Debug)]
+pub enum BridgeEvent<'m> {
+    /// It is open.
+    Open,
+    /// It could not be opened; there is none now.
+    Failed(DialError),
+    /// Bytes came, as a binary message that can be relayed as it is. Never empty.
+    Received(Message<'m>),
+    /// The target has finished; there is none now.
+    Ended,
+    /// It broke, as the system puts it; there is none now.
+    Broken(std::io::ErrorKind),
+}
+
+/// Why a TCP connection could not be opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DialError {
+    /// The operator does not allow this target (`--bridge-allow`).
+    Forbidden,
+    /// As many are open as a limit allows; this is the option that changes it.
+    TooMany(&'static str),
+    /// The name has no address.
+    NoSuchName,
+    /// Nobody listens there.
+    Refused,
+    /// No answer in time (`--dial-timeout`).
+    TimedOut,
+    /// Anything else the system said.
+    Unreachable(std::io::ErrorKind),
 }
 
 /// One client's side of an application protocol.
@@ -70,6 +118,11 @@ pub trait Protocol {
 
     /// A whole message arrived; text is valid UTF-8.
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects);
+
+    /// Something happened to the connection that this session dialled. Only protocols that dial hear of it.
+    fn on_bridge(&mut self, cx: &mut Context<'_>, event: BridgeEvent<'_>, fx: &mut impl Effects) {
+        let _ = (cx, event, fx);
+    }
 
     /// The client is gone, for whatever reason. Called exactly once; effects on itself are ignored.
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects);

@@ -67,6 +67,27 @@ pub enum Effect {
         /// The message.
         payload: Vec<u8>,
     },
+    /// [`Effects::dial`].
+    Dialled {
+        /// For whom.
+        who: SessionId,
+        /// As the client wrote it.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// [`Effects::bridge`] or [`Effects::bridge_bytes`].
+    Bridged {
+        /// Whose connection.
+        who: SessionId,
+        /// What goes to the target.
+        bytes: Vec<u8>,
+    },
+    /// [`Effects::hang_up`].
+    HungUp {
+        /// Whose connection.
+        who: SessionId,
+    },
     /// [`Effects::close`].
     Closed {
         /// The session that ends.
@@ -98,7 +119,7 @@ impl Effect {
             Self::Sent { payload, .. } | Self::Relayed { payload, .. } | Self::Broadcast { payload, .. } => {
                 Some(payload)
             }
-            Self::Closed { .. } => None,
+            Self::Closed { .. } | Self::Dialled { .. } | Self::Bridged { .. } | Self::HungUp { .. } => None,
         }
     }
 
@@ -108,6 +129,8 @@ impl Effect {
         match self {
             Self::Sent { to, .. } | Self::Relayed { to, .. } => vec![*to],
             Self::Closed { who, .. } => vec![*who],
+            // What they reach is no session.
+            Self::Dialled { .. } | Self::Bridged { .. } | Self::HungUp { .. } => Vec::new(),
             Self::Broadcast { members, except, .. } => {
                 members.iter().filter(|member| Some(**member) != *except).copied().collect()
             }
@@ -129,6 +152,9 @@ impl fmt::Debug for Effect {
                     words(payload)
                 )
             }
+            Self::Dialled { who, host, port } => write!(f, "{} dials {host}:{port}", who.0),
+            Self::Bridged { who, bytes } => write!(f, "{} bridges {}", who.0, words(bytes)),
+            Self::HungUp { who } => write!(f, "{} hangs up", who.0),
             Self::Closed { who, code, reason } => write!(f, "close {} with {code}: {reason}", who.0),
         }
     }
@@ -164,6 +190,22 @@ impl Effects for Recorder {
 
     fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]) {
         self.effects.push(Effect::Relayed { to, kind, payload: parts.concat() });
+    }
+
+    fn dial(&mut self, who: SessionId, host: &str, port: u16) {
+        self.effects.push(Effect::Dialled { who, host: host.to_owned(), port });
+    }
+
+    fn bridge(&mut self, who: SessionId, message: Message<'_>) {
+        self.bridge_bytes(who, message.payload());
+    }
+
+    fn bridge_bytes(&mut self, who: SessionId, bytes: &[u8]) {
+        self.effects.push(Effect::Bridged { who, bytes: bytes.to_vec() });
+    }
+
+    fn hang_up(&mut self, who: SessionId) {
+        self.effects.push(Effect::HungUp { who });
     }
 
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {

@@ -42,6 +42,8 @@ pub(super) struct Batch {
 pub(super) struct Lane {
     /// The only receiver, or nobody: then it is `audience`.
     pub(super) only: Option<SessionId>,
+    /// Whether it goes to what the receiver dialled instead of to itself.
+    pub(super) is_bridge: bool,
     audience: Vec<SessionId>,
     version: u64,
     except: Option<SessionId>,
@@ -147,12 +149,25 @@ impl Batch {
         if self.used > self.open_from && self.lanes[self.used - 1].only.is_none() {
             self.open_from = self.used;
         }
-        let known = self.lanes[self.open_from..self.used].iter().rposition(|lane| lane.only == Some(to));
-        if let Some(place) = known {
+        self.lane_to(to, false)
+    }
+
+    /// The lane of what `who` dialled.
+    #[inline]
+    fn bridge_lane(&mut self, who: SessionId) -> &mut Lane {
+        let lane = self.lane_to(who, true);
+        lane.keeps_pace = true;
+        lane
+    }
+
+    #[inline]
+    fn lane_to(&mut self, to: SessionId, is_bridge: bool) -> &mut Lane {
+        let is_known = |lane: &Lane| lane.only == Some(to) && lane.is_bridge == is_bridge;
+        if let Some(place) = self.lanes[self.open_from..self.used].iter().rposition(is_known) {
             return &mut self.lanes[self.open_from + place];
         }
         let lane = self.open();
-        lane.only = Some(to);
+        (lane.only, lane.is_bridge) = (Some(to), is_bridge);
         lane
     }
 
@@ -181,12 +196,15 @@ impl Batch {
     }
 }
 
-/// A connection that a session wants closed.
+/// What a session wants done that is not a write.
 #[derive(Debug)]
-pub(super) struct Closing {
-    pub(super) session: SessionId,
-    pub(super) code: CloseCode,
-    pub(super) reason: String,
+pub(super) enum Deed {
+    /// This session's connection is to be closed.
+    Close(SessionId, CloseCode, String),
+    /// This session wants to talk to this host and port.
+    Dial(SessionId, String, u16),
+    /// This session wants to hear no more of what it dialled.
+    HangUp(SessionId),
 }
 
 /// Where the receive buffer is, to tell whether bytes lie in it.
@@ -212,7 +230,7 @@ impl Place {
 /// What a session does while it reacts: writes go to the batch, the rest waits until the batch is written.
 pub(super) struct Actions<'a> {
     pub(super) batch: &'a mut Batch,
-    pub(super) closings: &'a mut VecDeque<Closing>,
+    pub(super) deeds: &'a mut VecDeque<Deed>,
     pub(super) scratch: Place,
 }
 
@@ -229,6 +247,18 @@ impl Actions<'_> {
         };
         self.batch.owned.push(buffer);
         Piece { source: Source::Owned(self.batch.owned.len() - 1), range }
+    }
+
+    /// Says where the payload of a message is.
+    #[inline]
+    fn place_payload(&mut self, message: Message<'_>) -> Piece {
+        if let Some(range) = self.scratch.locate(message.payload()) {
+            return Piece { source: Source::Scratch, range };
+        }
+        let len = message.payload().len();
+        let mut piece = self.place(message);
+        piece.range.start = piece.range.end - len;
+        piece
     }
 
     fn push_parts(lane: &mut Lane, scratch: Place, kind: Kind, parts: &[&[u8]]) {
@@ -272,7 +302,25 @@ impl Effects for Actions<'_> {
         Self::push_parts(lane, self.scratch, kind, parts);
     }
 
+    fn dial(&mut self, who: SessionId, host: &str, port: u16) {
+        self.deeds.push_back(Deed::Dial(who, host.to_owned(), port));
+    }
+
+    #[inline]
+    fn bridge(&mut self, who: SessionId, message: Message<'_>) {
+        let Piece { source, range } = self.place_payload(message);
+        self.batch.bridge_lane(who).push(source, range);
+    }
+
+    fn bridge_bytes(&mut self, who: SessionId, bytes: &[u8]) {
+        self.batch.bridge_lane(who).frame(|out| out.extend_from_slice(bytes));
+    }
+
+    fn hang_up(&mut self, who: SessionId) {
+        self.deeds.push_back(Deed::HangUp(who));
+    }
+
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {
-        self.closings.push_back(Closing { session: who, code, reason: reason.to_owned() });
+        self.deeds.push_back(Deed::Close(who, code, reason.to_owned()));
     }
 }

@@ -11,7 +11,7 @@ use mio::{Interest, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
-use super::batch::{Actions, Batch, Closing, Place};
+use super::batch::{Actions, Batch, Deed, Place};
 use super::conn::{ConnId, Connection, Ending, Phase};
 use super::control::{Controls, Order};
 use super::metrics::Metrics;
@@ -57,8 +57,8 @@ pub(super) struct Exchange {
     pub(super) batch: Batch,
     /// The response being put together, used again for the next.
     pub(super) reply: Vec<u8>,
-    /// Sessions to be closed once the batch is written.
-    pub(super) closings: VecDeque<Closing>,
+    /// What is to be done once the batch is written.
+    pub(super) deeds: VecDeque<Deed>,
     /// Connections whose write failed, or that are too slow (no error), to be closed once the batch is written.
     pub(super) failures: Vec<(ConnId, Option<io::Error>)>,
     /// Who waits for whom to catch up, by the one that is behind.
@@ -143,7 +143,7 @@ impl Exchange {
             pool: Pool::default(),
             batch: Batch::default(),
             reply: Vec::new(),
-            closings: VecDeque::new(),
+            deeds: VecDeque::new(),
             failures: Vec::new(),
             waiting: HashMap::new(),
             census: Census::default(),
@@ -226,9 +226,9 @@ impl Exchange {
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
         let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer.ip());
-        let Self { sessions, hub, batch, closings, scratch, config, .. } = self;
+        let Self { sessions, hub, batch, deeds, scratch, config, .. } = self;
         let mut cx = Context { id, address, now: turn.now, hub, config };
-        let mut fx = Actions { batch, closings, scratch: Place::of(scratch) };
+        let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
         self.write_batch(reader);
     }
@@ -300,9 +300,14 @@ impl Exchange {
                     Some(error) => self.end(turn, id, &Ending::Broken(error)),
                     None => self.on_too_slow(turn, id),
                 }
-            } else if let Some(Closing { session, code, reason }) = self.closings.pop_front() {
-                if let Some(id) = self.outlets.get(session) {
-                    self.close(turn, id, code, reason);
+            } else if let Some(deed) = self.deeds.pop_front() {
+                match deed {
+                    Deed::Close(session, code, reason) => {
+                        if let Some(id) = self.outlets.get(session) {
+                            self.close(turn, id, code, reason);
+                        }
+                    }
+                    Deed::Dial(..) | Deed::HangUp(_) => {}
                 }
             } else {
                 return;
