@@ -408,6 +408,22 @@ impl Effects for Places {
         self.send(to, kind, parts);
     }
 
+    fn dial(&mut self, _: SessionId, _: &str, _: u16) {
+        unreachable!("WebShare dials nobody");
+    }
+
+    fn bridge(&mut self, _: SessionId, _: Message<'_>) {
+        unreachable!("WebShare dials nobody");
+    }
+
+    fn bridge_bytes(&mut self, _: SessionId, _: &[u8]) {
+        unreachable!("WebShare dials nobody");
+    }
+
+    fn hang_up(&mut self, _: SessionId) {
+        unreachable!("WebShare dials nobody");
+    }
+
     fn close(&mut self, _: SessionId, _: CloseCode, _: &str) {}
 }
 
