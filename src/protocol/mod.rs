@@ -35,6 +35,8 @@ pub struct Context<'a> {
     pub hub: &'a mut Hub,
     /// The operator's choices.
     pub config: &'a Config,
+    /// Space to put a message together in. It holds something of whoever used it last: clear it first.
+    pub buffer: &'a mut Vec<u8>,
 }
 
 /// Everything a protocol can do to the world.

@@ -38,6 +38,9 @@ pub(super) const FIRST_LISTENER: usize = 1 << 31;
 /// Connections accepted in one turn, so that a flood of them cannot starve those that are there.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// What is kept of the buffer in which sessions put messages together, in bytes.
+const BUFFER_KEPT_BYTES: usize = 256 * 1024;
+
 /// The state of the server.
 pub(super) struct Exchange {
     pub(super) config: Config,
@@ -54,6 +57,8 @@ pub(super) struct Exchange {
     pub(super) batch: Batch,
     /// The response being put together, used again for the next.
     pub(super) reply: Vec<u8>,
+    /// The message that a session is putting together, used again for the next.
+    pub(super) buffer: Vec<u8>,
     /// What is to be done once the batch is written.
     pub(super) deeds: VecDeque<Deed>,
     /// Connections whose write failed, or that are too slow (no error), to be closed once the batch is written.
@@ -132,6 +137,7 @@ impl Exchange {
             pool: Pool::default(),
             batch: Batch::default(),
             reply: Vec::new(),
+            buffer: Vec::new(),
             deeds: VecDeque::new(),
             failures: Vec::new(),
             waiting: HashMap::new(),
@@ -211,8 +217,8 @@ impl Exchange {
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
         let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer.ip());
-        let Self { sessions, hub, batch, deeds, scratch, config, .. } = self;
-        let mut cx = Context { id, address, now: turn.now, hub, config };
+        let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
+        let mut cx = Context { id, address, now: turn.now, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
         self.write_batch(reader);
@@ -494,6 +500,8 @@ impl Handler for Exchange {
     }
 
     fn on_turn_end(&mut self) -> bool {
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         for id in self.ended.drain(..) {
             self.conns.remove(id as usize);
         }
