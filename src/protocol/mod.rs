@@ -11,7 +11,9 @@ pub mod named;
 pub mod recorder;
 pub mod root;
 pub mod route;
+pub mod tcp;
 pub mod webshare;
+pub mod ws2s;
 
 use std::net::IpAddr;
 use std::time::Instant;
