@@ -81,7 +81,7 @@ impl Host<'_> {
 }
 
 /// Whether `name` is `SOMETHING.domain`, without regard to case.
-pub(super) fn is_below(name: &str, domain: &str) -> bool {
+pub fn is_below(name: &str, domain: &str) -> bool {
     let (name, domain) = (name.as_bytes(), domain.as_bytes());
     name.len() > domain.len() + 1
         && name[name.len() - domain.len()..].eq_ignore_ascii_case(domain)

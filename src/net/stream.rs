@@ -41,6 +41,26 @@ impl Stream {
         }
     }
 
+    /// Whether an attempt to connect has come to an end, and how (mio's manual for `TcpStream::connect`). A connection
+    /// that is open is kept alive by the system, so that a target which silently went away is noticed.
+    ///
+    /// # Errors
+    /// Why the attempt failed.
+    pub fn connected(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.tcp.take_error()? {
+            return Err(error);
+        }
+        match self.tcp.peer_addr() {
+            Ok(_) => {
+                self.tcp.set_nodelay(true)?;
+                socket2::SockRef::from(&self.tcp).set_keepalive(true)?;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Tells the peer that nothing more will come.
     pub fn finish(&mut self) {
         // Fails only when the peer is gone already, which the next receive reports.

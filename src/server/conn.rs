@@ -29,8 +29,14 @@ pub(super) struct Connection {
     pub(super) waits_for: Option<ConnId>,
     /// A ping went out and nothing came back since.
     pub(super) is_pinged: bool,
+    /// What its client sends waits until its dial is answered.
+    pub(super) is_held: bool,
+    /// Whole frames are kept in `carry`: they are looked at before anything more is received.
+    pub(super) has_unread: bool,
     /// Already on the revisit list.
     pub(super) is_revisited: bool,
+    /// We opened it, for a session.
+    pub(super) is_ours: bool,
     /// Which listener accepted it.
     pub(super) listener: u16,
     pub(super) peer: SocketAddr,
@@ -43,6 +49,10 @@ pub(super) enum Phase {
     Http,
     /// Frames of this session; the deadline is for silence.
     Open(SessionId),
+    /// A target that is being connected to for this session.
+    Dialing(SessionId),
+    /// Bytes from what this session dialled; the deadline is for silence, if there is one.
+    Bridge(SessionId),
     /// Nothing any more: our side is being finished, the deadline is for theirs.
     Closing,
     /// Over; the slot is freed at the end of the turn.
@@ -62,7 +72,10 @@ impl Connection {
             controls: ControlBudget { left: limits.control_burst, second: 0 },
             waits_for: None,
             is_pinged: false,
+            is_held: false,
+            has_unread: false,
             is_revisited: false,
+            is_ours: false,
             listener,
             peer,
         }

@@ -39,6 +39,13 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// Has the loop look at what helper threads have for it.
+    pub(super) fn wake(&self) {
+        let _ = self.waker.wake();
+    }
+}
+
 /// The loop's end of it.
 pub(super) struct Controls {
     orders: Receiver<Order>,

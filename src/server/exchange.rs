@@ -11,24 +11,26 @@ use mio::{Interest, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
+use super::StartError;
 use super::batch::{Actions, Batch, Deed, Place};
+use super::bridge::{Dials, FIRST_DIAL};
 use super::conn::{ConnId, Connection, Ending, Phase};
 use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use crate::config::{Config, LIFE, Root};
-use crate::frame::assemble::Assembler;
-use crate::frame::pool::Pool;
+use crate::frame::pool::{Pool, large_buffer};
 use crate::frame::split::Violation;
 use crate::frame::write::{push_close, push_control};
-use crate::http::guard::BadEntry;
 use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
 use crate::net::queue::WriteQueue;
 use crate::net::reactor::{Handler, Turn, token};
-use crate::net::scratch::{Carry, scratch};
+use crate::net::resolve::Resolver;
+use crate::net::scratch::Carry;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
+use crate::net::targets::Targets;
 use crate::net::timer::{Alarm, Fired, Ticks, Wheel};
 use crate::protocol::{Context, Protocol, Session};
 
@@ -52,7 +54,8 @@ pub(super) struct Exchange {
     pub(super) sessions: Slab<Session>,
     pub(super) outlets: Outlets,
     pub(super) hub: Hub,
-    pub(super) scratch: Box<[u8]>,
+    /// Where everybody receives, up to `SCRATCH_BYTES` at a time; a long message may take it along.
+    pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
     pub(super) batch: Batch,
     /// The response being put together, used again for the next.
@@ -66,9 +69,16 @@ pub(super) struct Exchange {
     /// Who waits for whom to catch up, by the one that is behind.
     pub(super) waiting: HashMap<ConnId, Vec<ConnId>>,
     pub(super) census: Census,
+    /// What sessions have dialled.
+    pub(super) bridges: Outlets,
+    pub(super) dials: Dials,
+    /// How many bridges the clients of each address have.
+    pub(super) bridged: Census,
+    pub(super) targets: Targets,
+    pub(super) resolver: Resolver,
     pub(super) metrics: Metrics,
     spans: Spans,
-    max_connections: usize,
+    pub(super) max_connections: usize,
     ended: Vec<ConnId>,
     ended_sessions: Vec<SessionId>,
     /// When a drain must be over.
@@ -97,7 +107,12 @@ impl Outlets {
         self.0.get(session.0 as usize).copied().flatten()
     }
 
-    fn set(&mut self, session: SessionId, conn: Option<ConnId>) {
+    /// How many sessions have one.
+    pub(super) fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
+    pub(super) fn set(&mut self, session: SessionId, conn: Option<ConnId>) {
         let place = session.0 as usize;
         if self.0.len() <= place {
             self.0.resize(place + 1, None);
@@ -113,7 +128,7 @@ impl Exchange {
         controls: Controls,
         max_connections: usize,
         now: Instant,
-    ) -> Result<Self, BadEntry> {
+    ) -> Result<Self, StartError> {
         let limits = &config.limits;
         let spans = Spans {
             handshake: limits.handshake_timeout.into(),
@@ -121,8 +136,10 @@ impl Exchange {
             pong: limits.pong_timeout.into(),
             close: limits.close_timeout.into(),
         };
+        let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
+        let handle = controls.handle();
         Ok(Self {
-            pages: Pages::new(&config)?,
+            pages: Pages::new(&config).map_err(StartError::BadEntry)?,
             spans,
             max_connections,
             config,
@@ -133,7 +150,7 @@ impl Exchange {
             sessions: Slab::new(),
             outlets: Outlets::default(),
             hub: Hub::default(),
-            scratch: scratch(),
+            scratch: large_buffer(),
             pool: Pool::default(),
             batch: Batch::default(),
             reply: Vec::new(),
@@ -142,6 +159,11 @@ impl Exchange {
             failures: Vec::new(),
             waiting: HashMap::new(),
             census: Census::default(),
+            bridges: Outlets::default(),
+            dials: Dials::default(),
+            bridged: Census::default(),
+            targets,
+            resolver: Resolver::new(move || handle.wake()),
             metrics: Metrics::default(),
             ended: Vec::new(),
             ended_sessions: Vec::new(),
@@ -209,7 +231,7 @@ impl Exchange {
     }
 
     /// Lets a session react, and writes what it says.
-    fn act(
+    pub(super) fn act(
         &mut self,
         turn: &Turn,
         id: SessionId,
@@ -260,7 +282,7 @@ impl Exchange {
     }
 
     /// Reads again from everybody who waited for `id`.
-    fn resume(&mut self, turn: &mut Turn, id: ConnId) {
+    pub(super) fn resume(&mut self, turn: &mut Turn, id: ConnId) {
         for reader in self.waiting.remove(&id).unwrap_or_default() {
             let conn = &mut self.conns[reader as usize];
             if conn.waits_for.take_if(|behind| *behind == id).is_some() {
@@ -275,7 +297,7 @@ impl Exchange {
             return;
         }
         if let Err(error) = conn.socket.flush() {
-            return self.end(turn, id, &Ending::Broken(error));
+            return self.on_broken(turn, id, error);
         }
         if conn.socket.queued() <= self.config.limits.queue_high / 4 && !self.waiting.is_empty() {
             self.resume(turn, id);
@@ -288,7 +310,7 @@ impl Exchange {
         loop {
             if let Some((id, error)) = self.failures.pop() {
                 match error {
-                    Some(error) => self.end(turn, id, &Ending::Broken(error)),
+                    Some(error) => self.on_broken(turn, id, error),
                     None => self.on_too_slow(turn, id),
                 }
             } else if let Some(deed) = self.deeds.pop_front() {
@@ -298,11 +320,20 @@ impl Exchange {
                             self.close(turn, id, code, reason);
                         }
                     }
-                    Deed::Dial(..) | Deed::HangUp(_) => {}
+                    Deed::Dial(session, host, port) => self.dial(turn, session, host, port),
+                    Deed::HangUp(session) => self.hang_up(turn, session),
                 }
             } else {
                 return;
             }
+        }
+    }
+
+    /// A connection broke, whoever is at its other end.
+    pub(super) fn on_broken(&mut self, turn: &mut Turn, id: ConnId, error: io::Error) {
+        match self.conns[id as usize].phase {
+            Phase::Bridge(session) => self.bridge_failed(turn, id, session, &error),
+            _ => self.end(turn, id, &Ending::Broken(error)),
         }
     }
 
@@ -349,8 +380,8 @@ impl Exchange {
         }
         conn.phase = Phase::Closing;
         conn.carry = Carry::default();
-        conn.assembler = Assembler::default();
-        conn.waits_for = None;
+        conn.assembler.abandon(&mut self.pool);
+        (conn.waits_for, conn.is_held, conn.has_unread) = (None, false, false);
         let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
             return self.end(turn, id, &Ending::Broken(error));
@@ -376,19 +407,23 @@ impl Exchange {
         let Some(session) = conn.session() else { return };
         conn.phase = Phase::Closing;
         self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+        self.hang_up(turn, session);
         self.outlets.set(session, None);
         self.ended_sessions.push(session);
         self.resume(turn, id);
     }
 
     /// Takes the connection out of everything but its slot.
-    fn remove(&mut self, turn: &mut Turn, id: ConnId) {
+    pub(super) fn remove(&mut self, turn: &mut Turn, id: ConnId) {
         let conn = &mut self.conns[id as usize];
         if conn.phase == Phase::Ended {
             return;
         }
         conn.phase = Phase::Ended;
-        self.census.leave(conn.peer.ip());
+        conn.assembler.abandon(&mut self.pool);
+        if !conn.is_ours {
+            self.census.leave(conn.peer.ip());
+        }
         self.ended.push(id);
         self.resume(turn, id);
     }
@@ -397,7 +432,7 @@ impl Exchange {
         let conn = &mut self.conns[id as usize];
         match conn.phase {
             Phase::Http => self.on_request_timeout(turn, id),
-            Phase::Open(_) if conn.waits_for.is_some() => self.touch(turn, id),
+            Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => self.touch(turn, id),
             Phase::Open(_) if conn.is_pinged => {
                 let limit = self.config.limits.pong_timeout;
                 let reason = format!("no answer to a ping within {limit:?} (--pong-timeout)");
@@ -413,6 +448,9 @@ impl Exchange {
                     self.end(turn, id, &Ending::Broken(error));
                 }
             }
+            Phase::Bridge(session) => self.on_bridge_idle(turn, id, session),
+            // A dial has a deadline of its own.
+            Phase::Dialing(_) => {}
             Phase::Closing => self.end(turn, id, &Ending::TimedOut("the closing handshake (--close-timeout)")),
             Phase::Ended => {}
         }
@@ -438,7 +476,8 @@ impl Exchange {
                 Phase::Open(_) => {
                     self.close(turn, id, CloseCode::Restart, "the server is shutting down".to_owned());
                 }
-                Phase::Closing | Phase::Ended => {}
+                // Bridges end with their sessions.
+                Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
             }
         }
     }
@@ -459,12 +498,18 @@ impl Handler for Exchange {
                 while let Some(Order::Stop) = self.controls.next_order() {
                     self.drain(turn);
                 }
+                self.on_answers(turn);
             }
             Token(number) if number >= FIRST_LISTENER => self.on_acceptable(turn, number - FIRST_LISTENER),
             Token(number) => {
                 let id = number as ConnId;
-                if self.conns.get(number).is_none_or(|conn| conn.phase == Phase::Ended) {
-                    return;
+                match self.conns.get(number).map(|conn| conn.phase) {
+                    None | Some(Phase::Ended) => return,
+                    Some(Phase::Dialing(session)) => {
+                        self.on_attempt(turn, id, session);
+                        return self.settle(turn);
+                    }
+                    Some(_) => {}
                 }
                 if event.is_writable() {
                     self.on_writable(turn, id);
@@ -488,6 +533,10 @@ impl Handler for Exchange {
     }
 
     fn on_deadline(&mut self, turn: &mut Turn, fired: Fired) {
+        if fired.owner >= FIRST_DIAL && fired.owner != DRAIN_OWNER {
+            self.on_dial_deadline(turn, fired);
+            return self.settle(turn);
+        }
         if fired.owner == DRAIN_OWNER {
             self.is_stopped |= turn.wheel.has_passed(&mut self.drain_alarm, fired);
             return;

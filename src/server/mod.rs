@@ -4,6 +4,7 @@
 //! (its life) and `relay` (its traffic, the fast path); `pages` answers requests that are not upgrades, and upgrades.
 
 mod batch;
+mod bridge;
 mod conn;
 mod control;
 mod exchange;
@@ -25,6 +26,7 @@ use crate::config::Config;
 use crate::http::guard::BadEntry;
 use crate::net::listener::Listener;
 use crate::net::reactor::Reactor;
+use crate::net::targets::BadTarget;
 use control::Controls;
 use exchange::{Exchange, FIRST_LISTENER};
 
@@ -48,6 +50,8 @@ pub enum StartError {
     System(io::Error),
     /// An origin or host name that is none.
     BadEntry(BadEntry),
+    /// A target of the bridge that is none.
+    BadTarget(BadTarget),
 }
 
 impl fmt::Display for StartError {
@@ -57,6 +61,7 @@ impl fmt::Display for StartError {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error} (--listen)"),
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::BadEntry(error) => error.fmt(f),
+            Self::BadTarget(error) => error.fmt(f),
         }
     }
 }
@@ -85,8 +90,7 @@ impl Server {
         }
         let max_connections = max_connections(config.limits.max_connections);
         let now = turn.now;
-        let exchange =
-            Exchange::new(config, listeners, controls, max_connections, now).map_err(StartError::BadEntry)?;
+        let exchange = Exchange::new(config, listeners, controls, max_connections, now)?;
         Ok(Self { reactor, exchange })
     }
 

@@ -269,6 +269,8 @@ impl Exchange {
             ("jackfield_channels", self.hub.channels.len()),
             ("jackfield_pairs", self.hub.pairs.pairs()),
             ("jackfield_keys", self.hub.pairs.len()),
+            ("jackfield_bridges", self.bridges.count()),
+            ("jackfield_dials", self.dials.len()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued),
         ];

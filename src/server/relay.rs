@@ -26,6 +26,7 @@ use crate::frame::split::Violation;
 use crate::hub::SessionId;
 use crate::net::queue::MAX_SLICES;
 use crate::net::reactor::Turn;
+use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
 use crate::protocol::{Context, Protocol};
 
@@ -79,8 +80,14 @@ impl Exchange {
     /// One receive, and everything it causes.
     fn receive(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
         let conn = &mut self.conns[id as usize];
-        if conn.waits_for.is_some() || conn.phase == Phase::Ended {
+        if conn.waits_for.is_some() || conn.is_held || conn.phase == Phase::Ended {
             return Progress::Stop;
+        }
+        if let Phase::Bridge(session) = conn.phase {
+            return self.on_bridge_readable(turn, id, session);
+        }
+        if conn.has_unread {
+            return self.on_unread(turn, id);
         }
         // A long frame that has begun to arrive: no detour through the scratch.
         if conn.carry.is_empty()
@@ -96,8 +103,8 @@ impl Exchange {
             return if received < asked { Progress::Drained(received) } else { Progress::More(received) };
         }
         let kept = conn.carry.restore(&mut self.scratch);
-        let asked = self.scratch.len() - kept;
-        let received = match conn.socket.recv(&mut self.scratch[kept..]) {
+        let asked = SCRATCH_BYTES - kept;
+        let received = match conn.socket.recv(&mut self.scratch[kept..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
             other => {
                 conn.carry.keep(&self.scratch[..kept]);
@@ -109,13 +116,13 @@ impl Exchange {
         match conn.phase {
             Phase::Open(session) => self.on_frames(turn, id, session, window),
             Phase::Http => self.on_requests(turn, id, window),
-            Phase::Closing | Phase::Ended => {}
+            Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
         }
         if received < asked { Progress::Drained(received) } else { Progress::More(received) }
     }
 
     /// A receive brought no bytes.
-    fn on_silence(&mut self, turn: &mut Turn, id: ConnId, received: Received) -> Progress {
+    pub(super) fn on_silence(&mut self, turn: &mut Turn, id: ConnId, received: Received) -> Progress {
         match received {
             Received::End => self.end(turn, id, &Ending::Vanished),
             Received::Failed(error) => self.end(turn, id, &Ending::Broken(error)),
@@ -144,11 +151,24 @@ impl Exchange {
             if self.conns[id as usize].phase != Phase::Open(session) {
                 return;
             }
-            if window.start == before || window.start == window.end {
+            if window.start == before || window.start == window.end || self.conns[id as usize].is_held {
                 break;
             }
         }
-        self.conns[id as usize].carry.keep(&self.scratch[window.start..window.end]);
+        let conn = &mut self.conns[id as usize];
+        conn.has_unread = conn.is_held && window.start < window.end;
+        conn.carry.keep(&self.scratch[window.start..window.end]);
+    }
+
+    /// Frames that arrived while the connection was held.
+    fn on_unread(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
+        let conn = &mut self.conns[id as usize];
+        conn.has_unread = false;
+        let kept = conn.carry.restore(&mut self.scratch);
+        if let Phase::Open(session) = conn.phase {
+            self.on_frames(turn, id, session, Window::new(kept));
+        }
+        Progress::More(kept)
     }
 
     /// Lets the session react to the messages in the window, until they are used up or the batch is full.
@@ -201,6 +221,7 @@ impl Exchange {
                 let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 self.write_batch(Some(id));
+                self.pool.warm(&mut self.scratch);
                 self.settle(turn);
             }
             Ok(None) => {}
@@ -234,7 +255,8 @@ impl Exchange {
         // What is left over is copied once for all who are behind; for one receiver, only what is left over.
         let mut shared: Option<Bytes> = None;
         for receiver in lane.receivers() {
-            let Some(to) = self.outlets.get(receiver) else { continue };
+            let outlets = if lane.is_bridge { &self.bridges } else { &self.outlets };
+            let Some(to) = outlets.get(receiver) else { continue };
             let conn = &mut self.conns[to as usize];
             let is_own = Some(to) == reader;
             if !lane.keeps_pace && !is_own && conn.socket.queued() > hard {
