@@ -43,6 +43,13 @@ pub struct Config {
     /// Host names, beside `localhost`, this machine's own and any IP address, that requests may name.
     /// Default: none. Prevents DNS rebinding.
     pub allow_host: Vec<String>,
+    /// Where the bridge may connect to: `PATTERN:PORTS`, see `net::targets`. Default: nowhere. Prevents strangers from
+    /// reaching through this machine what they cannot reach themselves.
+    pub bridge_allow: Vec<String>,
+    /// Targets with a name of their own, `/tcp/NAME`: name, host (IPv6 without brackets) and port. Default: none. Such a
+    /// target needs no entry in `bridge_allow` and may have any address, as the operator named exactly this one; where
+    /// the host is a name, whoever controls it in DNS decides which address that is.
+    pub bridge_names: Vec<(String, String, u16)>,
     /// Whether named channels always send presence frames, as the first namedwebsockets did. Default: only to clients
     /// that ask with `?presence=1`.
     pub presence: bool,
@@ -60,6 +67,8 @@ impl Default for Config {
             listen: vec![Listen { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), root: Root::Auto }],
             allow_origin: Vec::new(),
             allow_host: Vec::new(),
+            bridge_allow: Vec::new(),
+            bridge_names: Vec::new(),
             presence: false,
             key_digits: 8,
             verbose: 0,
@@ -112,6 +121,18 @@ pub struct Limits {
     pub guess_burst: u32,
     /// `--guess-interval`: time that earns an address one more wrong key. Default: 1 s.
     pub guess_interval: Duration,
+    /// `--max-bridges`: TCP connections of all clients to targets, those being opened included; 0 means as many as
+    /// connections are allowed. Default: 0.
+    pub max_bridges: usize,
+    /// `--max-bridges-per-address`: the same for the clients of one IPv4 address or IPv6 /64; loopback is exempt.
+    /// Default: 64. Prevents one host from taking every descriptor twice.
+    pub max_bridges_per_address: usize,
+    /// `--dial-timeout`: from the wish to an open TCP connection, over name lookup and all addresses. Default: 10 s.
+    /// Prevents targets that never answer from holding clients.
+    pub dial_timeout: Duration,
+    /// `--bridge-idle`: silence in both directions after which a TCP connection is closed; 0 never closes. Default: 0, as
+    /// many protocols are silent for hours.
+    pub bridge_idle: Duration,
 }
 
 impl Default for Limits {
@@ -135,6 +156,10 @@ impl Default for Limits {
             max_name: 255,
             guess_burst: 10,
             guess_interval: Duration::from_secs(1),
+            max_bridges: 0,
+            max_bridges_per_address: 64,
+            dial_timeout: Duration::from_secs(10),
+            bridge_idle: Duration::ZERO,
         }
     }
 }

@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("server", &["frame", "http", "json", "net", "hub", "protocol", "assets"]),
     ("assets", &[]),
     ("config", &[]),
-    ("cli", &["http"]),
+    ("cli", &["http", "net"]),
     ("main", &["cli", "server"]),
     ("lib", &["assets", "cli", "frame", "http", "hub", "json", "net", "protocol", "server"]),
 ];

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::cli::bridge;
 use crate::cli::units::Unit;
 use crate::config::{Config, Root};
 
@@ -24,6 +25,9 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
         out += &format!("  console    http://{here}/console\n");
         out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
         out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
+        for line in bridge::lines(config, &here.to_string()) {
+            out += &format!("  bridge     {line}\n");
+        }
     }
     for warning in warnings(config, addresses) {
         out += &format!("  warning    {warning}\n");
@@ -45,6 +49,11 @@ pub(super) fn warnings(config: &Config, addresses: &[SocketAddr]) -> Vec<String>
     }
     if is_any(&config.allow_host) {
         out.push("--allow-host * answers to every name: nothing keeps DNS rebinding away".to_owned());
+    }
+    if !open.is_empty() {
+        out.extend(bridge::warnings(config, &format!("whoever reaches {}", open.join(", "))));
+    } else if is_any(&config.allow_origin) {
+        out.extend(bridge::warnings(config, "every web page that is looked at on this machine"));
     }
     let (message, queue) = (config.limits.max_message as u64, config.limits.max_queue as u64);
     if message > queue {
@@ -92,7 +101,8 @@ mod tests {
              listening  http://127.0.0.1:9009/       at / the first message decides who answers\n  \
              console    http://127.0.0.1:9009/console\n  \
              webshare   ws://127.0.0.1:9009/webshare (keys of 8 digits)\n  \
-             channels   ws://127.0.0.1:9009/local/NAME and /broadcast/NAME (presence with ?presence=1)\n"
+             channels   ws://127.0.0.1:9009/local/NAME and /broadcast/NAME (presence with ?presence=1)\n  \
+             bridge     off: nothing is allowed (--bridge-allow)\n"
         );
         assert_eq!(banner(&config, &addresses), expected);
     }
@@ -112,7 +122,7 @@ mod tests {
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
         assert!(lines[6].ends_with("(presence for everybody)"));
         assert_eq!(
-            lines[7..],
+            lines[8..],
             ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
         );
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);
@@ -141,6 +151,25 @@ mod tests {
                 "--max-message 16MiB is above --max-queue 1MiB: a member of a channel that still takes such a message \
                  when the next one comes is closed as too slow",
             ]
+        );
+    }
+
+    #[test]
+    fn a_bridge_that_strangers_reach_is_warned_of() {
+        let (mut config, addresses) = listening(&[("127.0.0.1:1", Root::Auto)]);
+        config.bridge_allow = vec!["example.com:80".to_owned(), "10.0.0.0/8:80".to_owned()];
+        assert_eq!(warnings(&config, &addresses), [""; 0], "who is on this machine gets there anyway");
+        config.allow_origin = vec!["*".to_owned()];
+        let inside =
+            |audience| format!("--bridge-allow 10.0.0.0/8:80 lets {audience} reach addresses that are not public");
+        assert_eq!(warnings(&config, &addresses)[1..], [inside("every web page that is looked at on this machine")]);
+        let (open, addresses) = listening(&[("127.0.0.1:1", Root::Auto), ("0.0.0.0:2", Root::Auto)]);
+        config.listen = open.listen;
+        assert!(warnings(&config, &addresses).contains(&inside("whoever reaches 0.0.0.0:2")));
+        let text = banner(&config, &addresses);
+        assert!(
+            text.contains("\n  bridge     ws://127.0.0.1:1/tcp/HOST:PORT to example.com:80 10.0.0.0/8:80\n"),
+            "{text}"
         );
     }
 }

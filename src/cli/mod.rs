@@ -5,6 +5,7 @@
 //! to listen on are looked up.
 
 mod banner;
+mod bridge;
 mod file;
 mod flags;
 mod generate;
@@ -141,12 +142,28 @@ fn apply_variable(setting: &Setting, value: OsString, layers: &mut Layers) {
             return layers.fault(format!("{}={value}: is not UTF-8 text", setting.variable()));
         }
     };
-    let texts: Vec<&str> = match setting.kind {
-        Kind::List { .. } => value.split(',').map(str::trim).filter(|text| !text.is_empty()).collect(),
-        _ => vec![value.trim()],
+    let texts = match setting.kind {
+        Kind::List { continues, .. } => items(&value, continues),
+        _ => vec![value.trim().to_owned()],
     };
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let written = (texts.len() == 1).then_some(value.as_str());
     layers.set(setting, Source::Variable, written, &texts);
+}
+
+/// The texts between the commas of `value`, those joined again that belong together.
+fn items(value: &str, continues: fn(&str) -> bool) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    for piece in value.split(',').map(str::trim).filter(|piece| !piece.is_empty()) {
+        match items.last_mut() {
+            Some(item) if continues(piece) => {
+                item.push(',');
+                item.push_str(piece);
+            }
+            _ => items.push(piece.to_owned()),
+        }
+    }
+    items
 }
 
 #[cfg(test)]

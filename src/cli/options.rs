@@ -3,9 +3,9 @@
 //! An option has one name. `--max-message` is `JACKFIELD_MAX_MESSAGE` in the environment and `max_message` in a file.
 //! Defaults are not written here: they are read out of `Settings::default()`, that is, of `Config::default()`.
 
-use crate::cli::listen;
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
+use crate::cli::{bridge, listen};
 use crate::http::guard::{is_host, is_origin};
 
 /// One thing that can be configured.
@@ -27,17 +27,19 @@ pub(super) struct Setting {
 pub(super) enum Group {
     General,
     Access,
+    Bridge,
     Protocols,
     Limits,
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 4] = [Self::General, Self::Access, Self::Protocols, Self::Limits];
+    pub(super) const ALL: [Self; 5] = [Self::General, Self::Access, Self::Bridge, Self::Protocols, Self::Limits];
 
     pub(super) fn heading(self) -> &'static str {
         match self {
             Self::General => "General",
             Self::Access => "Who may connect",
+            Self::Bridge => "Bridge to TCP servers",
             Self::Protocols => "Protocols",
             Self::Limits => "Limits",
         }
@@ -63,6 +65,8 @@ pub(super) enum Kind {
     /// Any number of texts; the flag may be repeated, the variable has commas between them.
     List {
         placeholder: &'static str,
+        /// Whether a text that stands behind a comma of the variable is still part of the one before it.
+        continues: fn(&str) -> bool,
         get: fn(&Settings) -> Vec<String>,
         /// Replaces the list, or says which text is wrong and how.
         set: fn(&mut Settings, &[&str]) -> Result<(), String>,
@@ -198,6 +202,7 @@ pub(super) const SETTINGS: &[Setting] = &[
               says who answers at `/`: auto (the client's first message decides), webshare, or named (nobody).",
         kind: Kind::List {
             placeholder: "[ROOT@]HOST:PORT",
+            continues: never,
             get: |settings| settings.listen.iter().map(ToString::to_string).collect(),
             set: |settings, texts| {
                 settings.listen = texts
@@ -236,6 +241,7 @@ pub(super) const SETTINGS: &[Setting] = &[
               foreign pages from driving this server through a visitor's browser.",
         kind: Kind::List {
             placeholder: "ORIGIN",
+            continues: never,
             get: |settings| settings.config.allow_origin.clone(),
             set: |settings, texts| {
                 let form = "expected SCHEME://HOST or SCHEME://HOST:PORT without a path, null, or * for all";
@@ -252,10 +258,55 @@ pub(super) const SETTINGS: &[Setting] = &[
               *.example.com, or * for all. Prevents DNS rebinding.",
         kind: Kind::List {
             placeholder: "HOST",
+            continues: never,
             get: |settings| settings.config.allow_host.clone(),
             set: |settings, texts| {
                 let form = "expected HOST or HOST:PORT without a scheme, *.DOMAIN, or * for all";
                 settings.config.allow_host = checked(texts, form, is_host)?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "bridge-allow",
+        short: None,
+        group: Group::Bridge,
+        doc: "Where clients may connect to through this server: example.com:443, *.example.com:80,8000-8100, *:443 for \
+              every public host, 127.0.0.1:6379, 10.0.0.0/8:* or [fd00::]/8:22. Names open public addresses only; \
+              addresses inside must be listed as such. Without it there is no bridge.",
+        kind: Kind::List {
+            placeholder: "HOST:PORTS",
+            continues: bridge::continues,
+            get: |settings| settings.config.bridge_allow.clone(),
+            set: |settings, texts| {
+                for text in texts {
+                    bridge::check(text).map_err(|wrong| about(text, texts, wrong))?;
+                }
+                settings.config.bridge_allow = texts.iter().map(ToString::to_string).collect();
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "bridge-name",
+        short: None,
+        group: Group::Bridge,
+        doc: "A target with a name of its own, for `/tcp/NAME`: redis=127.0.0.1:6379. It needs no entry in \
+              --bridge-allow and may have any address.",
+        kind: Kind::List {
+            placeholder: "NAME=HOST:PORT",
+            continues: never,
+            get: |settings| settings.config.bridge_names.iter().map(bridge::written).collect(),
+            set: |settings, texts| {
+                let mut targets: Vec<(String, String, u16)> = Vec::new();
+                for text in texts {
+                    let target = bridge::named(text).map_err(|wrong| about(text, texts, wrong))?;
+                    if targets.iter().any(|(name, ..)| *name == target.0) {
+                        return Err(format!("the name {} is given twice", target.0));
+                    }
+                    targets.push(target);
+                }
+                settings.config.bridge_names = targets;
                 Ok(())
             },
         },
@@ -414,7 +465,41 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Time after which an address may try one more wrong key.",
         kind: time!(guess_interval, 1, HOUR_MS),
     },
+    Setting {
+        name: "max-bridges",
+        short: None,
+        group: Group::Limits,
+        doc: "TCP connections of all clients through the bridge; 0 means as many as connections are allowed.",
+        kind: limit!(Count, max_bridges, 0, MANY),
+    },
+    Setting {
+        name: "max-bridges-per-address",
+        short: None,
+        group: Group::Limits,
+        doc: "TCP connections through the bridge of the clients of one IPv4 address or IPv6 /64; this machine's own are \
+              exempt.",
+        kind: limit!(Count, max_bridges_per_address, 1, MANY),
+    },
+    Setting {
+        name: "dial-timeout",
+        short: None,
+        group: Group::Limits,
+        doc: "How long it may take to reach a target of the bridge, from looking up its name to an open connection.",
+        kind: time!(dial_timeout, SHORT_MS, HOUR_MS),
+    },
+    Setting {
+        name: "bridge-idle",
+        short: None,
+        group: Group::Limits,
+        doc: "Silence in both directions after which a TCP connection of the bridge is closed; 0 never closes it.",
+        kind: time!(bridge_idle, SHORT_MS, 24 * HOUR_MS, or_zero),
+    },
 ];
+
+/// For lists whose texts hold no commas.
+fn never(_: &str) -> bool {
+    false
+}
 
 /// `wrong`, with the text it is about where that is one of several.
 fn about(text: &str, texts: &[&str], wrong: String) -> String {

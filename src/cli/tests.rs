@@ -62,7 +62,9 @@ fn every_field_of_the_configuration_is_an_option() {
     let fields = debug.split([' ', '{', '[']).filter_map(|word| word.strip_suffix(':'));
     let mut count = 0;
     for field in fields.filter(|field| !matches!(*field, "address" | "root" | "limits")) {
-        assert!(SETTINGS.iter().any(|setting| setting.key() == field), "{field}");
+        // Of what may be given several times, an option gives one.
+        let is_field = |key: String| key == field || field == "bridge_names" && key == "bridge_name";
+        assert!(SETTINGS.iter().any(|setting| is_field(setting.key())), "{field}");
         count += 1;
     }
     // `classic` becomes part of `listen`.
@@ -162,6 +164,21 @@ fn wrong_values_name_option_value_and_what_is_allowed() {
             "https://example.com/",
             "expected SCHEME://HOST or SCHEME://HOST:PORT without a path, null, or * for all",
         ),
+        (
+            "bridge-allow",
+            "localhost:http",
+            "a name opens public addresses only; for this machine say 127.0.0.1:PORTS and [::1]:PORTS",
+        ),
+        (
+            "bridge-allow",
+            "127.0.0.1:http",
+            "PORTS must be *, 80, 8000-8100, or several with commas between, from 1 to 65535",
+        ),
+        ("bridge-name", "127.0.0.1:80", "expected NAME=HOST:PORT, such as redis=127.0.0.1:6379"),
+        ("max-bridges", "all", "expected a whole number"),
+        ("max-bridges-per-address", "0", "must be from 1 to 10000000"),
+        ("dial-timeout", "0", "must be from 100ms to 1h"),
+        ("bridge-idle", "25h", "must be 0, or from 100ms to 24h"),
         ("allow-host", "https://example.com", "expected HOST or HOST:PORT without a scheme, *.DOMAIN, or * for all"),
     ] {
         assert_eq!(refused(&[&format!("--{flag}"), value], &[]), format!("error: --{flag} {value}: {wrong}"));
@@ -182,6 +199,34 @@ fn wrong_values_name_option_value_and_what_is_allowed() {
     assert_eq!(
         refused(&["--listen=127.0.0.1:1", "--listen=localhost:1"], &[]),
         "error: --listen (--listen): 127.0.0.1:1 is listed twice"
+    );
+}
+
+#[test]
+fn targets_of_the_bridge() {
+    let allowed = |args: &[&str], variables: &[(&str, &str)]| config(args, variables).bridge_allow;
+    let (one, two) = ("a.example:80,443,8000-8100", "[fd00::]/8:22");
+    assert_eq!(allowed(&["--bridge-allow", one, "--bridge-allow", two], &[]), [one, two]);
+    let variable = "a.example:80,443, 8000-8100 ,[fd00::]/8:22,*:1";
+    assert_eq!(allowed(&[], &[("JACKFIELD_BRIDGE_ALLOW", variable)]), [one, two, "*:1"], "ports belong to their host");
+    let file = Scratch::new("bridge", "bridge_allow = [\"a.example:80,443,8000-8100\", \"[fd00::]/8:22\"]\n");
+    assert_eq!(allowed(&["--config", file.path()], &[]), [one, two]);
+    assert!(allowed(&[], &[]).is_empty());
+    let form =
+        "expected HOST:PORTS, such as example.com:443, *.example.com:*, 10.0.0.0/8:80,8000-8100 or [fd00::]/8:22";
+    assert_eq!(
+        refused(&["--bridge-allow", one, "--bridge-allow", "443"], &[]),
+        format!("error: --bridge-allow: \"443\": {form}")
+    );
+    assert_eq!(
+        refused(&[], &[("JACKFIELD_BRIDGE_ALLOW", "443,a:1")]),
+        format!("error: JACKFIELD_BRIDGE_ALLOW: \"443\": {form}")
+    );
+    let names = config(&["--bridge-name", "db=[::1]:5432", "--bridge-name=x.y=nas.home:80"], &[]).bridge_names;
+    assert_eq!(names, [("db".into(), "::1".into(), 5432), ("x.y".into(), "nas.home".into(), 80)]);
+    assert_eq!(
+        refused(&["--bridge-name=a=b:1", "--bridge-name=a=c:1"], &[]),
+        "error: --bridge-name: the name a is given twice"
     );
 }
 
@@ -340,6 +385,8 @@ proptest! {
                 Kind::List { .. } => match setting.name {
                     "listen" => "named@127.0.0.1:0",
                     "allow-origin" => "https://example.com:8443",
+                    "bridge-allow" => "[fd00::]/8:80,8000-8100",
+                    "bridge-name" => "db=[::1]:5432",
                     _ => "*.example.com",
                 }
                 .to_owned(),

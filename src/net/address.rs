@@ -140,14 +140,10 @@ pub fn special(address: IpAddr) -> Option<Special> {
     }
 }
 
-/// Whether `net` holds an address that is special, and why.
+/// Whether every address of `net` is public, as far as ranges tell.
 #[must_use]
-pub fn special_within(net: &Net) -> Option<Special> {
-    SPECIAL
-        .iter()
-        .find(|(special, _)| special.overlaps(net))
-        .map(|(_, what)| Special(what))
-        .or_else(|| special(net.first))
+pub fn is_public(net: &Net) -> bool {
+    special(net.first).is_none() && !SPECIAL.iter().any(|(special, _)| special.overlaps(net))
 }
 
 /// Whether `address` is assigned to an interface of this machine. Nothing is sent: the system is asked which address

@@ -37,8 +37,6 @@ enum Pattern {
     Below(String),
     /// These addresses, under whatever name or as they are.
     Net(Net),
-    /// Any address under this name, which the operator gave as a target of its own.
-    Configured(String),
 }
 
 /// Inclusive ranges. Invariant: 1 ≤ first ≤ last, and at least one.
@@ -74,6 +72,17 @@ impl<'a> Host<'a> {
     }
 }
 
+/// How far entries reach at most.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// To some hosts of the Internet, or to nothing at all.
+    Listed,
+    /// To every host of the Internet.
+    Internet,
+    /// To addresses that are not public.
+    Inside,
+}
+
 /// What is said about one address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
@@ -96,24 +105,23 @@ impl Targets {
         Ok(Self { rules: rules.collect::<Result<_, _>>()? })
     }
 
-    /// Allows `host:port` as well, whatever address it has: the operator named exactly this target
-    /// (`--bridge-name`), and may mean one inside. Such a name should be one that only the operator controls. Nothing
-    /// happens when `host` is neither address nor name.
-    pub fn add_configured(&mut self, host: &str, port: u16) {
-        let pattern = match Host::read(host) {
-            Some(Host::Address(address)) => Pattern::Net(Net::of(address)),
-            Some(Host::Name(name)) => Pattern::Configured(undotted(name).to_owned()),
-            None => return,
-        };
-        if port != 0 {
-            self.rules.push(Rule { pattern, ports: Ports(vec![(port, port)]) });
-        }
-    }
-
     /// Whether nothing is allowed at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// How far the entries reach at most; what to warn of.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        let is_inside = |rule: &Rule| matches!(&rule.pattern, Pattern::Net(net) if !address::is_public(net));
+        if self.rules.iter().any(is_inside) {
+            Reach::Inside
+        } else if self.rules.iter().any(|rule| matches!(rule.pattern, Pattern::Public)) {
+            Reach::Internet
+        } else {
+            Reach::Listed
+        }
     }
 
     /// Whether any address under `host` and `port` could be allowed. Otherwise not even a lookup is due, which would
@@ -150,8 +158,7 @@ impl Targets {
         for Rule { pattern, .. } in self.rules.iter().filter(|rule| rule.ports.contain(port)) {
             match pattern {
                 Pattern::Net(net) if net.contains(address) => return Verdict::Allowed,
-                Pattern::Configured(_) if name.is_some_and(|name| pattern.has_name(name)) => return Verdict::Allowed,
-                Pattern::Net(_) | Pattern::Configured(_) => {}
+                Pattern::Net(_) => {}
                 Pattern::Public => is_name_listed = true,
                 Pattern::Name(_) | Pattern::Below(_) => {
                     is_name_listed |= name.is_some_and(|name| pattern.has_name(name));
@@ -223,7 +230,7 @@ impl Pattern {
         let name = undotted(name);
         match self {
             Self::Public => true,
-            Self::Name(listed) | Self::Configured(listed) => listed.eq_ignore_ascii_case(name),
+            Self::Name(listed) => listed.eq_ignore_ascii_case(name),
             Self::Below(domain) => authority::is_below(name, domain),
             Self::Net(_) => false,
         }
