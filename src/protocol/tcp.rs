@@ -92,7 +92,7 @@ impl Protocol for Tcp {
 fn failure(error: DialError) -> (CloseCode, String) {
     match error {
         DialError::Forbidden => (CloseCode::Policy, "this target is not allowed (--bridge-allow)".to_owned()),
-        DialError::TooMany(option) => (CloseCode::Again, format!("too many connections are open ({option})")),
+        DialError::TooMany(option) => (CloseCode::Again, format!("too many at once ({option})")),
         DialError::NoSuchName => (BAD_GATEWAY, "the target's name has no address".to_owned()),
         DialError::Refused => (BAD_GATEWAY, "the target refused the connection".to_owned()),
         DialError::TimedOut => (BAD_GATEWAY, "the target does not answer (--dial-timeout)".to_owned()),
@@ -200,7 +200,7 @@ mod tests {
     fn a_target_that_cannot_be_had_is_told_by_the_close() {
         for (error, code, reason) in [
             (DialError::Forbidden, 1008, "this target is not allowed (--bridge-allow)"),
-            (DialError::TooMany("--max-x"), 1013, "too many connections are open (--max-x)"),
+            (DialError::TooMany("--max-x"), 1013, "too many at once (--max-x)"),
             (DialError::NoSuchName, 1014, "the target's name has no address"),
             (DialError::Refused, 1014, "the target refused the connection"),
             (DialError::TimedOut, 1014, "the target does not answer (--dial-timeout)"),

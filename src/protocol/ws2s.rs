@@ -378,7 +378,7 @@ impl Refusal {
                 answer(b"1", [b"TimeoutError: the target does not answer (--dial-timeout)", b"", b""], cx, fx);
             }
             Self::Dial(DialError::TooMany(option), _) => {
-                answer(b"1", [b"OSError: too many connections are open (", option.as_bytes(), b")"], cx, fx);
+                answer(b"1", [b"OSError: too many at once (", option.as_bytes(), b")"], cx, fx);
             }
             Self::Dial(DialError::Unreachable(kind), _) => {
                 answer(b"1", [b"OSError: ", kind.to_string().as_bytes(), b""], cx, fx);

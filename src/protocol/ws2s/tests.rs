@@ -249,7 +249,7 @@ fn every_failure_to_connect_has_its_code() {
         (DialError::Refused, 2, "connection refused"),
         (DialError::NoSuchName, 1, "gaierror(-2, 'Name or service not known')"),
         (DialError::TimedOut, 1, "TimeoutError: the target does not answer (--dial-timeout)"),
-        (DialError::TooMany("--max-x"), 1, "OSError: too many connections are open (--max-x)"),
+        (DialError::TooMany("--max-x"), 1, "OSError: too many at once (--max-x)"),
         (DialError::Unreachable(ErrorKind::HostUnreachable), 1, "OSError: host unreachable"),
     ] {
         for dialect in [Dialect::First, Dialect::Text, Dialect::Base64] {
