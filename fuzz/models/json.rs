@@ -1,7 +1,7 @@
 //! The members of an object, by `serde_json`.
 
-use jackfield::json::escape;
 use jackfield::json::fields::{self, FieldsError};
+use jackfield::json::{escape, unescape};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -26,8 +26,19 @@ pub(crate) fn check(text: &str) {
 
     let mut quoted = Vec::new();
     escape::push_string(&mut quoted, text);
+    let mut inner = Vec::new();
+    text.as_bytes().chunks(3).for_each(|piece| escape::push_escaped(&mut inner, piece));
+    assert_eq!(Some(&inner[..]), unescape::inner(&quoted), "pieces are escaped as the whole is");
     assert_eq!(serde_json::from_slice::<String>(&quoted).ok().as_deref(), Some(text));
     assert_eq!(fields::string(&quoted).as_deref(), Some(text));
+    assert_eq!(unescaped(&quoted).as_deref(), Some(text));
+}
+
+/// A string's text by way of a buffer.
+fn unescaped(value: &[u8]) -> Option<String> {
+    let mut text = b"before ".to_vec();
+    unescape::push_unescaped(&mut text, unescape::inner(value)?).ok()?;
+    Some(String::from_utf8(text).expect("what a text says is text").strip_prefix("before ").expect("kept").to_owned())
 }
 
 /// Reads a span with `serde_json`, having checked what is said about it.
@@ -35,6 +46,7 @@ fn value_of(span: &[u8]) -> Value {
     let value: Value = serde_json::from_slice(span).expect("a span is one value");
     assert!(span.first().zip(span.last()).is_some_and(|(first, last)| *first > b' ' && *last > b' '));
     assert_eq!(fields::string(span).as_deref(), value.as_str());
+    assert_eq!(unescaped(span).as_deref(), value.as_str());
     assert_eq!(fields::is_string(span), value.is_string());
     assert_eq!(fields::is_object(span), value.is_object());
     assert_eq!(fields::is_array(span), value.is_array());

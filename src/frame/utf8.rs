@@ -44,6 +44,12 @@ impl Utf8 {
         Ok(())
     }
 
+    /// The bytes of the character that the last piece cut; empty if it ended with a whole one, at most three.
+    #[must_use]
+    pub fn unfinished(&self) -> &[u8] {
+        &self.tail[..usize::from(self.len)]
+    }
+
     /// The text ends here.
     ///
     /// # Errors
@@ -61,7 +67,7 @@ pub fn is_utf8(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{InvalidUtf8, Utf8};
+    use super::{InvalidUtf8, Utf8, is_utf8};
     use proptest::prelude::*;
 
     /// How many bytes are taken before the refusal.
@@ -102,7 +108,14 @@ mod tests {
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
             let mut text = Utf8::default();
-            let pieces = cuts.windows(2).try_for_each(|cut| text.push(&bytes[cut[0]..cut[1]])).and_then(|()| text.finish());
+            let pieces = cuts.windows(2).try_for_each(|cut| {
+                text.push(&bytes[cut[0]..cut[1]])?;
+                // What is unfinished is all that keeps the text so far from being one.
+                let (whole, rest) = bytes[..cut[1]].split_at(cut[1] - text.unfinished().len());
+                assert!(is_utf8(whole) && rest == text.unfinished());
+                Ok(())
+            });
+            let pieces = pieces.and_then(|()| text.finish());
             prop_assert_eq!(pieces.is_ok(), std::str::from_utf8(&bytes).is_ok());
         }
     }

@@ -1,19 +1,30 @@
 //! Text to JSON strings, the other direction of [`fields::string`](super::fields::string).
 
+use super::scan::{is_stop, plain};
+
 /// Appends `text` as a JSON string with its quotes.
 ///
 /// Only what must be escaped is (RFC 8259 §7): quotes, backslashes and control characters. Everything else stays
 /// UTF-8.
 pub fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < b' ') {
-        out.extend_from_slice(&rest[..at]);
-        push_escape(out, rest[at]);
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
+    push_escaped(out, text.as_bytes());
     out.push(b'"');
+}
+
+/// Appends what stands between the quotes of a JSON string. `text` is UTF-8, or a part of such: what is escaped is
+/// ASCII, so a character may be cut.
+pub fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    let mut rest = text;
+    loop {
+        let mut run = plain(rest);
+        run += rest[run..].iter().position(|&byte| is_stop(byte)).unwrap_or(rest.len() - run);
+        let (plain, stop) = rest.split_at(run);
+        out.extend_from_slice(plain);
+        let [byte, behind @ ..] = stop else { return };
+        push_escape(out, *byte);
+        rest = behind;
+    }
 }
 
 fn push_escape(out: &mut Vec<u8>, byte: u8) {

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::scan::{MAX_DEPTH, Scanner};
+use super::unescape::inner;
 
 /// Why a text has no members.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,7 +82,7 @@ fn unescaped_position(name: &[u8], names: &[&str]) -> Option<usize> {
 /// surrogate pair.
 #[must_use]
 pub fn string(value: &[u8]) -> Option<Cow<'_, str>> {
-    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let inner = inner(value)?;
     if inner.contains(&b'\\') { unescape(value).map(Cow::Owned) } else { str::from_utf8(inner).ok().map(Cow::Borrowed) }
 }
 

@@ -6,3 +6,4 @@
 pub mod escape;
 pub mod fields;
 mod scan;
+pub mod unescape;

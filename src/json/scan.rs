@@ -237,7 +237,7 @@ fn nested(text: &[u8], levels: u32) -> Result<&[u8], Invalid> {
 
 /// Counts bytes at the front that a string may hold as they are. May stop up to seven bytes before `text` ends.
 #[inline(always)]
-fn plain(text: &[u8]) -> usize {
+pub(super) fn plain(text: &[u8]) -> usize {
     // Most strings in an envelope are names shorter than a word.
     match text.first_chunk() {
         None => 0,
@@ -266,7 +266,7 @@ fn plain_run(text: &[u8]) -> usize {
 
 /// A byte at which a run of plain string bytes ends (RFC 8259 §7). Without `||`: a branch would end vectorisation.
 #[inline(always)]
-fn is_stop(byte: u8) -> bool {
+pub(super) fn is_stop(byte: u8) -> bool {
     (byte == b'"') | (byte == b'\\') | (byte < b' ')
 }
 

@@ -11,7 +11,9 @@ pub mod named;
 pub mod recorder;
 pub mod root;
 pub mod route;
+pub mod tcp;
 pub mod webshare;
+pub mod ws2s;
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -35,6 +37,8 @@ pub struct Context<'a> {
     pub hub: &'a mut Hub,
     /// The operator's choices.
     pub config: &'a Config,
+    /// Space to put a message together in. It holds something of whoever used it last: clear it first.
+    pub buffer: &'a mut Vec<u8>,
 }
 
 /// Everything a protocol can do to the world.

@@ -16,9 +16,13 @@
 //! );
 //! ```
 //!
+//! It stands in for the targets of dialled connections too: [`World::bridge`] says what happens to one, and what a client
+//! says while its session waits for that is held, as a server holds it.
+//!
 //! The world also holds protocols to their contract and panics where one breaks it: nothing is done to a session that
-//! is gone, and nothing is written to one after it was closed.
+//! is gone, nothing is written to one after it was closed, and nothing is written to a connection that is not open.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -26,7 +30,7 @@ use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{Audience, Context, Effects, Protocol};
+use super::{Audience, BridgeEvent, Context, Effects, Protocol};
 use crate::config::Config;
 use crate::frame::message::{Framed, HEADROOM, Kind, Message};
 use crate::hub::ids::KeySource;
@@ -136,6 +140,15 @@ impl Effect {
             }
         }
     }
+
+    /// The session whose dialled connection it is about.
+    #[must_use]
+    pub fn caller(&self) -> Option<SessionId> {
+        match self {
+            Self::Dialled { who, .. } | Self::Bridged { who, .. } | Self::HungUp { who } => Some(*who),
+            Self::Sent { .. } | Self::Relayed { .. } | Self::Broadcast { .. } | Self::Closed { .. } => None,
+        }
+    }
 }
 
 /// Payloads as text, which is what a failed comparison of dialogues should show.
@@ -231,6 +244,13 @@ fn framed(message: Message<'_>) -> (Kind, Vec<u8>) {
     (kind, payload)
 }
 
+/// A message in a buffer of its own.
+fn message(kind: Kind, payload: &[u8]) -> Message<'static> {
+    let bytes = [&[0; HEADROOM], payload].concat();
+    let end = bytes.len();
+    Message::owned(kind, bytes, HEADROOM..end)
+}
+
 /// Sessions of one protocol, or of several in one enum, and everything they see of a server.
 ///
 /// Session ids count up from 0 and are not reused.
@@ -250,6 +270,20 @@ struct Seat<P> {
     session: P,
     address: Option<IpAddr>,
     is_open: bool,
+    line: Line,
+    /// What the client said while its session dialled.
+    held: VecDeque<(Kind, Vec<u8>)>,
+}
+
+/// The connection that a session dialled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Line {
+    /// There is none.
+    Idle,
+    /// Nobody knows yet how that went.
+    Dialling,
+    /// It is open.
+    Open,
 }
 
 impl<P: Protocol> Default for World<P> {
@@ -284,7 +318,7 @@ impl<P: Protocol> World<P> {
     /// A client connects from `address`. Returns what that led to as well.
     pub fn open_from(&mut self, address: Option<IpAddr>, session: P) -> (SessionId, Vec<Effect>) {
         let id = SessionId(u32::try_from(self.seats.len()).expect("nobody opens that many by hand"));
-        self.seats.push(Seat { session, address, is_open: true });
+        self.seats.push(Seat { session, address, is_open: true, line: Line::Idle, held: VecDeque::new() });
         (id, self.call(id, |session, cx, fx| session.on_open(cx, fx)))
     }
 
@@ -298,15 +332,58 @@ impl<P: Protocol> World<P> {
         self.message(who, Kind::Binary, bytes)
     }
 
-    /// A client says something.
+    /// A client says something. While its session dials it is held, and nothing happens.
     ///
     /// # Panics
     /// When the session is not open.
     pub fn message(&mut self, who: SessionId, kind: Kind, payload: &[u8]) -> Vec<Effect> {
         assert!(self.is_open(who), "session {} is not open", who.0);
-        let bytes = [&[0; HEADROOM], payload].concat();
-        let end = bytes.len();
-        self.call(who, |session, cx, fx| session.on_message(cx, Message::owned(kind, bytes, HEADROOM..end), fx))
+        if self.line(who) == Line::Dialling {
+            self.seats[who.0 as usize].held.push_back((kind, payload.to_vec()));
+            return Vec::new();
+        }
+        self.call(who, |session, cx, fx| session.on_message(cx, message(kind, payload), fx))
+    }
+
+    /// Something happens to the connection that a session dialled. What was held for the outcome follows it.
+    ///
+    /// # Panics
+    /// When that cannot happen to it, or not to the session.
+    pub fn bridge(&mut self, who: SessionId, event: BridgeEvent<'_>) -> Vec<Effect> {
+        assert!(self.is_open(who), "session {} is not open", who.0);
+        let line = match (self.line(who), &event) {
+            (Line::Dialling, BridgeEvent::Open) => Line::Open,
+            (Line::Dialling, BridgeEvent::Failed(_)) => Line::Idle,
+            (Line::Open, BridgeEvent::Received(message)) if !message.payload().is_empty() => Line::Open,
+            (Line::Open, BridgeEvent::Ended | BridgeEvent::Broken(_)) => Line::Idle,
+            (line, event) => panic!("{event:?} cannot happen to session {}, whose line is {line:?}", who.0),
+        };
+        self.seats[who.0 as usize].line = line;
+        let mut effects = self.call(who, |session, cx, fx| session.on_bridge(cx, event, fx));
+        while self.is_open(who)
+            && self.line(who) != Line::Dialling
+            && let Some((kind, payload)) = self.seats[who.0 as usize].held.pop_front()
+        {
+            effects.extend(self.message(who, kind, &payload));
+        }
+        effects
+    }
+
+    /// Bytes come from the target that a session dialled.
+    ///
+    /// # Panics
+    /// When it is not open.
+    pub fn receive(&mut self, who: SessionId, bytes: &[u8]) -> Vec<Effect> {
+        self.bridge(who, BridgeEvent::Received(message(Kind::Binary, bytes)))
+    }
+
+    /// The connection that a session dialled.
+    ///
+    /// # Panics
+    /// When there was no such session.
+    #[must_use]
+    pub fn line(&self, who: SessionId) -> Line {
+        self.seats[who.0 as usize].line
     }
 
     /// A client goes away.
@@ -331,7 +408,10 @@ impl<P: Protocol> World<P> {
     }
 
     fn end(&mut self, who: SessionId) -> Vec<Effect> {
-        self.seats[who.0 as usize].is_open = false;
+        let seat = &mut self.seats[who.0 as usize];
+        seat.is_open = false;
+        seat.line = Line::Idle;
+        seat.held.clear();
         self.call(who, |session, cx, fx| session.on_close(cx, fx))
     }
 
@@ -340,13 +420,14 @@ impl<P: Protocol> World<P> {
         let mut recorder = Recorder::default();
         let Self { hub, config, now, seats } = self;
         let seat = &mut seats[id.0 as usize];
-        let mut cx = Context { id, address: seat.address, now: *now, hub, config };
+        let buffer = &mut b"somebody else's".to_vec();
+        let mut cx = Context { id, address: seat.address, now: *now, hub, config, buffer };
         react(&mut seat.session, &mut cx, &mut recorder);
         let is_leaving = !seat.is_open;
         let mut effects = recorder.effects;
         if is_leaving {
             // By contract these are ignored.
-            effects.retain(|effect| effect.receivers() != [id]);
+            effects.retain(|effect| effect.receivers() != [id] && effect.caller() != Some(id));
         }
         let mut closed = Vec::new();
         for effect in &effects {
@@ -354,8 +435,17 @@ impl<P: Protocol> World<P> {
                 let can_receive = self.is_open(receiver) && !closed.contains(&receiver);
                 assert!(can_receive || (is_leaving && receiver == id), "the receiver is gone: {effect:?}");
             }
-            if let Effect::Closed { who, .. } = effect {
-                closed.push(*who);
+            if let Some(caller) = effect.caller() {
+                assert!(self.is_open(caller) && !closed.contains(&caller), "the caller is gone: {effect:?}");
+            }
+            match effect {
+                Effect::Dialled { who, .. } => self.seats[who.0 as usize].line = Line::Dialling,
+                Effect::HungUp { who } => self.seats[who.0 as usize].line = Line::Idle,
+                Effect::Bridged { who, .. } => {
+                    assert_eq!(self.line(*who), Line::Open, "nothing is open: {effect:?}");
+                }
+                Effect::Closed { who, .. } => closed.push(*who),
+                Effect::Sent { .. } | Effect::Relayed { .. } | Effect::Broadcast { .. } => {}
             }
         }
         for who in closed {

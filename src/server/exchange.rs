@@ -43,6 +43,9 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// Slots of the tables that are kept however few are used.
 const ROOMY_SLOTS: usize = 1024;
 
+/// What is kept of the buffer in which sessions put messages together, in bytes.
+const BUFFER_KEPT_BYTES: usize = 256 * 1024;
+
 /// The state of the server.
 pub(super) struct Exchange {
     pub(super) config: Config,
@@ -60,6 +63,8 @@ pub(super) struct Exchange {
     pub(super) batch: Batch,
     /// The response being put together, used again for the next.
     pub(super) reply: Vec<u8>,
+    /// The message that a session is putting together, used again for the next.
+    pub(super) buffer: Vec<u8>,
     /// What is to be done once the batch is written.
     pub(super) deeds: VecDeque<Deed>,
     /// Connections whose write failed, or that are too slow (no error), to be closed once the batch is written.
@@ -160,6 +165,7 @@ impl Exchange {
             pool: Pool::default(),
             batch: Batch::default(),
             reply: Vec::new(),
+            buffer: Vec::new(),
             deeds: VecDeque::new(),
             failures: Vec::new(),
             waiting: HashMap::new(),
@@ -248,8 +254,8 @@ impl Exchange {
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
         let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer.ip());
-        let Self { sessions, hub, batch, deeds, scratch, config, .. } = self;
-        let mut cx = Context { id, address, now: turn.now, hub, config };
+        let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
+        let mut cx = Context { id, address, now: turn.now, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
         self.write_batch(reader);
@@ -579,6 +585,8 @@ impl Handler for Exchange {
     }
 
     fn on_turn_end(&mut self) -> bool {
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         if !self.ended.is_empty() || !self.ended_sessions.is_empty() {
             self.free_slots();
         }

@@ -174,12 +174,12 @@ impl Exchange {
     /// Lets the session react to the messages in the window, until they are used up or the batch is full.
     #[inline]
     fn react(&mut self, turn: &Turn, id: ConnId, session: SessionId, window: &mut Window) -> Outcome {
-        let Self { conns, sessions, hub, batch, deeds, scratch, pool, config, metrics, started, .. } = self;
+        let Self { conns, sessions, hub, batch, deeds, scratch, pool, config, metrics, started, buffer, .. } = self;
         let conn = &mut conns[id as usize];
         let limits = &config.limits;
         let bounds = MessageLimits { bytes: limits.max_message, fragments: limits.max_fragments };
         let place = Place::of(scratch);
-        let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config };
+        let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         while !fx.batch.is_full() && fx.deeds.is_empty() {
             match conn.assembler.next(scratch, window, bounds, pool) {
@@ -211,13 +211,13 @@ impl Exchange {
     /// `received` bytes of a long frame are in the message's own buffer.
     fn on_long_frame(&mut self, turn: &mut Turn, id: ConnId, received: usize) {
         self.touch(turn, id);
-        let Self { conns, sessions, hub, batch, deeds, scratch, config, metrics, .. } = self;
+        let Self { conns, sessions, hub, batch, deeds, scratch, config, metrics, buffer, .. } = self;
         let conn = &mut conns[id as usize];
         let Phase::Open(session) = conn.phase else { return };
         match conn.assembler.received(received) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
-                let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config };
+                let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config, buffer };
                 let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 self.write_batch(Some(id));

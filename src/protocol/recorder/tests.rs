@@ -1,6 +1,8 @@
+use super::super::DialError;
 use super::*;
 
-/// Does what it is told: `ID` greets somebody, `!ID` closes somebody, `*` greets all of 0 to 2 but 0.
+/// Does what it is told: `ID` greets somebody, `!ID` closes somebody, `*` greets all of 0 to 2 but 0; `dial`, `say` and
+/// `hang` are about the first one's line.
 #[derive(Default)]
 struct Puppet {
     closed: u32,
@@ -21,6 +23,9 @@ impl Puppet {
                     let message = Message::owned(Kind::Text, bytes, payload);
                     fx.broadcast(audience, message);
                 }
+                None if word == "dial" => fx.dial(SessionId(0), "host", 1),
+                None if word == "say" => fx.bridge_bytes(SessionId(0), b"said"),
+                None if word == "hang" => fx.hang_up(SessionId(0)),
                 None => fx.send(id(word), Kind::Text, &[b"he", b"", b"llo"]),
             }
         }
@@ -36,6 +41,13 @@ impl Protocol for Puppet {
         match message.kind() {
             Kind::Text => Self::act(str::from_utf8(message.payload()).unwrap(), fx),
             Kind::Binary => fx.relay(SessionId(message.payload()[0].into()), message),
+        }
+    }
+
+    fn on_bridge(&mut self, _: &mut Context<'_>, event: BridgeEvent<'_>, fx: &mut impl Effects) {
+        match event {
+            BridgeEvent::Received(message) => fx.relay(SessionId(0), message),
+            event => fx.send(SessionId(0), Kind::Text, &[format!("{event:?}").as_bytes()]),
         }
     }
 
@@ -84,8 +96,63 @@ fn who_is_closed_leaves_once_and_is_heard() {
 }
 
 #[test]
+fn what_is_said_while_a_session_dials_is_held() {
+    let mut world = world([""]);
+    let a = SessionId(0);
+    let dialled = Effect::Dialled { who: a, host: "host".to_owned(), port: 1 };
+    let said = Effect::Bridged { who: a, bytes: b"said".to_vec() };
+    assert_eq!(world.text(a, "dial"), [dialled.clone()]);
+    assert_eq!(world.line(a), Line::Dialling);
+    for words in ["0", "dial", "say", "hang"] {
+        assert_eq!(world.text(a, words), []);
+    }
+    let failed = BridgeEvent::Failed(DialError::Refused);
+    assert_eq!(world.bridge(a, failed), [sent(a, "Failed(Refused)"), sent(a, "hello"), dialled.clone()]);
+    let hung_up = Effect::HungUp { who: a };
+    assert_eq!(world.bridge(a, BridgeEvent::Open), [sent(a, "Open"), said.clone(), hung_up]);
+    assert_eq!(world.line(a), Line::Idle);
+
+    world.text(a, "dial");
+    world.bridge(a, BridgeEvent::Open);
+    assert_eq!(world.receive(a, b"\xff"), [relayed(a, Kind::Binary, b"\xff")]);
+    assert_eq!(world.text(a, "say"), [said]);
+    assert_eq!(world.bridge(a, BridgeEvent::Ended), [sent(a, "Ended")]);
+    assert_eq!(world.line(a), Line::Idle);
+}
+
+#[test]
+fn who_leaves_while_it_dials_is_not_heard_any_more() {
+    let mut world = world(["0 dial hang"]);
+    let a = SessionId(0);
+    world.text(a, "dial");
+    world.text(a, "0");
+    assert_eq!(world.close(a), []);
+    assert_eq!(world.line(a), Line::Idle);
+}
+
+#[test]
+#[should_panic(expected = "nothing is open: 0 bridges said")]
+fn nothing_is_said_to_nobody() {
+    world([""]).text(SessionId(0), "dial say");
+}
+
+#[test]
+#[should_panic(expected = "Ended cannot happen to session 0, whose line is Dialling")]
+fn nothing_ends_that_has_not_begun() {
+    let mut world = world([""]);
+    world.text(SessionId(0), "dial");
+    world.bridge(SessionId(0), BridgeEvent::Ended);
+}
+
+#[test]
+#[should_panic(expected = "the caller is gone: 0 dials host:1")]
+fn nobody_dials_behind_a_close() {
+    world([""]).text(SessionId(0), "!0 dial");
+}
+
+#[test]
 fn effects_on_oneself_are_ignored_at_the_end() {
-    let mut world = world(["0 1 !0", ""]);
+    let mut world = world(["0 1 !0 dial", ""]);
     assert_eq!(world.close(SessionId(0)), [sent(SessionId(1), "hello")]);
 }
 

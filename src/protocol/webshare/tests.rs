@@ -430,10 +430,11 @@ impl Effects for Places {
 #[test]
 fn what_is_relayed_is_not_copied() {
     let (mut hub, config, now) = (Hub::default(), Config::default(), std::time::Instant::now());
+    let buffer = &mut Vec::new();
     let mut fx = Places::default();
     let mut clients = [Webshare::new(false), Webshare::new(false)];
     for (id, client) in clients.iter_mut().enumerate() {
-        let mut cx = Context { id: SessionId(id as u32), address: None, now, hub: &mut hub, config: &config };
+        let mut cx = Context { id: SessionId(id as u32), address: None, now, hub: &mut hub, config: &config, buffer };
         client.on_open(&mut cx, &mut fx);
     }
     let [alice, bob] = clients.each_ref().map(|client| client.member.unwrap());
@@ -443,7 +444,7 @@ fn what_is_relayed_is_not_copied() {
     let mut bytes = [&[0; HEADROOM][..], text].concat();
     let start = bytes.as_ptr().wrapping_add(HEADROOM);
     let message = Message::in_place(Kind::Text, &mut bytes, HEADROOM);
-    let mut cx = Context { id: SessionId(0), address: None, now, hub: &mut hub, config: &config };
+    let mut cx = Context { id: SessionId(0), address: None, now, hub: &mut hub, config: &config, buffer };
     clients[0].on_message(&mut cx, message, &mut fx);
 
     let span = |part: &[u8]| {
