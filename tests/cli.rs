@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jackfield::http::guard::Guard;
 use jackfield::http::request::MAX_HEADERS;
+use jackfield::net::targets::Targets;
 use proptest::prelude::*;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -162,10 +163,11 @@ fn is_valid(flag: &str, value: &str) -> bool {
 }
 
 /// `check` must find valid what the server starts with, and nothing else.
-fn agrees_with_the_guard(entry: &str) -> Result<(), TestCaseError> {
+fn agrees_with_the_server(entry: &str) -> Result<(), TestCaseError> {
     let entries = [entry.to_owned()];
     prop_assert_eq!(is_valid("--allow-origin", entry), Guard::new(&entries, &[], &[]).is_ok(), "origin {:?}", entry);
     prop_assert_eq!(is_valid("--allow-host", entry), Guard::new(&[], &entries, &[]).is_ok(), "host {:?}", entry);
+    prop_assert_eq!(is_valid("--bridge-allow", entry), Targets::parse(&entries).is_ok(), "target {:?}", entry);
     Ok(())
 }
 
@@ -183,7 +185,7 @@ fn check_and_server_agree_on_well_known_origins_and_hosts() -> Result<(), TestCa
                    a a:1 a:0 a:65536 a:000080 a:+1 a: *.a *.a:1 *. ** a. a.. .. . a_b [::1] [::1]:1 [::1]x [::1 [1.2.3.4] \
                    1.2.3.4 1.2.3.4:5 http://[::1]:1 1http://a ://a http:// http://a@b http://ä.example";
     let mut entries = entries.split(' ').chain(["", "a b", &long_label, &long_name]);
-    entries.try_for_each(agrees_with_the_guard)
+    entries.try_for_each(agrees_with_the_server)
 }
 
 proptest! {
@@ -191,6 +193,6 @@ proptest! {
     fn check_and_server_agree_on_origins_and_hosts(
         entry in "([a-z+.1-]{0,4}://)?(\\*\\.)?([a-z0-9._-]{0,6}|\\[[0-9a-f:.]{0,6}\\]|[\\[\\]:/@ %a1.*]{0,6})(:[0-9+]{0,6})?",
     ) {
-        agrees_with_the_guard(&entry)?;
+        agrees_with_the_server(&entry)?;
     }
 }

@@ -10,6 +10,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::str::FromStr;
 
+use rustix::io::Errno;
+
 /// A range of addresses that share a prefix, as CIDR writes it (RFC 4632 §3.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Net {
@@ -124,8 +126,8 @@ impl fmt::Display for Special {
     }
 }
 
-/// An address of this machine.
-pub const OWN: Special = Special("an address of this machine");
+/// An address for which [`is_own`] says yes.
+pub const OWN: Special = Special("an address of this machine or of its network");
 
 /// Why `address` is not public; `None` when it is. An IPv4-mapped address is judged as what it is on the wire.
 #[must_use]
@@ -146,19 +148,35 @@ pub fn is_public(net: &Net) -> bool {
     special(net.first).is_none() && !SPECIAL.iter().any(|(special, _)| special.overlaps(net))
 }
 
-/// Whether `address` is assigned to an interface of this machine. Nothing is sent: the system is asked which address
-/// it would send from, and to itself it sends from the address itself. When it cannot be asked, as without a free
-/// descriptor, the answer is yes, which refuses; where nothing leads to the address there is nothing to refuse.
+/// Whether `address` is one of this machine's, or an IPv6 address of the /64 that this machine would reach it from:
+/// neighbours are often sheltered from the Internet by the same router, whatever their addresses look like.
+///
+/// Nothing is sent: the system is asked which address it would send from, and to itself it sends from the address
+/// itself. When it cannot be asked, as without a free descriptor, the answer is yes, which refuses; where nothing leads
+/// to the address there is nothing to refuse. Not known are other networks behind the same router.
 #[must_use]
 pub fn is_own(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let Ok(socket) = UdpSocket::bind((any, 0)) else { return true };
-    // The discard port; connecting fixes the route and sends nothing.
-    if socket.connect((address, 9)).is_err() {
+    let socket = match UdpSocket::bind((any, 0)) {
+        Ok(socket) => socket,
+        Err(error) => return error.raw_os_error() != Some(Errno::AFNOSUPPORT.raw_os_error()),
+    };
+    if socket.connect((address, DISCARD_PORT)).is_err() {
         return false;
     }
-    socket.local_addr().map_or(true, |local| local.ip().to_canonical() == address)
+    socket.local_addr().map_or(true, |local| is_near(local.ip().to_canonical(), address))
+}
+
+/// Where a socket is connected to that sends nothing.
+const DISCARD_PORT: u16 = 9;
+
+/// Whether what is sent from `local` to `address` stays on this machine or, as far as IPv6 tells, on its link.
+fn is_near(local: IpAddr, address: IpAddr) -> bool {
+    match (local, address) {
+        (IpAddr::V6(_), IpAddr::V6(_)) => masked(local, 64) == masked(address, 64),
+        _ => local == address,
+    }
 }
 
 /// An interface identifier of ISATAP: `0000:5EFE`, with the bits for "universal" and "group" either way, and an IPv4
@@ -221,3 +239,26 @@ const SPECIAL: &[(Net, &str)] = &[
     (Net::v6(0xfec0, 0, 0, 0, 10), PRIVATE),                           // RFC 3879
     (Net::v6(0xff00, 0, 0, 0, 8), MULTICAST),                          // RFC 4291 §2.7
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_is_the_machine_itself_and_its_ipv6_link() {
+        let near = |local: &str, address: &str| is_near(local.parse().unwrap(), address.parse().unwrap());
+        assert!(near("93.184.216.34", "93.184.216.34") && !near("93.184.216.34", "93.184.216.35"));
+        assert!(near("2600:1:2:3::1", "2600:1:2:3::1") && near("2600:1:2:3::1", "2600:1:2:3:ffff::"));
+        assert!(!near("2600:1:2:3::1", "2600:1:2:4::1"));
+    }
+
+    #[test]
+    fn the_first_range_that_holds_an_address_is_the_narrowest() {
+        for (index, (one, what)) in SPECIAL.iter().enumerate() {
+            assert_eq!(masked(one.first, one.prefix), one.first, "{one} is {what}");
+            for (other, _) in &SPECIAL[..index] {
+                assert!(!other.contains(one.first) || other.prefix > one.prefix, "{one} is hidden by {other}");
+            }
+        }
+    }
+}
