@@ -19,6 +19,8 @@ pub enum Root {
     Auto,
     /// Every client is a WebShare client, as on the original's port 9000.
     Webshare,
+    /// Every client is a ws2s client, as on the original's port 3613.
+    Ws2s,
     /// `/` upgrades are refused: only named paths are served, as on the original's port 9009.
     Named,
 }

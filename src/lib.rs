@@ -35,7 +35,8 @@
 //! *Frame*, *fragment*, *message*, *control frame*, *masking key*, *close code*, *opening* and *closing handshake*,
 //! *subprotocol*: as RFC 6455. *Relay*: pass a message on unchanged. *Send*: frame something new. *Scratch*: the shared
 //! receive buffer. *Carry*: a kept partial head. *Batch*: what one read causes to be written; *lane*: one receiver's
-//! part of it. *Write queue*, *high* and *hard mark*, *backpressure*: what a socket could not take, and what follows.
+//! part of it. *Bridge*: a TCP connection behind a WebSocket; *target*: what it leads to. *Write queue*, *high* and *hard
+//! mark*, *backpressure*: what a socket could not take, and what follows.
 //! *Key*: the public name of a session (never "token": that is mio's).
 
 pub mod assets;

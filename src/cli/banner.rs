@@ -16,6 +16,7 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
         let root = match listen.root {
             Root::Auto => "at / the first message decides who answers",
             Root::Webshare => "at / webshare answers",
+            Root::Ws2s => "at / ws2s answers",
             Root::Named => "at / nobody answers, only paths are served",
         };
         out += &format!("  listening  {:<28} {root}\n", format!("http://{address}/"));
@@ -25,6 +26,7 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
         out += &format!("  console    http://{here}/console\n");
         out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
         out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
+        out += &format!("  ws2s       ws://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
         for line in bridge::lines(config, &here.to_string()) {
             out += &format!("  bridge     {line}\n");
         }
@@ -102,6 +104,7 @@ mod tests {
              console    http://127.0.0.1:9009/console\n  \
              webshare   ws://127.0.0.1:9009/webshare (keys of 8 digits)\n  \
              channels   ws://127.0.0.1:9009/local/NAME and /broadcast/NAME (presence with ?presence=1)\n  \
+             ws2s       ws://127.0.0.1:9009/ws2s (TCP sockets, to where the bridge may go)\n  \
              bridge     off: nothing is allowed (--bridge-allow)\n"
         );
         assert_eq!(banner(&config, &addresses), expected);
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn every_listener_as_it_is_bound_and_urls_that_work_from_here() {
         let (mut config, addresses) =
-            listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Auto)]);
+            listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Ws2s)]);
         config.presence = true;
         let text = banner(&config, &addresses);
         let lines: Vec<&str> = text.lines().collect();
@@ -118,11 +121,11 @@ mod tests {
             lines[1].contains("http://0.0.0.0:80/ ") && lines[1].ends_with("nobody answers, only paths are served")
         );
         assert!(lines[2].contains("http://[::]:81/ ") && lines[2].ends_with("at / webshare answers"));
-        assert!(lines[3].contains("http://[::1]:82/ "));
+        assert!(lines[3].contains("http://[::1]:82/ ") && lines[3].ends_with("at / ws2s answers"));
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
         assert!(lines[6].ends_with("(presence for everybody)"));
         assert_eq!(
-            lines[8..],
+            lines[9..],
             ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
         );
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);

@@ -199,7 +199,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
-              says who answers at `/`: auto (the client's first message decides), webshare, or named (nobody).",
+              says who answers at `/`: auto (the client's first message decides), webshare, ws2s, or named (nobody).",
         kind: Kind::List {
             placeholder: "[ROOT@]HOST:PORT",
             continues: never,
@@ -218,7 +218,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Opens the ports of the original servers as well, on every host of --listen: 9000 with the root webshare, \
-              9009 with the root named.",
+              9009 with the root named, 3613 with the root ws2s.",
         kind: Kind::Switch { get: |settings| settings.classic, set: |settings, on| settings.classic = on },
     },
     Setting {

@@ -127,7 +127,11 @@ fn listeners() {
     );
     assert_eq!(
         listen(&["--classic"]),
-        [("127.0.0.1:9009".to_owned(), Root::Named), ("127.0.0.1:9000".to_owned(), Root::Webshare)]
+        [
+            ("127.0.0.1:9009".to_owned(), Root::Named),
+            ("127.0.0.1:9000".to_owned(), Root::Webshare),
+            ("127.0.0.1:3613".to_owned(), Root::Ws2s)
+        ]
     );
 }
 

@@ -141,6 +141,18 @@ pub enum Session {
     Named(named::Named),
     /// A WebShare client.
     Webshare(webshare::Webshare),
+    /// A ws2s client.
+    Ws2s(ws2s::Ws2s),
+    /// A client of the bytes of one TCP connection.
+    Tcp(tcp::Tcp),
+}
+
+impl Session {
+    /// Which of the offered subprotocols is answered, the preferred one being offered first. Only `/tcp` has a
+    /// preference; no other protocol of ours depends on the choice, and a client may fail the handshake without one.
+    pub fn subprotocol<'o>(&self, mut offered: impl Iterator<Item = &'o str>) -> Option<&'o str> {
+        if let Self::Tcp(_) = self { tcp::subprotocol(offered) } else { offered.next() }
+    }
 }
 
 impl Protocol for Session {
@@ -149,6 +161,8 @@ impl Protocol for Session {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_open(cx, fx),
             Self::Webshare(webshare) => webshare.on_open(cx, fx),
+            Self::Ws2s(ws2s) => ws2s.on_open(cx, fx),
+            Self::Tcp(tcp) => tcp.on_open(cx, fx),
         }
     }
 
@@ -157,6 +171,8 @@ impl Protocol for Session {
         match self {
             Self::Named(named) => named.on_message(cx, message, fx),
             Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
+            Self::Ws2s(ws2s) => ws2s.on_message(cx, message, fx),
+            Self::Tcp(tcp) => tcp.on_message(cx, message, fx),
             Self::Undecided(undecided) => {
                 let Some(mut session) = undecided.decide(cx, &message, fx) else { return };
                 session.on_open(cx, fx);
@@ -166,11 +182,22 @@ impl Protocol for Session {
         }
     }
 
+    #[inline]
+    fn on_bridge(&mut self, cx: &mut Context<'_>, event: BridgeEvent<'_>, fx: &mut impl Effects) {
+        match self {
+            Self::Ws2s(ws2s) => ws2s.on_bridge(cx, event, fx),
+            Self::Tcp(tcp) => tcp.on_bridge(cx, event, fx),
+            Self::Undecided(_) | Self::Named(_) | Self::Webshare(_) => {}
+        }
+    }
+
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_close(cx, fx),
             Self::Webshare(webshare) => webshare.on_close(cx, fx),
+            Self::Ws2s(ws2s) => ws2s.on_close(cx, fx),
+            Self::Tcp(tcp) => tcp.on_close(cx, fx),
         }
     }
 }

@@ -7,6 +7,7 @@
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::webshare::Webshare;
+use super::ws2s::{Dialect, Ws2s};
 use super::{Context, Effects, Session};
 use crate::frame::message::{Kind, Message};
 use crate::json::fields;
@@ -44,21 +45,23 @@ pub fn decide(kind: Kind, payload: &[u8]) -> RootProtocol {
 #[derive(Debug)]
 pub struct Undecided {
     wants_binary: bool,
+    dialect: Dialect,
 }
 
 impl Undecided {
-    /// `binary` is whether it asked for `?binary=1`, should it turn out to be a WebShare client.
+    /// `binary` is whether it asked for `?binary=1`, should it turn out to be a WebShare client, and `dialect` what it
+    /// asked for with `?v=`, should it be a ws2s client.
     #[must_use]
-    pub fn new(binary: bool) -> Self {
-        Self { wants_binary: binary }
+    pub fn new(binary: bool, dialect: Dialect) -> Self {
+        Self { wants_binary: binary, dialect }
     }
 
     /// The session that its first message makes it; `None` if nobody here speaks that protocol, and then it is closed.
     pub fn decide(&self, cx: &Context<'_>, first: &Message<'_>, fx: &mut impl Effects) -> Option<Session> {
         let refusal = match decide(first.kind(), first.payload()) {
             RootProtocol::Webshare => return Some(Session::Webshare(Webshare::new(self.wants_binary))),
-            RootProtocol::Pocket => "not a WebShare request, and nothing else is served at this path",
-            RootProtocol::Ws2s => "a ws2s request, and ws2s is not served here",
+            RootProtocol::Ws2s => return Some(Session::Ws2s(Ws2s::new(self.dialect))),
+            RootProtocol::Pocket => "neither a WebShare nor a ws2s request, and nothing else is served at this path",
         };
         fx.close(cx.id, CloseCode::Policy, refusal);
         None

@@ -5,7 +5,9 @@ use std::fmt;
 use super::Session;
 use super::named::{Named, Wishes};
 use super::root::Undecided;
+use super::tcp::Tcp;
 use super::webshare::Webshare;
+use super::ws2s::{Dialect, Ws2s};
 use crate::config::{Config, Root};
 use crate::http::request::Request;
 
@@ -19,6 +21,10 @@ pub enum Refusal {
         /// Bytes a name may have.
         limit: usize,
     },
+    /// What follows `/tcp/` is neither a host and a port nor a target's name.
+    BadTarget,
+    /// What follows `/tcp/` may be a target's name, but none has it.
+    NoSuchTarget,
     /// This listener's `/` answers nobody.
     NoRoot,
 }
@@ -34,9 +40,13 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSuchPath => {
-                f.write_str("nothing is here; WebSocket paths are /webshare, /local/NAME, /broadcast/NAME")
-            }
+            Self::NoSuchPath => f.write_str(
+                "nothing is here; WebSocket paths are /webshare, /ws2s, /tcp/HOST:PORT, /local/NAME, /broadcast/NAME",
+            ),
+            Self::BadTarget => f.write_str(
+                "not a target: open /tcp/HOST:PORT, with an IPv6 address in brackets and nothing escaped, or /tcp/NAME",
+            ),
+            Self::NoSuchTarget => f.write_str("no target has this name (--bridge-name); others are /tcp/HOST:PORT"),
             Self::BadName { limit } => write!(
                 f,
                 "not a channel's name: it takes 1 to {limit} of the characters A-Z a-z 0-9 . _ + = * - (--max-name)"
@@ -53,11 +63,14 @@ impl fmt::Display for Refusal {
 pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Session, Refusal> {
     match request.path {
         "/" => match root {
-            Root::Auto => Ok(Session::Undecided(Undecided::new(request.query_flag("binary")))),
+            Root::Auto => Ok(Session::Undecided(Undecided::new(request.query_flag("binary"), dialect(request)))),
             Root::Webshare => Ok(Session::Webshare(Webshare::new(request.query_flag("binary")))),
+            Root::Ws2s => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
             Root::Named => Err(Refusal::NoRoot),
         },
         "/webshare" => Ok(Session::Webshare(Webshare::new(request.query_flag("binary")))),
+        "/ws2s" => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
+        path if path.starts_with("/tcp/") => Ok(Session::Tcp(tcp(&path["/tcp/".len()..], config)?)),
         path => {
             check_name(path, config.limits.max_name)?;
             let wishes = Wishes {
@@ -66,6 +79,21 @@ pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Sessi
             };
             Ok(Session::Named(Named::new(path, wishes)))
         }
+    }
+}
+
+fn dialect(request: &Request<'_>) -> Dialect {
+    Dialect::of(request.query_value("v").as_deref())
+}
+
+/// The session of a target by its name, or else by its host and port, which no name looks like.
+fn tcp(target: &str, config: &Config) -> Result<Tcp, Refusal> {
+    match config.bridge_names.iter().find(|(name, ..)| name == target) {
+        Some((_, host, port)) => Ok(Tcp::new(host, *port)),
+        None if target.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && !target.is_empty() => {
+            Err(Refusal::NoSuchTarget)
+        }
+        None => Tcp::to(target).ok_or(Refusal::BadTarget),
     }
 }
 
@@ -89,7 +117,97 @@ fn check_name(path: &str, limit: usize) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, check_name};
+    use super::super::BridgeEvent;
+    use super::super::recorder::{Effect, World, sent};
+    use super::*;
+    use crate::http::request::parse;
+    use crate::hub::SessionId;
+
+    /// The session behind a target.
+    fn routed(target: &str, root: Root, config: &Config) -> Result<Session, Refusal> {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        route(&parse(head.as_bytes(), 1 << 16, 64).expect(target).expect(target), root, config)
+    }
+
+    #[test]
+    fn targets_have_names_or_hosts_and_ports() {
+        let names = [("redis", "127.0.0.1", 6379), ("v6", "::1", 1), ("127.0.0.1", "db.example", 5432)];
+        let config = Config {
+            bridge_names: names.map(|(name, host, port)| (name.to_owned(), host.to_owned(), port)).to_vec(),
+            ..Config::default()
+        };
+        for (path, host, port) in [
+            ("/tcp/redis", "127.0.0.1", 6379),
+            ("/tcp/v6", "::1", 1),
+            ("/tcp/127.0.0.1", "db.example", 5432),
+            ("/tcp/127.0.0.1:80", "127.0.0.1", 80),
+            ("/tcp/[::1]:80", "::1", 80),
+            ("/tcp/redis:80?token=x", "redis", 80),
+        ] {
+            let mut world = World::new();
+            let session = routed(path, Root::Auto, &config).unwrap_or_else(|refusal| panic!("{path}: {refusal}"));
+            let (who, effects) = world.open_from(None, session);
+            assert_eq!(effects, [Effect::Dialled { who, host: host.to_owned(), port }], "{path}");
+        }
+        for (path, refusal) in [
+            ("/tcp/Redis", Refusal::NoSuchTarget),
+            ("/tcp/127.0.0.2", Refusal::NoSuchTarget),
+            ("/tcp/", Refusal::BadTarget),
+            ("/tcp/redis/", Refusal::BadTarget),
+            ("/tcp/redis:", Refusal::BadTarget),
+            ("/tcp/redis%3A80", Refusal::BadTarget),
+            ("/tcp/[::1]", Refusal::BadTarget),
+            ("/tcp/::1:80", Refusal::BadTarget),
+            ("/tcp", Refusal::NoSuchPath),
+            ("/ws2s/", Refusal::NoSuchPath),
+            ("/ws2sx", Refusal::NoSuchPath),
+        ] {
+            assert_eq!(routed(path, Root::Auto, &config).expect_err(path), refusal, "{path}");
+            assert_eq!(refusal.status(), 404);
+        }
+    }
+
+    #[test]
+    fn ws2s_clients_get_the_dialect_they_ask_for_wherever_they_come_in() {
+        const CONNECT: &str = r#"{"command":"connect","host":"h","port":1}"#;
+        for (query, word, end) in
+            [("", "connect done", 5), ("?v=1", "done", 3), ("?v=2", "connect done", 5), ("?v=x", "connect done", 5)]
+        {
+            for (path, root) in [("/ws2s", Root::Auto), ("/ws2s", Root::Named), ("/", Root::Ws2s), ("/", Root::Auto)] {
+                let mut world = World::new();
+                let who = world.open(routed(&format!("{path}{query}"), root, &Config::default()).expect(path));
+                assert_eq!(world.text(who, CONNECT), [Effect::Dialled { who, host: "h".to_owned(), port: 1 }]);
+                assert_eq!(
+                    world.bridge(who, BridgeEvent::Open),
+                    [sent(who, &format!(r#"{{"success":true,"code":0,"message":"{word}"}}"#))]
+                );
+                let end = format!(r#"{{"success":false,"code":{end},"message":"connection closed by peer"}}"#);
+                assert_eq!(world.bridge(who, BridgeEvent::Ended), [sent(who, &end)]);
+            }
+        }
+    }
+
+    #[test]
+    fn only_targets_prefer_a_subprotocol() {
+        let chosen = |path, offered: &[&'static str]| {
+            let session = routed(path, Root::Auto, &Config::default()).expect(path);
+            session.subprotocol(offered.iter().copied())
+        };
+        assert_eq!(chosen("/tcp/h:1", &["mqtt", "binary"]), Some("binary"));
+        assert_eq!(chosen("/local/a", &["mqtt", "binary"]), Some("mqtt"));
+        assert_eq!(chosen("/local/a", &[]), None);
+    }
+
+    #[test]
+    fn what_was_said_first_is_carried_out_by_who_it_chose() {
+        let mut world = World::new();
+        let who = world.open(routed("/", Root::Auto, &Config::default()).expect("the root"));
+        assert_eq!(who, SessionId(0));
+        assert_eq!(
+            world.text(who, r#"{"command":"ping"}"#),
+            [sent(who, r#"{"success":true,"code":0,"message":"ping done"}"#)]
+        );
+    }
 
     #[test]
     fn names_are_what_the_original_allows() {

@@ -140,8 +140,7 @@ impl Pages {
                     (Err(refusal), _) => (refusal.status(), refusal.message().to_owned()),
                     (_, Err(refusal)) => (refusal.status(), refusal.to_string()),
                     (Ok(()), Ok(session)) => {
-                        // As the original from its second generation on; no protocol of ours depends on the choice.
-                        handshake.accept(out, handshake.protocols().next());
+                        handshake.accept(out, session.subprotocol(handshake.protocols()));
                         return Answer::Session(session);
                     }
                 }
