@@ -13,8 +13,8 @@ pub mod root;
 pub mod route;
 pub mod webshare;
 
-use std::net::IpAddr;
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
@@ -27,10 +27,12 @@ use crate::hub::{Hub, SessionId};
 pub struct Context<'a> {
     /// The session that reacts.
     pub id: SessionId,
-    /// The client's address, for rate limits; `None` for a session without a socket of ours.
-    pub address: Option<IpAddr>,
+    /// The client's address, for rate limits and presence; `None` for a session without a socket of ours.
+    pub address: Option<SocketAddr>,
     /// The loop's clock: read once per batch of events.
     pub now: Instant,
+    /// What time it is for people, read at the same moment. It may be set back; durations are `now`'s affair.
+    pub wall: SystemTime,
     /// Pairs, channels.
     pub hub: &'a mut Hub,
     /// The operator's choices.

@@ -210,9 +210,9 @@ impl Exchange {
         reader: Option<ConnId>,
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
-        let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer.ip());
+        let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer);
         let Self { sessions, hub, batch, closings, scratch, config, .. } = self;
-        let mut cx = Context { id, address, now: turn.now, hub, config };
+        let mut cx = Context { id, address, now: turn.now, wall: turn.wall, hub, config };
         let mut fx = Actions { batch, closings, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
         self.write_batch(reader);

@@ -159,7 +159,7 @@ impl Exchange {
         let limits = &config.limits;
         let bounds = MessageLimits { bytes: limits.max_message, fragments: limits.max_fragments };
         let place = Place::of(scratch);
-        let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config };
+        let mut cx = Context { id: session, address: Some(conn.peer), now: turn.now, wall: turn.wall, hub, config };
         let mut fx = Actions { batch, closings, scratch: place };
         while !fx.batch.is_full() && fx.closings.is_empty() {
             match conn.assembler.next(scratch, window, bounds, pool) {
@@ -197,7 +197,8 @@ impl Exchange {
         match conn.assembler.received(received) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
-                let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config };
+                let mut cx =
+                    Context { id: session, address: Some(conn.peer), now: turn.now, wall: turn.wall, hub, config };
                 let mut fx = Actions { batch, closings, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 self.write_batch(Some(id));
