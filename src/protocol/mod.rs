@@ -7,6 +7,7 @@
 //!
 //! Adding a protocol is one file here, one variant of [`Session`], one row of [`route`], its client and its tests.
 
+mod membership;
 pub mod named;
 pub mod recorder;
 pub mod root;
