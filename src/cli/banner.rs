@@ -15,6 +15,7 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
         let root = match listen.root {
             Root::Auto => "at / the first message decides who answers",
             Root::Webshare => "at / webshare answers",
+            Root::Pocket => "at / pocket answers",
             Root::Named => "at / nobody answers, only paths are served",
         };
         out += &format!("  listening  {:<28} {root}\n", format!("http://{address}/"));
@@ -23,6 +24,8 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
         let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
         out += &format!("  console    http://{here}/console\n");
         out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
+        let echo = if config.echo { "echo for everybody" } else { "echo with ?echo=1" };
+        out += &format!("  pocket     ws://{here}/pocket, rooms with ?room=NAME ({echo})\n");
         out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
     }
     for warning in warnings(config, addresses) {
@@ -92,6 +95,7 @@ mod tests {
              listening  http://127.0.0.1:9009/       at / the first message decides who answers\n  \
              console    http://127.0.0.1:9009/console\n  \
              webshare   ws://127.0.0.1:9009/webshare (keys of 8 digits)\n  \
+             pocket     ws://127.0.0.1:9009/pocket, rooms with ?room=NAME (echo with ?echo=1)\n  \
              channels   ws://127.0.0.1:9009/local/NAME and /broadcast/NAME (presence with ?presence=1)\n"
         );
         assert_eq!(banner(&config, &addresses), expected);
@@ -100,19 +104,20 @@ mod tests {
     #[test]
     fn every_listener_as_it_is_bound_and_urls_that_work_from_here() {
         let (mut config, addresses) =
-            listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Auto)]);
-        config.presence = true;
+            listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Pocket)]);
+        (config.presence, config.echo) = (true, true);
         let text = banner(&config, &addresses);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1].contains("http://0.0.0.0:80/ ") && lines[1].ends_with("nobody answers, only paths are served")
         );
         assert!(lines[2].contains("http://[::]:81/ ") && lines[2].ends_with("at / webshare answers"));
-        assert!(lines[3].contains("http://[::1]:82/ "));
+        assert!(lines[3].contains("http://[::1]:82/ ") && lines[3].ends_with("at / pocket answers"));
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
-        assert!(lines[6].ends_with("(presence for everybody)"));
+        assert!(lines[6].ends_with("(echo for everybody)"));
+        assert!(lines[7].ends_with("(presence for everybody)"));
         assert_eq!(
-            lines[7..],
+            lines[8..],
             ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
         );
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);

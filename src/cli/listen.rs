@@ -13,7 +13,7 @@ use crate::config::{Listen, Root};
 pub(super) type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
 /// The ports that the original servers listened on, each with its protocol.
-const CLASSIC: [(u16, Root); 2] = [(9000, Root::Webshare), (9009, Root::Named)];
+const CLASSIC: [(u16, Root); 3] = [(9000, Root::Webshare), (8001, Root::Pocket), (9009, Root::Named)];
 
 /// One entry as it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,6 +59,7 @@ pub(super) fn root_name(root: Root) -> &'static str {
     match root {
         Root::Auto => "auto",
         Root::Webshare => "webshare",
+        Root::Pocket => "pocket",
         Root::Named => "named",
     }
 }
@@ -70,9 +71,9 @@ pub(super) fn root_name(root: Root) -> &'static str {
 pub(super) fn read(text: &str) -> Result<Entry, String> {
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
-            let known = [Root::Auto, Root::Webshare, Root::Named];
+            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Named];
             let root = known.into_iter().find(|root| root_name(*root) == name);
-            (Some(root.ok_or_else(|| format!("the root {name:?} is none of auto, webshare, named"))?), rest)
+            (Some(root.ok_or_else(|| format!("the root {name:?} is none of auto, webshare, pocket, named"))?), rest)
         }
         None => (None, text),
     };
@@ -184,6 +185,7 @@ mod tests {
             ("127.0.0.1:9009", "auto@127.0.0.1:9009"),
             ("webshare@127.0.0.1:0", "webshare@127.0.0.1:0"),
             ("named@*:80", "named@0.0.0.0:80"),
+            ("pocket@127.0.0.1:8001", "pocket@127.0.0.1:8001"),
             ("auto@[::]:1", "auto@[::]:1"),
             ("[::1]:65535", "auto@[::1]:65535"),
             ("[fe80::1%3]:1", "auto@[fe80::1%3]:1"),
@@ -198,7 +200,9 @@ mod tests {
 
     #[test]
     fn entries_print_as_they_read() {
-        for text in ["127.0.0.1:9009", "auto@127.0.0.1:9009", "named@[::1]:1", "webshare@host.example:1"] {
+        for text in
+            ["127.0.0.1:9009", "auto@127.0.0.1:9009", "named@[::1]:1", "webshare@host.example:1", "pocket@0.0.0.0:8001"]
+        {
             assert_eq!(read(text).unwrap().to_string(), text);
         }
     }
@@ -217,7 +221,7 @@ mod tests {
             ("host:", "the port must be from 0 to 65535"),
             ("host:+1", "the port must be from 0 to 65535"),
             ("host:65536", "the port must be from 0 to 65535"),
-            ("http@host:1", "the root \"http\" is none of auto, webshare, named"),
+            ("http@host:1", "the root \"http\" is none of auto, webshare, pocket, named"),
             ("http://host:1", "expected HOST:PORT without a scheme and without a path"),
             ("a b:1", "\"a b\" is neither a host name nor an address"),
         ] {
@@ -238,9 +242,15 @@ mod tests {
     #[test]
     fn classic_opens_the_originals_ports_on_every_listed_host() {
         for (entries, listens) in [
-            (&["127.0.0.1:9009"][..], &["named@127.0.0.1:9009", "webshare@127.0.0.1:9000"][..]),
-            (&["auto@127.0.0.1:9009"], &["auto@127.0.0.1:9009", "webshare@127.0.0.1:9000"]),
-            (&["*:80"], &["auto@0.0.0.0:80", "webshare@0.0.0.0:9000", "named@0.0.0.0:9009"]),
+            (
+                &["127.0.0.1:9009"][..],
+                &["named@127.0.0.1:9009", "webshare@127.0.0.1:9000", "pocket@127.0.0.1:8001"][..],
+            ),
+            (
+                &["auto@127.0.0.1:9009", "127.0.0.1:8001"],
+                &["auto@127.0.0.1:9009", "pocket@127.0.0.1:8001", "webshare@127.0.0.1:9000"],
+            ),
+            (&["*:80"], &["auto@0.0.0.0:80", "webshare@0.0.0.0:9000", "pocket@0.0.0.0:8001", "named@0.0.0.0:9009"]),
             (
                 &["127.0.0.1:0", "[::1]:9000", "127.0.0.1:1"],
                 &[
@@ -248,7 +258,9 @@ mod tests {
                     "webshare@[::1]:9000",
                     "auto@127.0.0.1:1",
                     "webshare@127.0.0.1:9000",
+                    "pocket@127.0.0.1:8001",
                     "named@127.0.0.1:9009",
+                    "pocket@[::1]:8001",
                     "named@[::1]:9009",
                 ],
             ),

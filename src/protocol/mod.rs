@@ -9,6 +9,7 @@
 
 mod membership;
 pub mod named;
+pub mod pocket;
 pub mod recorder;
 pub mod root;
 pub mod route;
@@ -85,6 +86,8 @@ pub enum Session {
     Undecided(root::Undecided),
     /// On a named channel.
     Named(named::Named),
+    /// In a pocket room.
+    Pocket(pocket::Pocket),
     /// A WebShare client.
     Webshare(webshare::Webshare),
 }
@@ -94,6 +97,7 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_open(cx, fx),
+            Self::Pocket(pocket) => pocket.on_open(cx, fx),
             Self::Webshare(webshare) => webshare.on_open(cx, fx),
         }
     }
@@ -102,6 +106,7 @@ impl Protocol for Session {
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
         match self {
             Self::Named(named) => named.on_message(cx, message, fx),
+            Self::Pocket(pocket) => pocket.on_message(cx, message, fx),
             Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
             Self::Undecided(undecided) => {
                 let Some(mut session) = undecided.decide(cx, &message, fx) else { return };
@@ -116,6 +121,7 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_close(cx, fx),
+            Self::Pocket(pocket) => pocket.on_close(cx, fx),
             Self::Webshare(webshare) => webshare.on_close(cx, fx),
         }
     }

@@ -6,6 +6,7 @@
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use super::pocket::Pocket;
 use super::webshare::Webshare;
 use super::{Context, Effects, Session};
 use crate::frame::message::{Kind, Message};
@@ -40,28 +41,32 @@ pub fn decide(kind: Kind, payload: &[u8]) -> RootProtocol {
     if is_ws2s_command || (has_target && !has_envelope) { RootProtocol::Ws2s } else { RootProtocol::Webshare }
 }
 
-/// A client of `/` that has said nothing yet. It belongs to no protocol and is sent nothing.
+/// A client of `/` that has said nothing yet. It belongs to no protocol, is in no room and is sent nothing.
 #[derive(Debug)]
 pub struct Undecided {
     wants_binary: bool,
+    room: Box<str>,
+    wants_echo: bool,
 }
 
 impl Undecided {
-    /// `binary` is whether it asked for `?binary=1`, should it turn out to be a WebShare client.
+    /// `binary` is whether it asked for `?binary=1`, should it turn out to be a WebShare client; `room` and `echo` are
+    /// what [`Pocket::new`] takes, should it be a pocketsocket client.
     #[must_use]
-    pub fn new(binary: bool) -> Self {
-        Self { wants_binary: binary }
+    pub fn new(binary: bool, room: &str, echo: bool) -> Self {
+        Self { wants_binary: binary, room: room.into(), wants_echo: echo }
     }
 
     /// The session that its first message makes it; `None` if nobody here speaks that protocol, and then it is closed.
     pub fn decide(&self, cx: &Context<'_>, first: &Message<'_>, fx: &mut impl Effects) -> Option<Session> {
-        let refusal = match decide(first.kind(), first.payload()) {
-            RootProtocol::Webshare => return Some(Session::Webshare(Webshare::new(self.wants_binary))),
-            RootProtocol::Pocket => "not a WebShare request, and nothing else is served at this path",
-            RootProtocol::Ws2s => "a ws2s request, and ws2s is not served here",
-        };
-        fx.close(cx.id, CloseCode::Policy, refusal);
-        None
+        match decide(first.kind(), first.payload()) {
+            RootProtocol::Webshare => Some(Session::Webshare(Webshare::new(self.wants_binary))),
+            RootProtocol::Pocket => Some(Session::Pocket(Pocket::new(&self.room, self.wants_echo))),
+            RootProtocol::Ws2s => {
+                fx.close(cx.id, CloseCode::Policy, "a ws2s request, and ws2s is not served here");
+                None
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Which protocol a WebSocket client gets, by the path it opens. Layer 2.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::Session;
 use super::named::{Named, Wishes};
+use super::pocket::Pocket;
 use super::root::Undecided;
 use super::webshare::Webshare;
 use crate::config::{Config, Root};
@@ -14,7 +16,7 @@ use crate::http::request::Request;
 pub enum Refusal {
     /// No protocol lives at this path.
     NoSuchPath,
-    /// A channel's name has a character or a length that is not allowed.
+    /// A channel's or a room's name has a character or a length that is not allowed.
     BadName {
         /// Bytes a name may have.
         limit: usize,
@@ -35,11 +37,11 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchPath => {
-                f.write_str("nothing is here; WebSocket paths are /webshare, /local/NAME, /broadcast/NAME")
+                f.write_str("nothing is here; WebSocket paths are /webshare, /pocket, /local/NAME, /broadcast/NAME")
             }
             Self::BadName { limit } => write!(
                 f,
-                "not a channel's name: it takes 1 to {limit} of the characters A-Z a-z 0-9 . _ + = * - (--max-name)"
+                "not a name for a channel or a room: it takes 1 to {limit} of the characters A-Z a-z 0-9 . _ + = * - (--max-name)"
             ),
             Self::NoRoot => f.write_str("this port serves named channels only: open /local/NAME or /broadcast/NAME"),
         }
@@ -51,15 +53,20 @@ impl fmt::Display for Refusal {
 /// # Errors
 /// [`Refusal`], to be answered as a response.
 pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Session, Refusal> {
+    let limit = config.limits.max_name;
+    let binary = request.query_flag("binary");
+    let wants_echo = || config.echo || request.query_flag("echo");
     match request.path {
         "/" => match root {
-            Root::Auto => Ok(Session::Undecided(Undecided::new(request.query_flag("binary")))),
-            Root::Webshare => Ok(Session::Webshare(Webshare::new(request.query_flag("binary")))),
+            Root::Auto => Ok(Session::Undecided(Undecided::new(binary, &room(request, limit)?, wants_echo()))),
+            Root::Webshare => Ok(Session::Webshare(Webshare::new(binary))),
+            Root::Pocket => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
             Root::Named => Err(Refusal::NoRoot),
         },
-        "/webshare" => Ok(Session::Webshare(Webshare::new(request.query_flag("binary")))),
+        "/webshare" => Ok(Session::Webshare(Webshare::new(binary))),
+        "/pocket" => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
         path => {
-            check_name(path, config.limits.max_name)?;
+            check_name(path, limit)?;
             let wishes = Wishes {
                 presence: config.presence || request.query_flag("presence"),
                 echo: request.query_flag("echo"),
@@ -67,6 +74,12 @@ pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Sessi
             Ok(Session::Named(Named::new(path, wishes)))
         }
     }
+}
+
+/// The pocket room that a request asks for: "" where it names none.
+fn room<'b>(request: &Request<'b>, limit: usize) -> Result<Cow<'b, str>, Refusal> {
+    let room = request.query_value("room").unwrap_or_default();
+    if room.is_empty() || is_name(&room, limit) { Ok(room) } else { Err(Refusal::BadName { limit }) }
 }
 
 /// Whether the path is a channel's. The name is its last segment, the whole path the channel, and only `/local/` has
@@ -77,14 +90,16 @@ fn check_name(path: &str, limit: usize) -> Result<(), Refusal> {
         (_, Some(names)) => (names, 1),
         _ => return Err(Refusal::NoSuchPath),
     };
-    let is_name = |name: &str| {
-        (1..=limit).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+=*-".contains(&byte))
-    };
     if names.split('/').count() > depth {
         return Err(Refusal::NoSuchPath);
     }
-    if names.split('/').all(is_name) { Ok(()) } else { Err(Refusal::BadName { limit }) }
+    if names.split('/').all(|name| is_name(name, limit)) { Ok(()) } else { Err(Refusal::BadName { limit }) }
+}
+
+/// What namedwebsockets allows, for rooms too.
+fn is_name(name: &str, limit: usize) -> bool {
+    (1..=limit).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+=*-".contains(&byte))
 }
 
 #[cfg(test)]
