@@ -311,3 +311,32 @@ fn everything_is_given_back_after_abuse() {
     }
     server.expect_all_given_back();
 }
+
+#[test]
+fn a_server_that_runs_out_of_descriptors_lives() {
+    // As `ulimit -n 100` does for a shell's children.
+    let server = Process::start_with_descriptors(100, &[]);
+    let mut first = server.client("/local/many");
+    let mut crowd: Vec<_> = (0..150)
+        .map(|_| {
+            let client = Client::connect(server.address());
+            let _ = client.stream().write_all(upgrade_request(server.address(), "/local/many").as_bytes());
+            client
+        })
+        .collect();
+    let open = crowd.iter_mut().filter_map(|client| client.try_response("GET").ok()).count();
+    assert!((10..100).contains(&open), "{open} of 150 were let in");
+    first.round_trip();
+    first.send(&text("still here"));
+    // Those who were let in hear it, and those who were not have made room when they are gone.
+    drop(crowd);
+    let mut late = loop {
+        let mut client = Client::connect(server.address());
+        let _ = client.stream().write_all(upgrade_request(server.address(), "/local/many").as_bytes());
+        if client.try_response("GET").is_ok_and(|response| response.status == 101) {
+            break client;
+        }
+    };
+    first.send(&text("welcome"));
+    late.expect_text("welcome");
+}

@@ -322,3 +322,45 @@ fn two_hundred_members() {
     drop(clients);
     server.expect_all_given_back();
 }
+
+/// T41: slots, names and buffers are used again and again, by clients that leave in every way; nobody ever hears what was
+/// meant for somebody else.
+#[test]
+fn t41_nobody_hears_what_was_meant_for_those_before() {
+    let server = TestServer::start();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let server = &server;
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let target = format!("/local/churn{thread}-{}", round % 3);
+                    let (mut one, mut other) = (server.client(&target), server.client(&target));
+                    for number in 0..3 {
+                        let said = format!("{thread} {round} {number}");
+                        one.send(&text(&said));
+                        other.expect_text(&said);
+                        other.send(&text(&said));
+                        one.expect_text(&said);
+                    }
+                    // Things left lying about: half a frame, half a message, unread text, bad frames.
+                    match round % 5 {
+                        0 => one.write(&text("left over").bytes()[..4]),
+                        1 => one.send(&text("left over").unfinished()),
+                        2 => one.send(&text("left over")),
+                        3 => one.send(&text("left over").reserved(7)),
+                        _ => {}
+                    }
+                    if round % 2 == 0 {
+                        drop(one);
+                        drop(other);
+                    } else {
+                        drop(other);
+                        drop(one);
+                    }
+                    server.metrics().read();
+                }
+            });
+        }
+    });
+    server.expect_all_given_back();
+}

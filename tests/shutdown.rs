@@ -106,6 +106,40 @@ fn what_is_queued_goes_out_first() {
 }
 
 #[test]
+fn a_paused_sender_is_told_too() {
+    let server = TestServer::with(|config| {
+        config.limits.queue_high = 64 * 1024;
+        config.limits.drain_timeout = DEADLINE;
+    });
+    let mut metrics = server.metrics();
+    let mut reader = Client::connect_with_buffers(server.address(), 64 * 1024);
+    reader.upgrade("/local/pair");
+    let mut sender = server.client("/local/pair");
+    let mut count = 0;
+    while metrics.value("jackfield_paused_connections") == 0.0 {
+        assert!(count < 1000, "it is never paused");
+        sender.send(&binary([7; 100_000]));
+        count += 1;
+    }
+    server.stop();
+    sender.expect_close(1012);
+    sender.expect_end();
+    drop(sender);
+    // The reader gets whole messages, and the goodbye behind them.
+    loop {
+        let frame = reader.expect_frame();
+        if frame.opcode == CLOSE {
+            assert_eq!(frame.close_code(), Some(1012), "{}", frame.summary());
+            break;
+        }
+        assert_eq!((frame.opcode, frame.payload.len()), (BINARY, 100_000), "{}", frame.summary());
+    }
+    reader.expect_end();
+    drop(reader);
+    server.join().expect("it ends in order");
+}
+
+#[test]
 fn a_drain_is_over_in_its_time() {
     let timeout = Duration::from_millis(300);
     let server = TestServer::with(|config| {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::client::Client;
 use common::frame::{close, pong, text};
+use common::process::Process;
 use common::server::TestServer;
 
 const SHORT: Duration = Duration::from_millis(150);
@@ -157,4 +158,27 @@ fn a_client_that_reads_nothing_after_a_close_is_cut_off() {
     // What is queued and the Close cannot be delivered, and are not kept for longer than agreed.
     drop(metrics);
     server.expect_all_given_back();
+}
+
+/// With nobody connected the loop waits without a timeout: a Pi may sleep.
+#[test]
+fn an_empty_server_does_not_wake_up() {
+    let program = Process::start(&[]);
+    for name in ["before anybody came", "after somebody left"] {
+        if name.starts_with("after") {
+            let mut client = program.client("/local/a");
+            client.round_trip();
+            client.close();
+        }
+        // What is still to be done for those who were there is over when two counts are equal.
+        let start = Instant::now();
+        loop {
+            let before = program.wake_ups();
+            thread::sleep(Duration::from_secs(1));
+            if program.wake_ups() == before {
+                break;
+            }
+            assert!(start.elapsed() < common::DEADLINE, "{name} it wakes up again and again");
+        }
+    }
 }

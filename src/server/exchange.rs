@@ -17,8 +17,7 @@ use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use crate::config::{Config, LIFE, Root};
-use crate::frame::assemble::Assembler;
-use crate::frame::pool::Pool;
+use crate::frame::pool::{Pool, large_buffer};
 use crate::frame::split::Violation;
 use crate::frame::write::{push_close, push_control};
 use crate::http::guard::BadEntry;
@@ -26,7 +25,7 @@ use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
 use crate::net::queue::WriteQueue;
 use crate::net::reactor::{Handler, Turn, token};
-use crate::net::scratch::{Carry, scratch};
+use crate::net::scratch::Carry;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::net::timer::{Alarm, Fired, Ticks, Wheel};
@@ -49,7 +48,8 @@ pub(super) struct Exchange {
     pub(super) sessions: Slab<Session>,
     pub(super) outlets: Outlets,
     pub(super) hub: Hub,
-    pub(super) scratch: Box<[u8]>,
+    /// Where everybody receives, up to `SCRATCH_BYTES` at a time; a long message may take it along.
+    pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
     pub(super) batch: Batch,
     /// The response being put together, used again for the next.
@@ -128,7 +128,7 @@ impl Exchange {
             sessions: Slab::new(),
             outlets: Outlets::default(),
             hub: Hub::default(),
-            scratch: scratch(),
+            scratch: large_buffer(),
             pool: Pool::default(),
             batch: Batch::default(),
             reply: Vec::new(),
@@ -338,7 +338,7 @@ impl Exchange {
         }
         conn.phase = Phase::Closing;
         conn.carry = Carry::default();
-        conn.assembler = Assembler::default();
+        conn.assembler.abandon(&mut self.pool);
         conn.waits_for = None;
         let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
@@ -377,6 +377,7 @@ impl Exchange {
             return;
         }
         conn.phase = Phase::Ended;
+        conn.assembler.abandon(&mut self.pool);
         self.census.leave(conn.peer.ip());
         self.ended.push(id);
         self.resume(turn, id);

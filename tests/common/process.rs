@@ -32,7 +32,20 @@ impl Process {
     /// Starts the program on a free port of 127.0.0.1 and waits until it says which.
     #[track_caller]
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_jackfield"))
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_jackfield")), arguments)
+    }
+
+    /// As `start`, with a limit on its descriptors.
+    #[track_caller]
+    pub(crate) fn start_with_descriptors(limit: u32, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_jackfield")]);
+        Self::spawn(shell, arguments)
+    }
+
+    #[track_caller]
+    fn spawn(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .env_clear()
@@ -94,14 +107,21 @@ impl Process {
         (status, self.output.so_far())
     }
 
+    /// How often it has slept and been woken.
+    pub(crate) fn wake_ups(&self) -> u64 {
+        self.status("voluntary_ctxt_switches:")
+    }
+
     /// Resident memory and size of the data segment, in KiB.
     pub(crate) fn memory(&self) -> Memory {
+        Memory { resident: self.status("VmRSS:"), data: self.status("VmData:") }
+    }
+
+    /// A number in the kernel's description of the process.
+    fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("our own child");
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name)).expect("the kernel tells");
-            line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("a number of KiB")
-        };
-        Memory { resident: field("VmRSS:"), data: field("VmData:") }
+        let line = status.lines().find(|line| line.starts_with(name)).expect("the kernel tells");
+        line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("a number")
     }
 }
 

@@ -1,12 +1,12 @@
 //! One row of the table: bytes in, frames out.
 
-use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 
 use crate::common::client::{Client, Trouble};
-use crate::common::frame::{self, Frame, Received, close};
+use crate::common::frame::{self, Frame, Received, close, ping};
+use crate::common::http::request;
 
 /// How the bytes of a case reach the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +15,17 @@ pub(crate) enum Pace {
     Fast,
     /// One write per chunk, each after the server has read the one before: every chunk border is seen.
     Stepwise,
+}
+
+/// Where a case is played.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// Our server sends whole messages back.
+    Echo,
+    /// Our server relays whole messages to so many others.
+    Listeners(usize),
+    /// tungstenite's server sends whole messages back.
+    Oracle,
 }
 
 /// What tungstenite's own server makes of a case.
@@ -125,51 +136,93 @@ impl Case {
         self.oracle == Oracle::Agrees
     }
 
-    /// Plays the case on a fresh connection.
+    /// Plays the case on a fresh connection, on a name of its own.
     ///
     /// # Errors
     /// What came instead of what was expected.
-    pub(crate) fn play(&self, server: SocketAddr, target: &str) -> Result<(), String> {
-        let mut client = Client::open(server, target);
+    pub(crate) fn play(&self, server: SocketAddr, stage: Stage, number: usize) -> Result<(), String> {
+        let (target, listeners) = match stage {
+            Stage::Echo | Stage::Oracle => (format!("/local/case{number}?echo=1"), 0),
+            Stage::Listeners(count) => (format!("/local/case{number}"), count),
+        };
+        let mut listeners: Vec<_> = (0..listeners).map(|_| Client::open(server, &target)).collect();
+        let mut client = Client::open(server, &target);
+        let bystander = (stage == Stage::Echo && self.pace == Pace::Stepwise).then(|| Bystander::new(server));
         let writer = client.stream().try_clone().map_err(|error| error.to_string())?;
         thread::scope(|scope| {
-            let writing = scope.spawn(|| self.write(writer));
-            let outcome = self.read(&mut client);
+            let writing = scope.spawn(|| self.write(writer, bystander));
+            let outcome = self.read(&mut client, &mut listeners);
             let is_closed = self.expect.last().is_some_and(Expect::is_close);
             if outcome.is_err() || is_closed {
                 // What is still unwritten has lost its meaning; this frees a writer that is stuck.
-                let _ = client.stream().shutdown(std::net::Shutdown::Both);
+                let _ = client.stream().shutdown(Shutdown::Both);
             }
             let written = writing.join().map_err(|_| "the writer panicked")?;
             outcome?;
-            if is_closed {
-                return Ok(());
+            if !is_closed {
+                written.map_err(|error| format!("writing failed: {error}"))?;
+                client.write(&close(1000, b"").bytes());
+                expect_frame(&mut client, &Expect::Close(1000)).map_err(|instead| format!("at the end: {instead}"))?;
             }
-            written.map_err(|error| format!("writing failed: {error}"))?;
-            client.write(&close(1000, b"").bytes());
-            expect_frame(&mut client, &Expect::Close(1000)).map_err(|instead| format!("at the end: {instead}"))
+            // Nothing else has reached them, and they are well.
+            for listener in &mut listeners {
+                listener.write(&ping("well?").bytes());
+                expect_frame(listener, &pong_back("well?")).map_err(|instead| format!("a listener: {instead}"))?;
+            }
+            Ok(())
         })
     }
 
-    fn write(&self, mut stream: TcpStream) -> std::io::Result<()> {
+    fn write(&self, mut stream: TcpStream, mut bystander: Option<Bystander>) -> std::io::Result<()> {
         for (index, chunk) in self.writes.iter().enumerate() {
-            if index > 0 && self.pace == Pace::Stepwise {
-                wait_until_read(&stream)?;
+            if index > 0
+                && let Some(bystander) = &mut bystander
+            {
+                bystander.wait_for_the_loop();
             }
             stream.write_all(chunk)?;
         }
         Ok(())
     }
 
-    fn read(&self, client: &mut Client) -> Result<(), String> {
+    fn read(&self, client: &mut Client, listeners: &mut [Client]) -> Result<(), String> {
         for (index, expect) in self.expect.iter().enumerate() {
-            expect_frame(client, expect).map_err(|instead| format!("at {index}: {instead}"))?;
+            let at = |instead| format!("at {index}: {instead}");
+            if expect.is_message() && !listeners.is_empty() {
+                for listener in listeners.iter_mut() {
+                    expect_frame(listener, expect).map_err(at)?;
+                }
+            } else {
+                expect_frame(client, expect).map_err(at)?;
+            }
         }
         Ok(())
     }
 }
 
+/// Another client of the same server. The loop answers in the order in which bytes arrive, so whatever was written before
+/// a bystander's request has been read when its answer is here.
+struct Bystander {
+    client: Client,
+    request: Vec<u8>,
+}
+
+impl Bystander {
+    fn new(server: SocketAddr) -> Self {
+        Self { client: Client::connect(server), request: request("GET", server, "/nobody").into_bytes() }
+    }
+
+    fn wait_for_the_loop(&mut self) {
+        self.client.write(&self.request);
+        self.client.response();
+    }
+}
+
 impl Expect {
+    fn is_message(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Binary(_))
+    }
+
     fn is_close(&self) -> bool {
         matches!(self, Self::Close(_) | Self::CloseSaying(..) | Self::CloseEcho(..) | Self::CloseEmpty)
     }
@@ -218,36 +271,4 @@ fn expect_frame(client: &mut Client, expect: &Expect) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Waits until the other end of `stream`, in this process, has read everything. Where the kernel's table cannot be
-/// read, only gives the server the chance to.
-fn wait_until_read(stream: &TcpStream) -> std::io::Result<()> {
-    let reader = table_address(stream.peer_addr()?);
-    let writer = table_address(stream.local_addr()?);
-    for _ in 0..10_000 {
-        let Ok(table) = fs::read_to_string("/proc/net/tcp") else { break };
-        let unread = table.lines().find_map(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let is_ours = fields.next() == Some(&reader) && fields.next() == Some(&writer);
-            let queues = if is_ours { fields.nth(1) } else { None };
-            queues
-                .and_then(|queues| queues.split_once(':'))
-                .map(|(_, unread)| unread.bytes().any(|digit| digit != b'0'))
-        });
-        if unread != Some(true) {
-            return Ok(());
-        }
-        thread::yield_now();
-    }
-    thread::yield_now();
-    Ok(())
-}
-
-/// An IPv4 address as `/proc/net/tcp` writes it.
-fn table_address(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V4(address) => format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port()),
-        SocketAddr::V6(_) => String::new(),
-    }
 }

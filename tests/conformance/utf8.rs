@@ -166,7 +166,7 @@ pub(crate) fn invalid() -> Vec<Case> {
         // Refused before the rest is there: it is never sent.
         cases.push(refused("in a fragment with more to come", &[text(bad).unfinished()]));
         let half = text([b"good ", bad].concat()).claiming(1000);
-        cases.push(refused("in a frame with more to come", &[half.clone()]).differs(EARLY));
+        cases.push(refused("in a frame with more to come", std::slice::from_ref(&half)).differs(EARLY));
         cases.push(
             refused("in a frame with more to come, one byte at a time", &[half]).chopped(1).stepwise().differs(EARLY),
         );
