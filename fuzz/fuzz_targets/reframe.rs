@@ -25,7 +25,13 @@ fuzz_target!(|messages: Vec<Sent>| {
             // Mostly around the borders of the header's form, now and then long.
             let len = if fill & 0x80 == 0 { *len % 300 } else { *len };
             let payload = vec![fill & 0x7F; usize::from(len)];
-            let opcode = if number > 0 { 0 } else if sent.is_text { 1 } else { 2 };
+            let opcode = if number > 0 {
+                0
+            } else if sent.is_text {
+                1
+            } else {
+                2
+            };
             bytes.push(if number == last { 0x80 | opcode } else { opcode });
             match payload.len() {
                 len @ 0..=125 => bytes.push(0x80 | len as u8),
