@@ -253,9 +253,9 @@ impl Exchange {
         reader: Option<ConnId>,
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
-        let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer.ip());
+        let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer);
         let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
-        let mut cx = Context { id, address, now: turn.now, hub, config, buffer };
+        let mut cx = Context { id, address, now: turn.now, wall: turn.wall, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
         self.write_batch(reader);

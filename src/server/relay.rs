@@ -179,7 +179,8 @@ impl Exchange {
         let limits = &config.limits;
         let bounds = MessageLimits { bytes: limits.max_message, fragments: limits.max_fragments };
         let place = Place::of(scratch);
-        let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config, buffer };
+        let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
+        let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         while !fx.batch.is_full() && fx.deeds.is_empty() {
             match conn.assembler.next(scratch, window, bounds, pool) {
@@ -217,7 +218,8 @@ impl Exchange {
         match conn.assembler.received(received) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
-                let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config, buffer };
+                let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
+                let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
                 let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 self.write_batch(Some(id));

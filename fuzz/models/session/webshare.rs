@@ -1,7 +1,7 @@
 //! WebShare by `serde_json` and maps: every request has exactly the effects that the model foresees.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield::frame::message::Kind;
@@ -102,7 +102,7 @@ impl Model {
     fn open(&mut self, world: &mut World<Webshare>, input: &mut Input<'_>) {
         let (address, budget) = input.one_of(&ADDRESSES);
         let may_send_binary = input.choice(2) == 1;
-        let address = address.map(|address| address.parse::<IpAddr>().expect("the table has addresses"));
+        let address = address.map(|address| SocketAddr::new(address.parse().expect("the table has addresses"), 0));
         let (id, effects) = world.open_from(address, Webshare::new(may_send_binary));
         assert_eq!(effects, []);
 
