@@ -75,3 +75,29 @@ fn a_burst_of_small_frames_closes_up_and_stays_what_it_was() {
         texts.iter().take(60).map(|text| oracle::Said::Text(text.clone().into_bytes())).collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn long_messages_in_pieces_are_what_they_were() {
+    let text: String = "jäckfield 😀 ".chars().cycle().take(120_000).collect();
+    let (start, end) = text.as_bytes().split_at(70_001);
+    let frames = [
+        frame(0x81, text.as_bytes(), 0),
+        frame(0x82, &vec![0xAB; 250_000], 0),
+        [frame(0x01, start, 0), frame(0x89, b"in between", 0), frame(0x80, end, 0)].concat(),
+        frame(0x81, b"short", 0),
+    ];
+    for pieces in [&[16_384][..], &[20_000, 3], &[100_000], &[14, 65_536], &[17_000, 1, 90_000], &[65_549]] {
+        for first in 0..frames.len() {
+            let bytes: Vec<u8> = frames.iter().cycle().skip(first).take(frames.len() + 1).flatten().copied().collect();
+            oracle::compare(&bytes, pieces);
+        }
+    }
+    // A long text is refused where it goes wrong, wherever its bytes are kept by then.
+    let mut broken = text.into_bytes();
+    broken[110_000] = 0xFF;
+    oracle::compare(&frame(0x81, &broken, 0), &[16_384]);
+    let whole = frame(0x81, &broken, 0);
+    let cut = whole.len() - broken.len() + 110_001;
+    assert!(matches!(oracle::ours(&whole[..cut], &[30_000]).1, oracle::End::Rejected(_)));
+    assert!(matches!(oracle::ours(&whole[..cut - 1], &[30_000]).1, oracle::End::Waiting));
+}

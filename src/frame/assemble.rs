@@ -2,7 +2,8 @@
 //!
 //! A final frame that arrived whole is handed on where it lies ([`Message::in_place`]). Everything else is collected
 //! in a buffer of its own, unmasked and checked as it arrives, so that bad text is refused at its first bad byte and
-//! no byte is looked at twice. Memory follows the bytes that arrived, never the length that a header claims.
+//! no byte is looked at twice. Memory follows the bytes that arrived, never the length that a header claims; only the
+//! few buffers of the [`Pool`] are larger than what is in them.
 
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
@@ -15,6 +16,9 @@ use super::utf8::{Utf8, is_utf8};
 /// Frames up to this payload are moved up behind the frame before them, so that a burst leaves as one slice: below it,
 /// moving the bytes costs less than one more entry in a vectored write.
 const COMPACT_BYTES: usize = 512;
+
+/// A frame of which this much has arrived, with nothing before it, takes the receive buffer along instead of leaving it.
+const ADOPT_BYTES: usize = 16 * 1024;
 
 /// Bounds on one message.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +67,11 @@ pub struct Assembler {
 #[derive(Debug)]
 struct Open {
     kind: Kind,
-    /// `HEADROOM` spare bytes, then the unmasked payload so far, of all fragments, up to `filled`. What lies behind is
-    /// cleared memory to receive into: a buffer that goes round stays cleared, and no byte is cleared twice.
+    /// Spare bytes up to `start`, then the unmasked payload so far, of all fragments, up to `filled`. What lies behind is
+    /// room to receive into: once made it stays, and no byte of it is cleared twice.
     buffer: Vec<u8>,
-    /// Invariant: `HEADROOM ≤ filled ≤ buffer.len()`.
+    /// Invariant: `HEADROOM ≤ start ≤ filled ≤ buffer.len()`.
+    start: usize,
     filled: usize,
     fragments: u32,
     /// The text so far; unused for binary messages.
@@ -95,7 +100,7 @@ impl Assembler {
     #[inline]
     pub fn next<'m>(
         &mut self,
-        buffer: &'m mut [u8],
+        buffer: &'m mut Vec<u8>,
         window: &mut Window,
         limits: MessageLimits,
         pool: &mut Pool,
@@ -134,8 +139,12 @@ impl Assembler {
                     if self.open.is_none() && head.is_final && arrived >= len {
                         return Ok(Some(Item::Message(in_place(buffer, window, &head, data, len)?)));
                     }
-                    self.begin(&head, data, len, arrived, pool);
                     window.start += head.header_len;
+                    if let Some(spare) = self.spare_for(&head, window, len, buffer.len(), pool) {
+                        let adopted = std::mem::replace(buffer, spare);
+                        return self.adopt(&head, data, len, adopted, window).map(|()| None);
+                    }
+                    self.begin(&head, data, len, arrived, pool);
                     if len == 0
                         && let Some(message) = self.finish_frame(head.is_final)?
                     {
@@ -179,6 +188,13 @@ impl Assembler {
         self.finish_frame(is_final)
     }
 
+    /// Gives up what has arrived of a message, and its buffer back.
+    pub fn abandon(&mut self, pool: &mut Pool) {
+        if let Some(open) = self.open.take() {
+            pool.give(open.buffer);
+        }
+    }
+
     /// Whether a data frame's payload is arriving.
     fn is_inside_frame(&self) -> bool {
         self.open.as_deref().is_some_and(|open| open.frame.is_some())
@@ -191,7 +207,7 @@ impl Assembler {
             (None, Data::Continue) => return Err(Violation::StrayContinuation),
             (Some(_), Data::Text | Data::Binary) => return Err(Violation::UnfinishedMessage),
             (None, _) => (0, 0),
-            (Some(open), _) => (open.filled - HEADROOM, open.fragments),
+            (Some(open), _) => (open.filled - open.start, open.fragments),
         };
         if fragments >= limits.fragments {
             return Err(Violation::TooManyFragments { limit: limits.fragments });
@@ -202,18 +218,48 @@ impl Assembler {
         }
     }
 
+    /// What the loop can receive into if this frame, whose payload starts at the window, takes the receive buffer along.
+    #[cold]
+    fn spare_for(
+        &self,
+        head: &Head,
+        window: &Window,
+        len: usize,
+        buffer_len: usize,
+        pool: &mut Pool,
+    ) -> Option<Vec<u8>> {
+        // Whatever was handed out of this buffer before may still have to be written.
+        let is_first = self.open.is_none() && window.start == head.header_len && window.start >= HEADROOM;
+        let arrived = window.end - window.start;
+        let is_worth_it = (ADOPT_BYTES..len).contains(&arrived) && window.start + len <= buffer_len;
+        if is_first && is_worth_it { pool.take() } else { None }
+    }
+
+    /// Collects a message in the receive buffer that its first frame has begun to arrive in.
+    fn adopt(
+        &mut self,
+        head: &Head,
+        data: Data,
+        len: usize,
+        buffer: Vec<u8>,
+        window: &mut Window,
+    ) -> Result<(), Violation> {
+        let (start, arrived) = (window.start, window.end - window.start);
+        let mut open = Box::new(Open::new(data, buffer, start));
+        open.fragments = 1;
+        open.frame = Some(Arriving { missing: len, key: head.key, is_final: head.is_final });
+        self.open = Some(open);
+        *window = Window::new(0);
+        self.received(arrived).map(|message| debug_assert!(message.is_none(), "the frame was not whole"))
+    }
+
     /// Starts collecting a frame of which `arrived` bytes are at hand.
     fn begin(&mut self, head: &Head, data: Data, len: usize, arrived: usize, pool: &mut Pool) {
         let open = self.open.get_or_insert_with(|| {
-            let buffer = pool.take(HEADROOM + arrived.min(len));
-            Box::new(Open {
-                kind: if data == Data::Text { Kind::Text } else { Kind::Binary },
-                buffer,
-                filled: HEADROOM,
-                fragments: 0,
-                text: Utf8::default(),
-                frame: None,
-            })
+            let arrived = arrived.min(len);
+            let spare = if arrived >= ADOPT_BYTES { pool.take() } else { None };
+            let buffer = spare.unwrap_or_else(|| vec![0; HEADROOM + arrived]);
+            Box::new(Open::new(data, buffer, HEADROOM))
         });
         open.fragments += 1;
         if len > 0 {
@@ -232,13 +278,19 @@ impl Assembler {
         if open.kind == Kind::Text {
             open.text.finish().map_err(|_| Violation::InvalidText)?;
         }
-        Ok(Some(Message::owned(open.kind, open.buffer, HEADROOM..open.filled)))
+        Ok(Some(Message::owned(open.kind, open.buffer, open.start..open.filled)))
     }
 }
 
 impl Open {
+    /// A message of which nothing has arrived; `start` spare bytes are in front of it.
+    fn new(data: Data, buffer: Vec<u8>, start: usize) -> Self {
+        let kind = if data == Data::Text { Kind::Text } else { Kind::Binary };
+        Self { kind, buffer, start, filled: start, fragments: 0, text: Utf8::default(), frame: None }
+    }
+
     /// `bytes` of room behind what is filled. The buffer grows to twice its length at most, and no further than the
-    /// arriving frame needs: a buffer of just that length is one that the pool takes back.
+    /// arriving frame needs.
     fn room(&mut self, bytes: usize) -> &mut [u8] {
         let end = self.filled + bytes;
         if self.buffer.len() < end {

@@ -1,57 +1,68 @@
-//! Spare buffers for messages that do not fit where they were received. Layer 0.
+//! A few large buffers that go round between the receive buffer and long messages. Layer 0.
 //!
-//! A large message costs a page fault for each 4 KiB when its buffer is fresh from the system, which is more than
-//! relaying it costs. So a few buffers go round; what exceeds the pool's two bounds is given back to the system.
+//! A long message costs a page fault for each 4 KiB when its buffer is fresh from the system, and a copy when it has to
+//! leave the receive buffer for one of its own; both cost more than relaying it. So a long message takes the receive
+//! buffer itself along, the loop receives into the next one, and what was relayed comes back. There are no more than
+//! [`BUFFERS`] of them however many messages are under way; whoever finds none makes do with a buffer that grows.
 
-/// Buffers kept at most.
-const SPARES: usize = 2;
+/// The length of each, in bytes: a message of 1 MiB with its header, wherever in a small burst it begins.
+pub const BUFFER_BYTES: usize = 1024 * 1024 + 4096;
 
-/// A buffer with more capacity than this is not kept, in bytes: `SPARES` of these is all the pool ever holds.
-const SPARE_BYTES: usize = 1024 * 1024 + 4096;
+/// How many there are at most, the receive buffer not counted.
+pub const BUFFERS: usize = 2;
 
-/// A buffer with less capacity is cheaper made anew than kept, in bytes.
-const WORTH_KEEPING_BYTES: usize = 16 * 1024;
-
-/// The loop's spare buffers.
+/// The loop's large buffers. Memory of theirs that was never written is not resident.
 #[derive(Debug, Default)]
 pub struct Pool {
+    /// Invariant: each is `BUFFER_BYTES` long, and `spares.len() ≤ made`.
     spares: Vec<Vec<u8>>,
+    /// Those here and those lent; invariant: `made ≤ BUFFERS`.
+    made: usize,
 }
 
 impl Pool {
-    /// A buffer of `bytes` at least, of any content; a spare one when that many are worth it.
-    #[must_use]
-    pub fn take(&mut self, bytes: usize) -> Vec<u8> {
-        let spare = if bytes >= WORTH_KEEPING_BYTES { self.spares.pop() } else { None };
-        let mut buffer = spare.unwrap_or_default();
-        if buffer.len() < bytes {
-            buffer.resize(bytes, 0);
+    /// A buffer of any content, if one is left.
+    pub fn take(&mut self) -> Option<Vec<u8>> {
+        if self.spares.is_empty() && self.made < BUFFERS {
+            self.made += 1;
+            return Some(large_buffer());
         }
-        buffer
+        self.spares.pop()
     }
 
-    /// Takes back what is no longer needed.
+    /// Exchanges `buffer`, which nobody needs the content of, for the one that came back last and is still in the cache.
+    pub fn warm(&mut self, buffer: &mut Vec<u8>) {
+        if let Some(last) = self.spares.last_mut() {
+            std::mem::swap(last, buffer);
+        }
+    }
+
+    /// Takes back what was lent. Other buffers are given to the system.
     pub fn give(&mut self, buffer: Vec<u8>) {
-        if (WORTH_KEEPING_BYTES..=SPARE_BYTES).contains(&buffer.capacity()) && self.spares.len() < SPARES {
+        if buffer.len() == BUFFER_BYTES && self.spares.len() < self.made {
             self.spares.push(buffer);
         }
     }
 }
 
+/// A buffer of this length, cleared.
+#[must_use]
+pub fn large_buffer() -> Vec<u8> {
+    vec![0; BUFFER_BYTES]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Pool, SPARE_BYTES, SPARES};
+    use super::*;
 
     #[test]
-    fn holds_no_more_than_its_bounds() {
+    fn there_are_only_so_many() {
         let mut pool = Pool::default();
-        for _ in 0..10 {
-            pool.give(vec![0; SPARE_BYTES]);
-            pool.give(vec![0; SPARE_BYTES * 2]);
-            pool.give(vec![0; 100]);
-        }
-        assert_eq!(pool.spares.len(), SPARES);
-        assert_eq!(pool.take(SPARE_BYTES).len(), SPARE_BYTES);
-        assert_eq!(pool.spares.len(), SPARES - 1);
+        let lent: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(lent.len(), BUFFERS);
+        lent.into_iter().for_each(|buffer| pool.give(buffer));
+        pool.give(vec![0; 100]);
+        pool.give(large_buffer());
+        assert_eq!(std::iter::from_fn(|| pool.take()).count(), BUFFERS);
     }
 }

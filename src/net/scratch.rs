@@ -4,12 +4,6 @@
 /// small enough to stay in a core's cache.
 pub const SCRATCH_BYTES: usize = 256 * 1024;
 
-/// A receive buffer.
-#[must_use]
-pub fn scratch() -> Box<[u8]> {
-    vec![0; SCRATCH_BYTES].into_boxed_slice()
-}
-
 /// A few bytes that mean nothing yet: half a request head, half a frame header. Nothing kept, it owns no heap, and is
 /// one word in the table: hence the box around the vector.
 #[expect(clippy::box_collection, reason = "every connection has one and hardly any is in use")]

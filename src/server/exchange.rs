@@ -17,8 +17,7 @@ use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use crate::config::{Config, LIFE, Root};
-use crate::frame::assemble::Assembler;
-use crate::frame::pool::Pool;
+use crate::frame::pool::{Pool, large_buffer};
 use crate::frame::split::Violation;
 use crate::frame::write::{push_close, push_control};
 use crate::http::guard::BadEntry;
@@ -26,7 +25,7 @@ use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
 use crate::net::queue::WriteQueue;
 use crate::net::reactor::{Handler, Turn, token};
-use crate::net::scratch::{Carry, scratch};
+use crate::net::scratch::Carry;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::net::timer::{Alarm, Fired, Ticks, Wheel};
@@ -37,6 +36,9 @@ pub(super) const FIRST_LISTENER: usize = 1 << 31;
 
 /// Connections accepted in one turn, so that a flood of them cannot starve those that are there.
 const ACCEPTS_PER_TURN: usize = 64;
+
+/// Slots of the tables that are kept however few are used.
+const ROOMY_SLOTS: usize = 1024;
 
 /// The state of the server.
 pub(super) struct Exchange {
@@ -49,7 +51,8 @@ pub(super) struct Exchange {
     pub(super) sessions: Slab<Session>,
     pub(super) outlets: Outlets,
     pub(super) hub: Hub,
-    pub(super) scratch: Box<[u8]>,
+    /// Where everybody receives, up to `SCRATCH_BYTES` at a time; a long message may take it along.
+    pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
     pub(super) batch: Batch,
     /// The response being put together, used again for the next.
@@ -65,6 +68,8 @@ pub(super) struct Exchange {
     spans: Spans,
     max_connections: usize,
     ended: Vec<ConnId>,
+    /// With fewer connections than this the tables are cut to what they hold.
+    shrinks_below: usize,
     ended_sessions: Vec<SessionId>,
     /// When a drain must be over.
     drains_until: Option<Instant>,
@@ -90,6 +95,12 @@ impl Outlets {
     #[inline]
     pub(super) fn get(&self, session: SessionId) -> Option<ConnId> {
         self.0.get(session.0 as usize).copied().flatten()
+    }
+
+    /// Gives back the memory of sessions that nobody has any more.
+    fn shrink(&mut self, len: usize) {
+        self.0.truncate(len);
+        self.0.shrink_to_fit();
     }
 
     fn set(&mut self, session: SessionId, conn: Option<ConnId>) {
@@ -128,7 +139,7 @@ impl Exchange {
             sessions: Slab::new(),
             outlets: Outlets::default(),
             hub: Hub::default(),
-            scratch: scratch(),
+            scratch: large_buffer(),
             pool: Pool::default(),
             batch: Batch::default(),
             reply: Vec::new(),
@@ -138,6 +149,7 @@ impl Exchange {
             census: Census::default(),
             metrics: Metrics::default(),
             ended: Vec::new(),
+            shrinks_below: 0,
             ended_sessions: Vec::new(),
             drains_until: None,
             drain_alarm: Alarm::default(),
@@ -175,6 +187,9 @@ impl Exchange {
             self.metrics.turned_away += 1;
             warn!("{peer}: turned away: too many connections ({option})");
             return;
+        }
+        if self.conns.len() > ROOMY_SLOTS && self.conns.len() > self.conns.capacity() / 4 {
+            self.shrinks_below = self.conns.len() / 2;
         }
         let listener = u16::try_from(listener).expect("the configuration holds fewer listeners");
         let entry = self.conns.vacant_entry();
@@ -338,7 +353,7 @@ impl Exchange {
         }
         conn.phase = Phase::Closing;
         conn.carry = Carry::default();
-        conn.assembler = Assembler::default();
+        conn.assembler.abandon(&mut self.pool);
         conn.waits_for = None;
         let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
@@ -377,9 +392,30 @@ impl Exchange {
             return;
         }
         conn.phase = Phase::Ended;
+        conn.assembler.abandon(&mut self.pool);
         self.census.leave(conn.peer.ip());
         self.ended.push(id);
         self.resume(turn, id);
+    }
+
+    /// Frees the slots of what ended in this turn, and the tables' memory after a crowd has gone.
+    fn free_slots(&mut self) {
+        for id in self.ended.drain(..) {
+            self.conns.remove(id as usize);
+        }
+        for session in self.ended_sessions.drain(..) {
+            self.sessions.remove(session.0 as usize);
+        }
+        // Each time they have halved again: a straggler in a high slot makes most attempts idle, and all of them a look
+        // through the whole table.
+        if self.conns.len() < self.shrinks_below {
+            self.shrinks_below = self.conns.len() / 2;
+            self.conns.shrink_to_fit();
+            self.sessions.shrink_to_fit();
+            self.outlets.shrink(self.sessions.capacity());
+            self.ended = Vec::new();
+            self.ended_sessions = Vec::new();
+        }
     }
 
     fn on_passed_deadline(&mut self, turn: &mut Turn, id: ConnId) {
@@ -489,11 +525,8 @@ impl Handler for Exchange {
     }
 
     fn on_turn_end(&mut self) -> bool {
-        for id in self.ended.drain(..) {
-            self.conns.remove(id as usize);
-        }
-        for session in self.ended_sessions.drain(..) {
-            self.sessions.remove(session.0 as usize);
+        if !self.ended.is_empty() || !self.ended_sessions.is_empty() {
+            self.free_slots();
         }
         let is_drained = self.drains_until.is_some() && self.conns.is_empty();
         !(self.is_stopped || is_drained)

@@ -26,6 +26,7 @@ use crate::frame::split::Violation;
 use crate::hub::SessionId;
 use crate::net::queue::MAX_SLICES;
 use crate::net::reactor::Turn;
+use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
 use crate::protocol::{Context, Protocol};
 
@@ -96,8 +97,8 @@ impl Exchange {
             return if received < asked { Progress::Drained(received) } else { Progress::More(received) };
         }
         let kept = conn.carry.restore(&mut self.scratch);
-        let asked = self.scratch.len() - kept;
-        let received = match conn.socket.recv(&mut self.scratch[kept..]) {
+        let asked = SCRATCH_BYTES - kept;
+        let received = match conn.socket.recv(&mut self.scratch[kept..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
             other => {
                 conn.carry.keep(&self.scratch[..kept]);
@@ -201,6 +202,7 @@ impl Exchange {
                 let mut fx = Actions { batch, closings, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 self.write_batch(Some(id));
+                self.pool.warm(&mut self.scratch);
                 self.settle(turn);
             }
             Ok(None) => {}

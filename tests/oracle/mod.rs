@@ -13,7 +13,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
 /// The longest message that both accept, in bytes.
-pub(crate) const MAX_MESSAGE: usize = 4096;
+pub(crate) const MAX_MESSAGE: usize = 300_000;
 
 /// Something whole that a client said.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,11 +45,12 @@ pub(crate) fn ours(bytes: &[u8], pieces: &[usize]) -> (Vec<Said>, End) {
 pub(crate) fn ours_with(bytes: &[u8], pieces: &[usize], worth: usize) -> (Vec<Said>, End) {
     let limits = MessageLimits { bytes: MAX_MESSAGE, fragments: u32::MAX };
     let (mut assembler, mut pool, mut said) = (Assembler::default(), Pool::default(), Vec::new());
-    let mut scratch = vec![0; bytes.len() + 256];
+    // Room behind what is received, so that a long message may take the buffer along.
+    let mut scratch = vec![0; bytes.len() * 2 + 256];
     let (mut kept, mut rest) = (Vec::new(), bytes);
     let mut sizes = pieces.iter().copied().cycle();
     while !rest.is_empty() {
-        let size = sizes.next().unwrap_or(usize::MAX).clamp(1, MAX_MESSAGE).min(rest.len());
+        let size = sizes.next().unwrap_or(usize::MAX).max(1).min(rest.len());
         if kept.is_empty()
             && let Some(room) = assembler.room(worth)
         {
