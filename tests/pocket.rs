@@ -523,6 +523,22 @@ fn a_slow_member_of_a_crowd_is_told_of_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_shutdown_is_told_once() {
+    let server = TestServer::start();
+    let mut clients: Vec<Client> = (0..5).map(|_| server.client("/pocket")).collect();
+    for (there, client) in (1..).zip(&mut clients) {
+        (there..5).for_each(|_| assert!(client.any_text().contains(r#""connected""#)));
+    }
+    server.stop();
+    for client in &mut clients {
+        client.expect_close(1012);
+        client.expect_end();
+    }
+    drop(clients);
+    server.join().expect("it ends in order");
+}
+
+#[test]
 fn two_hundred_members() {
     let server = TestServer::start();
     let mut clients = crowd(server.address(), "/pocket", 200);

@@ -505,6 +505,8 @@ impl Exchange {
         turn.wheel.set(&mut self.drain_alarm, DRAIN_OWNER, limit.into());
         self.spans.close = limit.into();
         self.listeners.clear();
+        // Everybody goes: nobody is told of the others any more, which in one large room would take all the time there is.
+        self.outlets = Outlets::default();
         let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
         for id in ids {
             match self.conns[id as usize].phase {

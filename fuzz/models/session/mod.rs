@@ -5,12 +5,13 @@
 
 use crate::models::input::Input;
 
+pub(crate) mod pocket;
 pub(crate) mod webshare;
 
 /// Plays what `data` decides: the first byte chooses the protocol, the rest is its model's.
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
-    let protocols = [webshare::run];
+    let protocols = [webshare::run, pocket::run];
     input.one_of(&protocols)(&mut input);
 }
 

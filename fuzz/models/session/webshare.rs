@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::MAX_OPERATIONS;
 use crate::models::input::Input;
-use crate::models::json::is_falsy;
+use crate::models::json::{is_falsy, value};
 
 /// Opens, speaks and closes as `input` decides.
 pub(crate) fn run(input: &mut Input<'_>) {
@@ -261,32 +261,6 @@ impl Model {
         let members: Vec<&str> = order.iter().map(|&member| &*members[member]).collect();
         let space = input.one_of(&["", " ", "\n\t", "  \r\n"]);
         format!("{space}{{{space}{}{space}}}{space}", members.join(&format!("{space},{space}")))
-    }
-}
-
-/// Any JSON value, as somebody might write it.
-fn value(input: &mut Input<'_>, depth: usize) -> String {
-    const PLAIN: [&str; 12] = [
-        "null",
-        "true",
-        "false",
-        "0",
-        "-0.0",
-        "1e-400",
-        "9007199254740993",
-        r#""""#,
-        r#""\u00e9\"\\""#,
-        r#""é😀""#,
-        "[ ]",
-        "{ }",
-    ];
-    let inner = depth.saturating_sub(1);
-    match input.choice(if depth == 0 { 12 } else { 16 }) {
-        12 => format!("[{}, {}]", value(input, inner), value(input, inner)),
-        13 => format!(r#"{{"target":{},"a":{}}}"#, value(input, inner), value(input, inner)),
-        14 => format!(r#"{{ "error" :{}}}"#, value(input, inner)),
-        15 => Value::String(String::from_utf8_lossy(&input.bytes()).into_owned()).to_string(),
-        plain => PLAIN[plain].to_owned(),
     }
 }
 
