@@ -9,6 +9,7 @@ use jackfield::protocol::Session;
 use jackfield::protocol::pocket::Pocket;
 use jackfield::protocol::recorder::{Effect, World, sent};
 use jackfield::protocol::root::Undecided;
+use jackfield::protocol::ws2s::Dialect;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -112,7 +113,7 @@ impl Model {
         let (room, has_echo) = (input.one_of(&ROOMS), input.choice(4) == 1);
         let is_undecided = input.choice(4) == 1;
         let session = if is_undecided {
-            Session::Undecided(Undecided::new(false, room, has_echo))
+            Session::Undecided(Undecided::new(false, Dialect::of(None), room, has_echo))
         } else {
             Session::Pocket(Pocket::new(room, has_echo))
         };
