@@ -270,7 +270,7 @@ impl Exchange {
 
     /// Gauges and counters, a line each, in the text format that Prometheus reads.
     fn metrics_page(&self) -> String {
-        let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.queued()).sum();
+        let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
         let gauges = [
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),

@@ -69,16 +69,14 @@ impl Exchange {
         let mut bytes = 0;
         for _ in 0..TURN_READS {
             let progress = self.receive(turn, id);
-            // It has had its share of messages.
-            if self.conns[id as usize].has_unread {
-                break;
-            }
+            // What is unread when it has had its share of messages.
+            let has_unread = self.conns[id as usize].has_unread;
             match progress {
                 Progress::Stop => return,
-                Progress::Drained(_) if !has_ended => return,
+                Progress::Drained(_) if !has_ended && !has_unread => return,
                 Progress::Drained(received) | Progress::More(received) => bytes += received,
             }
-            if bytes >= TURN_BYTES {
+            if has_unread || bytes >= TURN_BYTES {
                 break;
             }
         }
