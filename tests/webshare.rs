@@ -368,7 +368,6 @@ fn the_first_message_decides_at_the_root() {
         (text("hello"), "WebShare"),
         (text(r#"{"id":"0.lchkqdo","message":"a.b","data":{}}"#), "WebShare"),
         (binary(b"\x00"), "WebShare"),
-        (text(r#"{"command":"connect","host":"localhost","port":80}"#), "ws2s"),
     ] {
         let mut client = server.client("/");
         client.send(&first);
