@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod independent;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod target;
 
 use std::time::Duration;
 

@@ -17,8 +17,15 @@ use super::http::request;
 const POLL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything that has to be given back.
-const GAUGES: [&str; 5] =
-    ["jackfield_connections", "jackfield_sessions", "jackfield_channels", "jackfield_pairs", "jackfield_queued_bytes"];
+const GAUGES: [&str; 7] = [
+    "jackfield_connections",
+    "jackfield_sessions",
+    "jackfield_channels",
+    "jackfield_pairs",
+    "jackfield_bridges",
+    "jackfield_dials",
+    "jackfield_queued_bytes",
+];
 
 /// A running server; stopped and joined when dropped, which fails the test if the server's thread panicked.
 pub(crate) struct TestServer {
