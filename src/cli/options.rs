@@ -195,7 +195,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
-              says who answers at `/`: auto (the client's first message decides), webshare, pocket, or named (nobody).",
+              says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
+              that only listen need), or named (nobody).",
         kind: Kind::List {
             placeholder: "[ROOT@]HOST:PORT",
             get: |settings| settings.listen.iter().map(ToString::to_string).collect(),
