@@ -199,8 +199,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
-              says who answers at `/`: auto (the client's first message decides), webshare, pocket, ws2s, or named \
-              (nobody).",
+              says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
+              that only listen need), ws2s, or named (nobody).",
         kind: Kind::List {
             placeholder: "[ROOT@]HOST:PORT",
             continues: never,

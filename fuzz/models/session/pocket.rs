@@ -229,7 +229,8 @@ impl Clock {
         while self.micros >= DAY_MICROS {
             self.micros -= DAY_MICROS;
             self.day += 1;
-            let is_leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+            let is = |divisor| self.year.is_multiple_of(divisor);
+            let is_leap = is(4) && (!is(100) || is(400));
             let february = if is_leap { 29 } else { 28 };
             let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][self.month as usize - 1];
             if self.day > days {
