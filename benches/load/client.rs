@@ -1,7 +1,7 @@
 //! One connection of the load generator: connecting, the opening handshake, what waits to be sent.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -41,14 +41,20 @@ pub(crate) struct Client {
     pub(crate) whole: Vec<u8>,
 }
 
+/// Addresses to connect from. A closed connection keeps its port busy for a minute, and one address has some 28,000.
+const SOURCES: u32 = 250;
+
 impl Client {
-    /// Begins to connect, from this address if one is given.
-    pub(crate) fn connect(to: SocketAddr, from: Option<IpAddr>, registry: &Registry, token: usize) -> io::Result<Self> {
+    /// Begins to connect. On loopback the clients of different numbers come from different addresses.
+    pub(crate) fn connect(to: SocketAddr, number: u32, registry: &Registry, token: usize) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        if let Some(from) = from {
-            socket.bind(&SocketAddr::new(from, 0).into())?;
+        if let IpAddr::V4(ip) = to.ip()
+            && ip.is_loopback()
+        {
+            let from = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 0)) + number % SOURCES);
+            socket.bind(&SocketAddr::new(from.into(), 0).into())?;
         }
         match socket.connect(&to.into()) {
             Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {

@@ -1,7 +1,6 @@
 //! Connecting over and over: accept, upgrade, close.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -13,9 +12,6 @@ use crate::dialect::Dialect;
 use crate::frames::{self, opcode};
 use crate::measure;
 use crate::target::Url;
-
-/// Addresses to connect from. A closed connection keeps its port busy for a minute, and one address has some 28,000.
-const SOURCES: u32 = 250;
 
 /// Without a handshake for this long, a run has failed.
 const STALL: Duration = Duration::from_secs(10);
@@ -126,13 +122,7 @@ impl Connects {
 
     fn connect(&mut self, at: usize) -> Outcome<Client> {
         self.begun = self.begun.wrapping_add(1);
-        let source = match self.url.address.ip() {
-            IpAddr::V4(to) if to.is_loopback() => {
-                Some(IpAddr::V4(Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 0)) + self.begun % SOURCES)))
-            }
-            _ => None,
-        };
-        Client::connect(self.url.address, source, self.poll.registry(), at)
+        Client::connect(self.url.address, self.begun, self.poll.registry(), at)
             .map_err(|error| format!("connection {}: {error}", self.begun).into())
     }
 }

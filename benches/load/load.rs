@@ -137,7 +137,7 @@ impl Load {
             };
             while self.clients.len() < allowed.min(total) {
                 let token = self.clients.len();
-                let client = Client::connect(self.plan.url.address, None, self.poll.registry(), token)
+                let client = Client::connect(self.plan.url.address, token as u32, self.poll.registry(), token)
                     .map_err(|error| format!("connection {}: {error}", token + 1))?;
                 self.clients.push(client);
             }
