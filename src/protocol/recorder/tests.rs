@@ -101,7 +101,7 @@ fn what_is_said_while_a_session_dials_is_held() {
     let a = SessionId(0);
     let dialled = Effect::Dialled { who: a, host: "host".to_owned(), port: 1 };
     let said = Effect::Bridged { who: a, bytes: b"said".to_vec() };
-    assert_eq!(world.text(a, "dial"), [dialled.clone()]);
+    assert_eq!(world.text(a, "dial"), std::slice::from_ref(&dialled));
     assert_eq!(world.line(a), Line::Dialling);
     for words in ["0", "dial", "say", "hang"] {
         assert_eq!(world.text(a, words), []);
