@@ -51,8 +51,9 @@ use crate::json::unescape::{NoText, inner, push_unescaped};
 #[derive(Debug)]
 pub struct Ws2s {
     dialect: Dialect,
-    line: Line,
-    /// What is dialled, for the answer; empty unless `line` is [`Line::Dialling`].
+    /// The connection to the target, while there is one: with the character that the last read cut.
+    line: Option<Utf8>,
+    /// What is being dialled, for the answer; empty at all other times.
     host: Box<str>,
 }
 
@@ -80,20 +81,11 @@ impl Dialect {
     }
 }
 
-/// The connection to the target.
-#[derive(Debug)]
-enum Line {
-    Idle,
-    Dialling,
-    /// With the character that the last read cut.
-    Open(Utf8),
-}
-
 impl Ws2s {
     /// A client that has not connected to anything yet.
     #[must_use]
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, line: Line::Idle, host: Box::default() }
+        Self { dialect, line: None, host: Box::default() }
     }
 }
 
@@ -111,22 +103,21 @@ impl Protocol for Ws2s {
     fn on_bridge(&mut self, cx: &mut Context<'_>, event: BridgeEvent<'_>, fx: &mut impl Effects) {
         match event {
             BridgeEvent::Open => {
-                self.line = Line::Open(Utf8::default());
+                self.line = Some(Utf8::default());
                 self.host = Box::default();
                 self.done(b"connect", cx, fx);
             }
             BridgeEvent::Failed(error) => {
-                self.line = Line::Idle;
                 Refusal::Dial(error, std::mem::take(&mut self.host)).send(cx, fx);
             }
             BridgeEvent::Received(message) => self.on_received(message.payload(), cx, fx),
             BridgeEvent::Ended => {
-                self.hang_up(cx, fx);
+                self.end(cx, fx);
                 let code = if self.dialect == Dialect::First { b"3" } else { b"5" };
                 answer(code, [b"connection closed by peer", b"", b""], cx, fx);
             }
             BridgeEvent::Broken(kind) => {
-                self.hang_up(cx, fx);
+                self.end(cx, fx);
                 let code = if self.dialect == Dialect::First { b"3" } else { b"1" };
                 answer(code, [broken(kind).as_bytes(), b"", b""], cx, fx);
             }
@@ -151,12 +142,7 @@ impl Ws2s {
             Some("send") => self.send(data, push_text, cx, fx)?,
             Some("sendb") => self.send(data, push_bytes, cx, fx)?,
             Some("connect") => return self.connect(host, port, tunnel, cx, fx),
-            Some("close") => {
-                if matches!(self.line, Line::Open(_)) {
-                    self.line = Line::Idle;
-                    fx.hang_up(cx.id);
-                }
-            }
+            Some("close") => self.hang_up(cx, fx),
             // Any other is a success, and its name is sent back as it was written, escapes and all.
             _ => {}
         }
@@ -189,7 +175,7 @@ impl Ws2s {
         let host = host.ok_or(Refusal::Missing("host"))?;
         let port = port_number(port.ok_or(Refusal::Missing("port"))?)?;
         let host = fields::string(host).ok_or(Refusal::Other("TypeError: the host is not a string"))?;
-        self.line = Line::Dialling;
+        self.line = None;
         self.host = (*host).into();
         fx.dial(cx.id, &host, port);
         Ok(())
@@ -215,13 +201,19 @@ impl Ws2s {
         Ok(())
     }
 
+    fn hang_up(&mut self, cx: &Context<'_>, fx: &mut impl Effects) {
+        if self.line.take().is_some() {
+            fx.hang_up(cx.id);
+        }
+    }
+
     fn check_open(&self) -> Result<(), Refusal> {
-        if matches!(self.line, Line::Open(_)) { Ok(()) } else { Err(Refusal::NotConnected) }
+        if self.line.is_some() { Ok(()) } else { Err(Refusal::NotConnected) }
     }
 
     /// Bytes from the target.
     fn on_received(&mut self, bytes: &[u8], cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Line::Open(text) = &mut self.line else { return };
+        let Some(text) = &mut self.line else { return };
         cx.buffer.clear();
         if self.dialect == Dialect::Base64 {
             push_encoded(cx.buffer, bytes);
@@ -234,8 +226,8 @@ impl Ws2s {
             return push_no_text(cut, bytes, cx, fx);
         }
         let rest = text.unfinished().len();
-        if cut.len() + bytes.len() > rest {
-            // The character that was cut has ended, so the one that is cut now lies in these bytes.
+        if bytes.len() > rest {
+            // The character that was cut has ended, and the one that is cut now lies in these bytes.
             push_escaped(cx.buffer, cut);
             push_escaped(cx.buffer, &bytes[..bytes.len() - rest]);
             fx.relay_parts(cx.id, Kind::Text, &[DATA, &cx.buffer[..], DATA_END]);
@@ -243,8 +235,8 @@ impl Ws2s {
     }
 
     /// The target has gone: the character that it left unfinished is all there will be.
-    fn hang_up(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        if let Line::Open(text) = std::mem::replace(&mut self.line, Line::Idle)
+    fn end(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        if let Some(text) = self.line.take()
             && !text.unfinished().is_empty()
         {
             push_no_text(text.unfinished(), &[], cx, fx);

@@ -471,6 +471,10 @@ fn what_is_no_text_comes_as_base64() {
     }
     // What comes behind it starts anew.
     assert_eq!(
+        received(&[b"\xe2\x82", b"no", b"\xac", b"yes"]),
+        [base64_data(WHO, b"\xe2\x82no"), base64_data(WHO, b"\xac"), data(WHO, "yes")],
+    );
+    assert_eq!(
         received(&[b"\xff\xe2\x82", b"\xac", "€".as_bytes()]),
         [base64_data(WHO, b"\xff\xe2\x82"), base64_data(WHO, b"\xac"), data(WHO, "€")],
     );
