@@ -1,4 +1,5 @@
-//! jackfield joins WebSocket clients: two to each other, and everyone on a name, over one port and on one thread.
+//! jackfield joins WebSocket clients: two to each other, everyone on a name or in a room, a browser to a TCP server, over
+//! one port and on one thread.
 //!
 //! A *jackfield* is the panel of a telephone exchange where an operator joins one line to another with a cord.
 //!

@@ -40,7 +40,7 @@ pub(super) fn command() -> Command {
     );
     Command::new("jackfield")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Joins WebSocket clients: pairs, named channels and relays, on one thread and one port")
+        .about("Joins WebSocket clients: pairs, named channels, rooms and TCP servers, on one thread and one port")
         .after_help(format!("{SOURCES}\n\n{VARIABLES}"))
         .args(arguments())
         .subcommands([check, generate])

@@ -94,8 +94,8 @@ impl Exchange {
             Some(Host::Name(_)) => None,
             None => return Err(DialError::NoSuchName),
         };
-        let open = self.bridges.count() + self.dials.len();
-        if limits.max_bridges > 0 && open >= limits.max_bridges {
+        let max = limits.max_bridges;
+        if max > 0 && self.bridges.count() + self.dials.len() >= max {
             return Err(DialError::TooMany("--max-bridges"));
         }
         if self.conns.len() >= self.max_connections {
