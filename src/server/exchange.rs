@@ -1,33 +1,30 @@
-//! The tables that join sockets to sessions, and everything that happens to a connection but its traffic: it is
-//! accepted, opened, paused, closed, timed out, removed. Layer 3; the traffic is in [`super::relay`].
+//! The tables that join sockets to sessions, and what happens to a connection beside its traffic: it is accepted, opened,
+//! paused and resumed. Layer 3; the traffic is in [`super::relay`], the end in [`closing`].
+
+mod closing;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
-use log::{debug, info, warn};
+use log::{debug, warn};
 use mio::event::Event;
 use mio::{Interest, Token};
 use slab::Slab;
-use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
 use super::StartError;
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
-use super::conn::{ConnId, Connection, Ending, Phase};
+use super::conn::{ConnId, Connection, Phase};
 use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
-use crate::config::{Config, LIFE, Root};
+use crate::config::{Config, Root};
 use crate::frame::pool::{Pool, large_buffer};
-use crate::frame::split::Violation;
-use crate::frame::write::{push_close, push_control};
 use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
-use crate::net::queue::WriteQueue;
 use crate::net::reactor::{Handler, Turn, token};
 use crate::net::resolve::Resolver;
-use crate::net::scratch::Carry;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::net::targets::Targets;
@@ -334,217 +331,6 @@ impl Exchange {
         if conn.phase == Phase::Closing && conn.socket.queued() == 0 {
             // Its end may have been seen already, while something was still to be written.
             self.revisit(turn, id);
-        }
-    }
-
-    /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
-    /// connection may cause the end of any number of others, so nothing that ends one calls this.
-    pub(super) fn settle(&mut self, turn: &mut Turn) {
-        loop {
-            if let Some((id, error)) = self.failures.pop() {
-                match error {
-                    Some(error) => self.on_broken(turn, id, error),
-                    None => self.on_too_slow(turn, id),
-                }
-            } else if let Some(deed) = self.deeds.pop_front() {
-                match deed {
-                    Deed::Close(session, code, reason) => {
-                        if let Some(id) = self.outlets.get(session) {
-                            self.close(turn, id, code, reason);
-                        }
-                    }
-                    Deed::Dial(session, host, port) => self.dial(turn, session, host, port),
-                    Deed::HangUp(session) => self.hang_up(turn, session),
-                }
-            } else {
-                return;
-            }
-        }
-    }
-
-    /// A connection broke, whoever is at its other end.
-    pub(super) fn on_broken(&mut self, turn: &mut Turn, id: ConnId, error: io::Error) {
-        match self.conns[id as usize].phase {
-            Phase::Bridge(session) => self.bridge_failed(turn, id, session, &error),
-            _ => self.end(turn, id, &Ending::Broken(error)),
-        }
-    }
-
-    fn on_too_slow(&mut self, turn: &mut Turn, id: ConnId) {
-        if matches!(self.conns[id as usize].phase, Phase::Open(_)) {
-            self.metrics.too_slow += 1;
-            let limit = self.config.limits.max_queue;
-            self.close(turn, id, CloseCode::Policy, format!("too slow: more than {limit} bytes wait (--max-queue)"));
-        }
-    }
-
-    pub(super) fn on_violation(&mut self, turn: &mut Turn, id: ConnId, violation: Violation) {
-        self.metrics.violations += 1;
-        self.close(turn, id, violation.code(), violation.to_string());
-    }
-
-    /// We start the closing handshake (RFC 6455 §7.1.2): what waits goes out, then the Close frame, then our end of the
-    /// stream; the client has a while for its side.
-    pub(super) fn close(&mut self, turn: &mut Turn, id: ConnId, code: CloseCode, reason: String) {
-        let mut frame = Vec::with_capacity(128);
-        push_close(&mut frame, Some(code), &reason);
-        self.depart(turn, id, &Ending::ByUs(code, reason));
-        self.finish(turn, id, &frame);
-    }
-
-    /// The client closed: its status goes back (RFC 6455 §5.5.1) and the connection with it, unless bytes that it should
-    /// not have sent are still on their way, whose loss would reset the connection before it reads our answer.
-    pub(super) fn on_peer_close(&mut self, turn: &mut Turn, id: ConnId, code: Option<CloseCode>, has_more: bool) {
-        let mut frame = Vec::with_capacity(4);
-        push_close(&mut frame, code, "");
-        self.depart(turn, id, &Ending::ByPeer(code));
-        self.finish(turn, id, &frame);
-        let conn = &mut self.conns[id as usize];
-        if conn.phase == Phase::Closing && conn.socket.queued() == 0 && !has_more {
-            self.remove(turn, id);
-        }
-    }
-
-    /// Sends the last bytes and the end of our side.
-    pub(super) fn finish(&mut self, turn: &mut Turn, id: ConnId, last: &[u8]) {
-        let conn = &mut self.conns[id as usize];
-        if conn.phase == Phase::Ended {
-            return;
-        }
-        conn.phase = Phase::Closing;
-        conn.carry = Carry::default();
-        conn.assembler.abandon(&mut self.pool);
-        (conn.waits_for, conn.is_held, conn.has_unread) = (None, false, false);
-        let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
-        if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
-            return self.end(turn, id, &Ending::Broken(error));
-        }
-        conn.socket.finish();
-        turn.wheel.set(&mut conn.alarm, id, self.spans.close);
-        // Whatever is still to be read is thrown away, and nothing else would announce what is there already.
-        self.revisit(turn, id);
-    }
-
-    /// Our side ends when what waits has been written.
-    pub(super) fn part(&mut self, turn: &mut Turn, id: ConnId) {
-        let conn = &mut self.conns[id as usize];
-        if conn.phase == Phase::Http {
-            conn.phase = Phase::Closing;
-            conn.socket.finish();
-            turn.wheel.set(&mut conn.alarm, id, self.spans.close);
-        }
-    }
-
-    /// The connection is over, now.
-    pub(super) fn end(&mut self, turn: &mut Turn, id: ConnId, why: &Ending) {
-        self.depart(turn, id, why);
-        self.remove(turn, id);
-    }
-
-    /// Ends the session, if there is one, and tells whoever has to do with it.
-    fn depart(&mut self, turn: &mut Turn, id: ConnId, why: &Ending) {
-        let conn = &mut self.conns[id as usize];
-        if conn.phase != Phase::Ended && conn.phase != Phase::Closing {
-            info!("{}: {why}", conn.peer);
-        }
-        let Some(session) = conn.session() else { return };
-        conn.phase = Phase::Closing;
-        self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
-        self.hang_up(turn, session);
-        self.outlets.set(session, None);
-        self.ended_sessions.push(session);
-        self.resume(turn, id);
-    }
-
-    /// Takes the connection out of everything but its slot.
-    pub(super) fn remove(&mut self, turn: &mut Turn, id: ConnId) {
-        let conn = &mut self.conns[id as usize];
-        if conn.phase == Phase::Ended {
-            return;
-        }
-        conn.phase = Phase::Ended;
-        conn.assembler.abandon(&mut self.pool);
-        if !conn.is_ours {
-            self.census.leave(conn.peer.ip());
-        }
-        self.ended.push(id);
-        self.resume(turn, id);
-    }
-
-    /// Frees the slots of what ended in this turn, and the tables' memory after a crowd has gone.
-    fn free_slots(&mut self) {
-        for id in self.ended.drain(..) {
-            self.conns.remove(id as usize);
-        }
-        for session in self.ended_sessions.drain(..) {
-            self.sessions.remove(session.0 as usize);
-        }
-        // Each time they have halved again: a straggler in a high slot makes most attempts idle, and all of them a look
-        // through the whole table.
-        if self.conns.len() < self.shrinks_below {
-            self.shrinks_below = self.conns.len() / 2;
-            self.conns.shrink_to_fit();
-            self.sessions.shrink_to_fit();
-            self.outlets.shrink(self.sessions.capacity());
-            self.bridges.shrink(self.sessions.capacity());
-            self.ended = Vec::new();
-            self.ended_sessions = Vec::new();
-        }
-    }
-
-    fn on_passed_deadline(&mut self, turn: &mut Turn, id: ConnId) {
-        let conn = &mut self.conns[id as usize];
-        match conn.phase {
-            Phase::Http => self.on_request_timeout(turn, id),
-            Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => self.touch(turn, id),
-            Phase::Open(_) if conn.is_pinged => {
-                let limit = self.config.limits.pong_timeout;
-                let reason = format!("no answer to a ping within {limit:?} (--pong-timeout)");
-                self.close(turn, id, CloseCode::Policy, reason);
-            }
-            Phase::Open(_) => {
-                conn.is_pinged = true;
-                turn.wheel.set(&mut conn.alarm, id, self.spans.pong);
-                let mut ping = Vec::with_capacity(2);
-                push_control(&mut ping, Control::Ping, &[]);
-                let keep = |written: usize, queue: &mut WriteQueue| queue.push(ping[written..].to_vec().into());
-                if let Err(error) = conn.socket.send(&[io::IoSlice::new(&ping)], keep) {
-                    self.end(turn, id, &Ending::Broken(error));
-                }
-            }
-            Phase::Bridge(session) => self.on_bridge_idle(turn, id, session),
-            // A dial has a deadline of its own.
-            Phase::Dialing(_) => {}
-            Phase::Closing => self.end(turn, id, &Ending::TimedOut("the closing handshake (--close-timeout)")),
-            Phase::Ended => {}
-        }
-    }
-
-    /// Stops accepting, says goodbye to everybody, and ends when they have gone or time is up. Asked twice, it ends now.
-    fn drain(&mut self, turn: &mut Turn) {
-        if self.drains_until.is_some() {
-            info!(target: LIFE, "stopped");
-            self.is_stopped = true;
-            return;
-        }
-        let limit = self.config.limits.drain_timeout;
-        info!(target: LIFE, "draining: {} connections, {limit:?} at most (--drain-timeout)", self.conns.len());
-        self.drains_until = Some(turn.now + limit);
-        turn.wheel.set(&mut self.drain_alarm, DRAIN_OWNER, limit.into());
-        self.spans.close = limit.into();
-        self.listeners.clear();
-        // Everybody goes: nobody is told of the others any more, which in one large room would take all the time there is.
-        self.outlets = Outlets::default();
-        let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
-        for id in ids {
-            match self.conns[id as usize].phase {
-                Phase::Http => self.end(turn, id, &Ending::TimedOut("the server is shutting down")),
-                Phase::Open(_) => {
-                    self.close(turn, id, CloseCode::Restart, "the server is shutting down".to_owned());
-                }
-                // Bridges end with their sessions.
-                Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
-            }
         }
     }
 }

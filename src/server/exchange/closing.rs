@@ -1,0 +1,240 @@
+//! How connections come to an end: asked for by a session, by the client, by a rule, by time, or by the operator.
+//!
+//! Whatever the cause, a session departs once ([`Exchange::depart`]), and a connection is removed once
+//! ([`Exchange::remove`]) and keeps its slot until the turn is over. Ending one may cause the end of any number of others,
+//! so what ends one only notes that; [`Exchange::settle`] carries it out, one after the other.
+
+use std::io;
+
+use log::info;
+use tungstenite::protocol::frame::coding::{CloseCode, Control};
+
+use super::super::batch::Deed;
+use super::super::conn::{ConnId, Ending, Phase};
+use super::{DRAIN_OWNER, Exchange, Outlets};
+use crate::config::LIFE;
+use crate::frame::split::Violation;
+use crate::frame::write::{push_close, push_control};
+use crate::net::queue::WriteQueue;
+use crate::net::reactor::Turn;
+use crate::net::scratch::Carry;
+use crate::protocol::Protocol;
+
+impl Exchange {
+    /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
+    /// connection may cause the end of any number of others, so nothing that ends one calls this.
+    pub(in crate::server) fn settle(&mut self, turn: &mut Turn) {
+        loop {
+            if let Some((id, error)) = self.failures.pop() {
+                match error {
+                    Some(error) => self.on_broken(turn, id, error),
+                    None => self.on_too_slow(turn, id),
+                }
+            } else if let Some(deed) = self.deeds.pop_front() {
+                match deed {
+                    Deed::Close(session, code, reason) => {
+                        if let Some(id) = self.outlets.get(session) {
+                            self.close(turn, id, code, reason);
+                        }
+                    }
+                    Deed::Dial(session, host, port) => self.dial(turn, session, host, port),
+                    Deed::HangUp(session) => self.hang_up(turn, session),
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// A connection broke, whoever is at its other end.
+    pub(in crate::server) fn on_broken(&mut self, turn: &mut Turn, id: ConnId, error: io::Error) {
+        match self.conns[id as usize].phase {
+            Phase::Bridge(session) => self.bridge_failed(turn, id, session, &error),
+            _ => self.end(turn, id, &Ending::Broken(error)),
+        }
+    }
+
+    fn on_too_slow(&mut self, turn: &mut Turn, id: ConnId) {
+        if matches!(self.conns[id as usize].phase, Phase::Open(_)) {
+            self.metrics.too_slow += 1;
+            let limit = self.config.limits.max_queue;
+            self.close(turn, id, CloseCode::Policy, format!("too slow: more than {limit} bytes wait (--max-queue)"));
+        }
+    }
+
+    pub(in crate::server) fn on_violation(&mut self, turn: &mut Turn, id: ConnId, violation: Violation) {
+        self.metrics.violations += 1;
+        self.close(turn, id, violation.code(), violation.to_string());
+    }
+
+    /// We start the closing handshake (RFC 6455 §7.1.2): what waits goes out, then the Close frame, then our end of the
+    /// stream; the client has a while for its side.
+    pub(in crate::server) fn close(&mut self, turn: &mut Turn, id: ConnId, code: CloseCode, reason: String) {
+        let mut frame = Vec::with_capacity(128);
+        push_close(&mut frame, Some(code), &reason);
+        self.depart(turn, id, &Ending::ByUs(code, reason));
+        self.finish(turn, id, &frame);
+    }
+
+    /// The client closed: its status goes back (RFC 6455 §5.5.1) and the connection with it, unless bytes that it should
+    /// not have sent are still on their way, whose loss would reset the connection before it reads our answer.
+    pub(in crate::server) fn on_peer_close(
+        &mut self,
+        turn: &mut Turn,
+        id: ConnId,
+        code: Option<CloseCode>,
+        has_more: bool,
+    ) {
+        let mut frame = Vec::with_capacity(4);
+        push_close(&mut frame, code, "");
+        self.depart(turn, id, &Ending::ByPeer(code));
+        self.finish(turn, id, &frame);
+        let conn = &mut self.conns[id as usize];
+        if conn.phase == Phase::Closing && conn.socket.queued() == 0 && !has_more {
+            self.remove(turn, id);
+        }
+    }
+
+    /// Sends the last bytes and the end of our side.
+    pub(in crate::server) fn finish(&mut self, turn: &mut Turn, id: ConnId, last: &[u8]) {
+        let conn = &mut self.conns[id as usize];
+        if conn.phase == Phase::Ended {
+            return;
+        }
+        conn.phase = Phase::Closing;
+        conn.carry = Carry::default();
+        conn.assembler.abandon(&mut self.pool);
+        (conn.waits_for, conn.is_held, conn.has_unread) = (None, false, false);
+        let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
+        if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
+            return self.end(turn, id, &Ending::Broken(error));
+        }
+        conn.socket.finish();
+        turn.wheel.set(&mut conn.alarm, id, self.spans.close);
+        // Whatever is still to be read is thrown away, and nothing else would announce what is there already.
+        self.revisit(turn, id);
+    }
+
+    /// Our side ends when what waits has been written.
+    pub(in crate::server) fn part(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        if conn.phase == Phase::Http {
+            conn.phase = Phase::Closing;
+            conn.socket.finish();
+            turn.wheel.set(&mut conn.alarm, id, self.spans.close);
+        }
+    }
+
+    /// The connection is over, now.
+    pub(in crate::server) fn end(&mut self, turn: &mut Turn, id: ConnId, why: &Ending) {
+        self.depart(turn, id, why);
+        self.remove(turn, id);
+    }
+
+    /// Ends the session, if there is one, and tells whoever has to do with it.
+    fn depart(&mut self, turn: &mut Turn, id: ConnId, why: &Ending) {
+        let conn = &mut self.conns[id as usize];
+        if conn.phase != Phase::Ended && conn.phase != Phase::Closing {
+            info!("{}: {why}", conn.peer);
+        }
+        let Some(session) = conn.session() else { return };
+        conn.phase = Phase::Closing;
+        self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+        self.hang_up(turn, session);
+        self.outlets.set(session, None);
+        self.ended_sessions.push(session);
+        self.resume(turn, id);
+    }
+
+    /// Takes the connection out of everything but its slot.
+    pub(in crate::server) fn remove(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        if conn.phase == Phase::Ended {
+            return;
+        }
+        conn.phase = Phase::Ended;
+        conn.assembler.abandon(&mut self.pool);
+        if !conn.is_ours {
+            self.census.leave(conn.peer.ip());
+        }
+        self.ended.push(id);
+        self.resume(turn, id);
+    }
+
+    /// Frees the slots of what ended in this turn, and the tables' memory after a crowd has gone.
+    pub(in crate::server) fn free_slots(&mut self) {
+        for id in self.ended.drain(..) {
+            self.conns.remove(id as usize);
+        }
+        for session in self.ended_sessions.drain(..) {
+            self.sessions.remove(session.0 as usize);
+        }
+        // Each time they have halved again: a straggler in a high slot makes most attempts idle, and all of them a look
+        // through the whole table.
+        if self.conns.len() < self.shrinks_below {
+            self.shrinks_below = self.conns.len() / 2;
+            self.conns.shrink_to_fit();
+            self.sessions.shrink_to_fit();
+            self.outlets.shrink(self.sessions.capacity());
+            self.bridges.shrink(self.sessions.capacity());
+            self.ended = Vec::new();
+            self.ended_sessions = Vec::new();
+        }
+    }
+
+    pub(in crate::server) fn on_passed_deadline(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        match conn.phase {
+            Phase::Http => self.on_request_timeout(turn, id),
+            Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => self.touch(turn, id),
+            Phase::Open(_) if conn.is_pinged => {
+                let limit = self.config.limits.pong_timeout;
+                let reason = format!("no answer to a ping within {limit:?} (--pong-timeout)");
+                self.close(turn, id, CloseCode::Policy, reason);
+            }
+            Phase::Open(_) => {
+                conn.is_pinged = true;
+                turn.wheel.set(&mut conn.alarm, id, self.spans.pong);
+                let mut ping = Vec::with_capacity(2);
+                push_control(&mut ping, Control::Ping, &[]);
+                let keep = |written: usize, queue: &mut WriteQueue| queue.push(ping[written..].to_vec().into());
+                if let Err(error) = conn.socket.send(&[io::IoSlice::new(&ping)], keep) {
+                    self.end(turn, id, &Ending::Broken(error));
+                }
+            }
+            Phase::Bridge(session) => self.on_bridge_idle(turn, id, session),
+            // A dial has a deadline of its own.
+            Phase::Dialing(_) => {}
+            Phase::Closing => self.end(turn, id, &Ending::TimedOut("the closing handshake (--close-timeout)")),
+            Phase::Ended => {}
+        }
+    }
+
+    /// Stops accepting, says goodbye to everybody, and ends when they have gone or time is up. Asked twice, it ends now.
+    pub(in crate::server) fn drain(&mut self, turn: &mut Turn) {
+        if self.drains_until.is_some() {
+            info!(target: LIFE, "stopped");
+            self.is_stopped = true;
+            return;
+        }
+        let limit = self.config.limits.drain_timeout;
+        info!(target: LIFE, "draining: {} connections, {limit:?} at most (--drain-timeout)", self.conns.len());
+        self.drains_until = Some(turn.now + limit);
+        turn.wheel.set(&mut self.drain_alarm, DRAIN_OWNER, limit.into());
+        self.spans.close = limit.into();
+        self.listeners.clear();
+        // Everybody goes: nobody is told of the others any more, which in one large room would take all the time there is.
+        self.outlets = Outlets::default();
+        let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
+        for id in ids {
+            match self.conns[id as usize].phase {
+                Phase::Http => self.end(turn, id, &Ending::TimedOut("the server is shutting down")),
+                Phase::Open(_) => {
+                    self.close(turn, id, CloseCode::Restart, "the server is shutting down".to_owned());
+                }
+                // Bridges end with their sessions.
+                Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
+            }
+        }
+    }
+}
