@@ -188,7 +188,7 @@ mod tests {
             ("listen = \"a:1\"", "jack.toml:1: listen: expected an array of strings, found a string"),
             ("listen = [1]", "jack.toml:1: listen: expected an array of strings only"),
             ("listen = []", "--listen (jack.toml:1): there is nothing to listen on: name at least one HOST:PORT"),
-            ("max_head = 1", "jack.toml:1: max_head = 1: must be from 512B to 1MiB"),
+            ("max_head = 1", "jack.toml:1: max_head = 1: must be from 512B to 64KiB"),
             ("max_head = -1", "jack.toml:1: max_head = -1: expected a size such as 65536, 64KiB or 1MB"),
             (
                 "max_head = 99999999999999999999",

@@ -370,7 +370,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::Limits,
         doc: "Bytes of a request head.",
-        kind: limit!(Bytes, max_head, 512, 1024 * KIB),
+        kind: limit!(Bytes, max_head, 512, 64 * KIB),
     },
     Setting {
         name: "max-headers",

@@ -151,7 +151,7 @@ fn wrong_values_name_option_value_and_what_is_allowed() {
         ("max-per-address", "0", "must be from 1 to 10000000"),
         ("handshake-timeout", "0s", "must be from 100ms to 1h"),
         ("handshake-timeout", "5", "a time needs its unit: say 5s or 5ms"),
-        ("max-head", "64", "must be from 512B to 1MiB"),
+        ("max-head", "64", "must be from 512B to 64KiB"),
         ("max-headers", "257", "must be from 8 to 256"),
         ("max-message", "0", "must be from 1B to 1GiB"),
         ("max-message", "16M", "M can mean two things: say 16MiB (powers of 1,024) or 16MB (of 1,000)"),

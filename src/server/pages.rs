@@ -17,6 +17,7 @@ use super::exchange::Exchange;
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
+use crate::http::end_of_head;
 use crate::http::guard::{BadEntry, Guard, is_local_host};
 use crate::http::request::{Method, Request, parse};
 use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse};
@@ -158,8 +159,14 @@ fn refusal_of(status: u16, reason: &str, framing: Framing, out: &mut Vec<u8>) ->
 }
 
 impl Exchange {
-    /// `scratch[window]` holds requests.
-    pub(super) fn on_requests(&mut self, turn: &mut Turn, id: ConnId, mut window: Window) {
+    /// `scratch[window]` holds requests, the first `scanned` bytes of which are no whole head, as was seen before.
+    pub(super) fn on_requests(&mut self, turn: &mut Turn, id: ConnId, mut window: Window, scanned: usize) {
+        let received = &self.scratch[..window.end];
+        // A head that dribbles in is looked at once, however many pieces it comes in.
+        if scanned > 0 && matches!(end_of_head(received, scanned, self.config.limits.max_head), Ok(None)) {
+            self.conns[id as usize].carry.keep(received);
+            return;
+        }
         loop {
             let conn = &mut self.conns[id as usize];
             let (listener, root) = &self.listeners[usize::from(conn.listener)];

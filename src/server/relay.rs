@@ -121,7 +121,7 @@ impl Exchange {
         let window = Window::new(kept + received);
         match conn.phase {
             Phase::Open(session) => self.on_frames(turn, id, session, window),
-            Phase::Http => self.on_requests(turn, id, window),
+            Phase::Http => self.on_requests(turn, id, window, kept),
             Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
         }
         if received < asked { Progress::Drained(received) } else { Progress::More(received) }
