@@ -192,7 +192,7 @@ mod tests {
             ("max_head = -1", "jack.toml:1: max_head = -1: expected a size such as 65536, 64KiB or 1MB"),
             (
                 "max_head = 99999999999999999999",
-                "jack.toml:1: max_head = 99999999999999999999: must be from 512B to 1MiB",
+                "jack.toml:1: max_head = 99999999999999999999: must be from 512B to 64KiB",
             ),
             ("verbose = 3", "jack.toml:1: verbose = 3: must be from 0 to 2"),
             (
