@@ -21,6 +21,9 @@ pub enum Root {
     Webshare,
     /// Every client is a ws2s client, as on the original's port 3613.
     Ws2s,
+    /// Every client is a pocketsocket client, as on the original's port 8001: those that only listen are heard of and
+    /// spoken to, which a first message cannot bring about.
+    Pocket,
     /// `/` upgrades are refused: only named paths are served, as on the original's port 9009.
     Named,
 }
@@ -55,9 +58,13 @@ pub struct Config {
     /// Whether named channels always send presence frames, as the first namedwebsockets did. Default: only to clients
     /// that ask with `?presence=1`.
     pub presence: bool,
+    /// Whether pocket clients always get their own messages back, after the receipt. Default: only those that ask with
+    /// `?echo=1`.
+    pub echo: bool,
     /// Hexadecimal digits of a WebShare key, 4 to 32. Default: 8, short enough to read aloud.
     pub key_digits: u8,
-    /// Log verbosity: 0 warnings and the life of the server, 1 connections with reasons, 2 everything.
+    /// Log verbosity: 0 warnings and the life of the server, 1 connections with reasons and the senders of pocket
+    /// messages, 2 everything, pocket messages included.
     pub verbose: u8,
     /// What a stranger may cost us.
     pub limits: Limits,
@@ -72,6 +79,7 @@ impl Default for Config {
             bridge_allow: Vec::new(),
             bridge_names: Vec::new(),
             presence: false,
+            echo: false,
             key_digits: 8,
             verbose: 0,
             limits: Limits::default(),
@@ -116,7 +124,7 @@ pub struct Limits {
     pub close_timeout: Duration,
     /// `--drain-timeout`: how long TERM and INT wait for queued bytes and closing handshakes. Default: 5 s.
     pub drain_timeout: Duration,
-    /// `--max-name`: bytes of a channel's name. Default: 255, as namedwebsockets.
+    /// `--max-name`: bytes of a channel's or a room's name. Default: 255, as namedwebsockets.
     pub max_name: usize,
     /// `--guess-burst`: wrong pairing keys an address may try at once; loopback is exempt. Default: 10.
     /// Prevents scanning for keys.

@@ -31,7 +31,8 @@
 //!
 //! One meaning each. *Reactor*: the loop. *Readiness*: what mio reported. *Turn*: one pass of the loop.
 //! *Connection*: a socket with its phase. *Session*: an application participant. *Peer*: the other session.
-//! *Pair*, *channel*: relations in the hub. *Member*: a session on a channel; *watcher*: one that asked for presence.
+//! *Pair*, *channel*: relations in the hub; *room*: what pocket calls a channel. *Member*: a session on a channel;
+//! *watcher*: one that asked for presence.
 //! *Frame*, *fragment*, *message*, *control frame*, *masking key*, *close code*, *opening* and *closing handshake*,
 //! *subprotocol*: as RFC 6455. *Relay*: pass a message on unchanged. *Send*: frame something new. *Scratch*: the shared
 //! receive buffer. *Carry*: a kept partial head. *Batch*: what one read causes to be written; *lane*: one receiver's

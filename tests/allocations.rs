@@ -66,6 +66,39 @@ fn relaying_allocates_nothing(server: &TestServer) {
     }
 }
 
+/// Receipts too: the sender reads its own, the last of the others what it hears.
+fn pocket_allocates_nothing(server: &TestServer) {
+    for members in [2, 20] {
+        let target = format!("/pocket?room={members}");
+        let mut clients: Vec<Client> = (0..members).map(|_| server.client(&target)).collect();
+        (1..members).for_each(|_| drop(clients[0].any_text()));
+        let clone = |client: &Client| client.stream().try_clone().expect("a descriptor");
+        let (mut from, mut to) = (clone(&clients[0]), clone(clients.last().expect("two at least")));
+        let mut observer = server.metrics();
+        for size in [0, 125, 1000, 16 * 1024] {
+            let object = format!(r#"{{"id":"0.lchkqdo","message":"a.b","data":"{}"}}"#, "x".repeat(size));
+            for message in [text(&object), text(vec![b'x'; size]), binary(vec![7; size])] {
+                // Once to see how long the receipt is; what is heard is what was said without the masking key.
+                clients[0].send(&message);
+                let mut confirmed = vec![0; 2 + clients[0].any_text().len()];
+                clients[members - 1].expect_frame();
+                let bytes = message.bytes();
+                let mut heard = vec![0; bytes.len() - 4];
+                let mut round = || {
+                    exchange(&mut from, &mut to, &bytes, &mut heard);
+                    from.read_exact(&mut confirmed).expect("confirmed");
+                };
+                (0..3).for_each(|_| round());
+                observer.read();
+                let region = Region::new(ALLOCATOR);
+                (0..20).for_each(|_| round());
+                let change = region.change();
+                assert_eq!((change.allocations, change.reallocations), (0, 0), "{size} bytes to {members}: {change:?}");
+            }
+        }
+    }
+}
+
 fn an_idle_connection_is_small(server: &TestServer) {
     const CONNECTIONS: usize = 1000;
     let before = in_use();
@@ -78,7 +111,7 @@ fn an_idle_connection_is_small(server: &TestServer) {
 
 fn nothing_is_left_of_the_departed(server: &TestServer) {
     let abuse = |round: usize| {
-        for target in ["/local/a", "/local/b?presence=1", "/broadcast/c?echo=1", "/webshare"] {
+        for target in ["/local/a", "/local/b?presence=1", "/broadcast/c?echo=1", "/webshare", "/pocket"] {
             let mut client = server.client(target);
             match round % 6 {
                 0 => client.send(&close(1000, "")),
@@ -105,6 +138,7 @@ fn nothing_is_left_of_the_departed(server: &TestServer) {
 fn what_messages_and_connections_cost() {
     let server = TestServer::with(|config| config.limits.handshake_timeout = std::time::Duration::from_secs(60));
     relaying_allocates_nothing(&server);
+    pocket_allocates_nothing(&server);
     server.expect_all_given_back();
     an_idle_connection_is_small(&server);
     server.expect_all_given_back();

@@ -9,7 +9,7 @@ use common::client::{Client, Trouble};
 use common::frame::{CLOSE, Frame, PONG, binary, continuation, ping, pong, text};
 use common::http::upgrade_request;
 use common::process::Process;
-use common::server::TestServer;
+use common::server::{Metrics, TestServer};
 
 /// Clients at once in tests of memory.
 const CROWD: usize = 200;
@@ -260,6 +260,43 @@ fn t6_t39_promises_take_no_memory() {
     let after = server.memory();
     let grown = (after.resident.saturating_sub(before.resident), after.data.saturating_sub(before.data));
     assert!(grown.0 < 8 * 1024 && grown.1 < 16 * 1024, "{grown:?} KiB more, resident and asked for");
+}
+
+/// What waits for a slow reader takes about as much as `--max-queue` says, even when it is many tiny messages.
+#[test]
+fn tiny_messages_that_wait_take_no_more_than_large_ones() {
+    const SLOW: usize = 20;
+    const QUEUE_KIB: u64 = 64;
+    let mark = format!("{QUEUE_KIB}KiB");
+    let server = Process::start(&["--max-queue", &mark, "--queue-high", &mark]);
+    let mut metrics = Metrics::of(server.address());
+    let mut speaker = server.client("/local/tiny?echo=1");
+    let slow: Vec<_> = (0..SLOW)
+        .map(|_| {
+            let mut client = Client::connect_with_buffers(server.address(), 4096);
+            client.upgrade("/local/tiny");
+            client
+        })
+        .collect();
+    let mut say = |payload: &[u8]| {
+        // One at a time, so that each is a read and a write of its own.
+        speaker.send(&binary(payload));
+        speaker.expect_binary(payload);
+    };
+    let before = server.memory();
+    // First the kernel's buffers, then the queues.
+    while metrics.value("jackfield_queued_bytes") == 0.0 {
+        say(&[0; 1000]);
+    }
+    let mut most = 0;
+    while metrics.value("jackfield_too_slow_total") < SLOW as f64 {
+        (0..500).for_each(|_| say(&[0]));
+        most = most.max(server.memory().resident);
+    }
+    let grown = most.saturating_sub(before.resident);
+    let allowed = 2 * SLOW as u64 * QUEUE_KIB + 3 * 1024;
+    assert!(grown < allowed, "{grown} KiB more for {SLOW} queues of {QUEUE_KIB} KiB");
+    drop(slow);
 }
 
 /// T22, T36: half heads and half headers are held in what they have.

@@ -85,9 +85,15 @@ fn sing(server: std::net::SocketAddr) {
         client.send(&text(format!("{CANARY}{{")));
         client.any_text();
     }
-    let mut client = Client::open(server, "/");
-    client.send(&text(CANARY));
-    client.expect_close(1008);
+    for target in ["/pocket", "/pocket?room=birds&echo=1", "/"] {
+        let mut client = Client::open(server, target);
+        client.send(&text(CANARY));
+        client.any_text();
+        client.send(&text(format!(r#"{{"id":"{CANARY}"}}"#)));
+        client.any_text();
+        client.send(&binary(CANARY));
+        client.expect_frame();
+    }
     // Queries and headers may carry secrets too.
     for request in [
         upgrade_request(server, &format!("/local/birds?token={CANARY}")),
@@ -186,6 +192,14 @@ fn t23_lines_cannot_be_forged() {
         client.write(bytes);
         client.response();
     }
+    let mut client = server.client("/pocket");
+    for words in [&b"\x1b[31m"[..], b"a\nb", "\u{202e}".as_bytes(), b"\r2026-01-01 root: owned", b"\0\x7f\xc2\x9b"] {
+        for message in [text(words), binary(words)] {
+            client.send(&message);
+            client.any_text();
+        }
+    }
+    drop(client);
     for reason in ["\u{1b}[31m", "a\nb", "\u{202e}", "\r2026-01-01 root: owned"] {
         let mut client = server.client("/local/a");
         client.send(&close(4000, reason));
@@ -219,4 +233,34 @@ fn the_program_says_where_it_listens_and_who_comes_when_asked() {
     program.signal(Signal::TERM);
     let (_, output) = program.wait();
     assert!(!output.contains(&address), "{output}");
+}
+
+/// `-v` on a pocket room says who said how much, `-vv` what.
+#[test]
+fn pocket_messages_are_printed_when_asked() {
+    const SONG: &str = r#"{"id":"1","message":"bird.song","data":"canary-4b1d"}"#;
+    let said = |verbosity: &[&str]| {
+        let program = Process::start(verbosity);
+        let mut client = program.client("/pocket");
+        let address = local_address(&client);
+        client.send(&text(SONG));
+        client.any_text();
+        client.send(&binary([b'x'; 1000]));
+        client.any_text();
+        client.close();
+        program.signal(Signal::TERM);
+        let (_, output) = program.wait();
+        let lines = output.lines().filter_map(|line| line.split_once(&format!("{address}: ")));
+        lines.map(|(_, said)| said.to_owned()).collect::<Vec<_>>()
+    };
+    let sizes = [format!("{} bytes of text for the room", SONG.len()), "1000 bytes of binary for the room".to_owned()];
+    let texts = [SONG.to_owned(), "x".repeat(200) + " …"];
+    for (verbosity, says_size, says_what) in [(&[][..], false, false), (&["-v"], true, false), (&["-vv"], true, true)] {
+        let said = said(verbosity);
+        for (words, expected) in [(&sizes, says_size), (&texts, says_what)] {
+            for words in words {
+                assert_eq!(said.contains(words), expected, "{words:?} with {verbosity:?} in {said:#?}");
+            }
+        }
+    }
 }

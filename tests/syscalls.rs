@@ -9,6 +9,12 @@ use common::server::TestServer;
 fn calls(server: &TestServer, members: usize, target: &str, frames: &[Frame]) -> (f64, f64) {
     let mut sender = server.client(target);
     let mut receivers: Vec<_> = (1..members).map(|_| server.client(target)).collect();
+    if target.starts_with("/pocket") {
+        // Everybody is told of those who came later.
+        for (there, client) in (1..).zip([&mut sender].into_iter().chain(&mut receivers)) {
+            (there..members).for_each(|_| drop(client.any_text()));
+        }
+    }
     let mut metrics = server.metrics();
     let before = metrics.read();
     sender.write(&frames.iter().flat_map(Frame::bytes).collect::<Vec<u8>>());
@@ -35,6 +41,17 @@ fn a_burst_is_one_read_and_one_write_for_each_receiver() {
         // Too long to be moved: as many slices as messages, still one write.
         let long: Vec<Frame> = (0..burst).map(|i| binary(vec![i as u8; 1500])).collect();
         assert_eq!(calls(&server, 2, "/local/pair", &long), (1.0, 1.0), "{burst} longer messages");
+    }
+}
+
+#[test]
+fn receipts_for_a_burst_are_one_more_write() {
+    let server = TestServer::start();
+    for burst in [1, 2, 16, 64] {
+        let objects: Vec<Frame> = (0..burst).map(|i| text(format!(r#"{{"id":{i},"message":"a.b"}}"#))).collect();
+        assert_eq!(calls(&server, 2, "/pocket?room=pair", &objects), (1.0, 2.0), "{burst} messages");
+        assert_eq!(calls(&server, 11, "/pocket?room=many", &objects), (1.0, 11.0), "{burst} messages to ten");
+        assert_eq!(calls(&server, 11, "/pocket?room=echo&echo=1", &objects), (1.0, 11.0), "{burst} messages to eleven");
     }
 }
 

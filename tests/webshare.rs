@@ -363,18 +363,6 @@ fn the_first_message_decides_at_the_root() {
     early.send(&text("hello"));
     assert!(early.any_text().contains("INVALID_FORMAT"));
     early.close();
-    // Clients of what is not served are told so.
-    for (first, word) in [
-        (text("hello"), "WebShare"),
-        (text(r#"{"id":"0.lchkqdo","message":"a.b","data":{}}"#), "WebShare"),
-        (binary(b"\x00"), "WebShare"),
-    ] {
-        let mut client = server.client("/");
-        client.send(&first);
-        let reason = client.expect_close(1008);
-        assert!(reason.contains(word), "{reason}");
-        client.expect_end();
-    }
     // Who has not spoken belongs to nobody, and has no key.
     let mut silent = server.client("/");
     assert_eq!(server.metrics().value("jackfield_keys"), 0.0);

@@ -5,6 +5,8 @@ use jackfield::json::{escape, unescape};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::models::input::Input;
+
 /// Holds the scanner to `serde_json`'s verdict on `text` and to its values.
 pub(crate) fn check(text: &str) {
     const NAMES: [&str; 4] = ["a", "b", "command", ""];
@@ -81,4 +83,30 @@ fn depth(text: &str) -> usize {
         deepest = deepest.max(depth);
     }
     deepest
+}
+
+/// Any JSON value, as somebody might write it.
+pub(crate) fn value(input: &mut Input<'_>, depth: usize) -> String {
+    const PLAIN: [&str; 12] = [
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0.0",
+        "1e-400",
+        "9007199254740993",
+        r#""""#,
+        r#""\u00e9\"\\""#,
+        r#""é😀""#,
+        "[ ]",
+        "{ }",
+    ];
+    let inner = depth.saturating_sub(1);
+    match input.choice(if depth == 0 { 12 } else { 16 }) {
+        12 => format!("[{}, {}]", value(input, inner), value(input, inner)),
+        13 => format!(r#"{{"target":{},"a":{}}}"#, value(input, inner), value(input, inner)),
+        14 => format!(r#"{{ "error" :{}}}"#, value(input, inner)),
+        15 => Value::String(String::from_utf8_lossy(&input.bytes()).into_owned()).to_string(),
+        plain => PLAIN[plain].to_owned(),
+    }
 }

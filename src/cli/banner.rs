@@ -17,6 +17,7 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
             Root::Auto => "at / the first message decides who answers",
             Root::Webshare => "at / webshare answers",
             Root::Ws2s => "at / ws2s answers",
+            Root::Pocket => "at / pocket answers",
             Root::Named => "at / nobody answers, only paths are served",
         };
         out += &format!("  listening  {:<28} {root}\n", format!("http://{address}/"));
@@ -25,6 +26,8 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
         let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
         out += &format!("  console    http://{here}/console\n");
         out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
+        let echo = if config.echo { "echo for everybody" } else { "echo with ?echo=1" };
+        out += &format!("  pocket     ws://{here}/pocket, rooms with ?room=NAME ({echo})\n");
         out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
         out += &format!("  ws2s       ws://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
         for line in bridge::lines(config, &here.to_string()) {
@@ -103,6 +106,7 @@ mod tests {
              listening  http://127.0.0.1:9009/       at / the first message decides who answers\n  \
              console    http://127.0.0.1:9009/console\n  \
              webshare   ws://127.0.0.1:9009/webshare (keys of 8 digits)\n  \
+             pocket     ws://127.0.0.1:9009/pocket, rooms with ?room=NAME (echo with ?echo=1)\n  \
              channels   ws://127.0.0.1:9009/local/NAME and /broadcast/NAME (presence with ?presence=1)\n  \
              ws2s       ws://127.0.0.1:9009/ws2s (TCP sockets, to where the bridge may go)\n  \
              bridge     off: nothing is allowed (--bridge-allow)\n"
@@ -113,19 +117,20 @@ mod tests {
     #[test]
     fn every_listener_as_it_is_bound_and_urls_that_work_from_here() {
         let (mut config, addresses) =
-            listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Ws2s)]);
-        config.presence = true;
+            listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Pocket)]);
+        (config.presence, config.echo) = (true, true);
         let text = banner(&config, &addresses);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1].contains("http://0.0.0.0:80/ ") && lines[1].ends_with("nobody answers, only paths are served")
         );
         assert!(lines[2].contains("http://[::]:81/ ") && lines[2].ends_with("at / webshare answers"));
-        assert!(lines[3].contains("http://[::1]:82/ ") && lines[3].ends_with("at / ws2s answers"));
+        assert!(lines[3].contains("http://[::1]:82/ ") && lines[3].ends_with("at / pocket answers"));
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
-        assert!(lines[6].ends_with("(presence for everybody)"));
+        assert!(lines[6].ends_with("(echo for everybody)"));
+        assert!(lines[7].ends_with("(presence for everybody)"));
         assert_eq!(
-            lines[9..],
+            lines[10..],
             ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
         );
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);

@@ -60,7 +60,10 @@ pub fn options_table() -> String {
     for setting in SETTINGS {
         let flag = match &setting.kind {
             Kind::Counted { .. } => format!("`-{0}`, `-{0}{0}`", setting.short.unwrap_or_default()),
-            Kind::Switch { .. } => format!("`--{}`", setting.name),
+            Kind::Switch { .. } => match setting.short {
+                Some(short) => format!("`--{}`, `-{short}`", setting.name),
+                None => format!("`--{}`", setting.name),
+            },
             _ => format!("`--{} {}`", setting.name, setting.placeholder()),
         };
         let texts = setting.get(&defaults);

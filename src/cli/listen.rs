@@ -13,7 +13,8 @@ use crate::config::{Listen, Root};
 pub(super) type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
 /// The ports that the original servers listened on, each with its protocol.
-const CLASSIC: [(u16, Root); 3] = [(9000, Root::Webshare), (9009, Root::Named), (3613, Root::Ws2s)];
+const CLASSIC: [(u16, Root); 4] =
+    [(9000, Root::Webshare), (8001, Root::Pocket), (9009, Root::Named), (3613, Root::Ws2s)];
 
 /// One entry as it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,6 +61,7 @@ pub(super) fn root_name(root: Root) -> &'static str {
         Root::Auto => "auto",
         Root::Webshare => "webshare",
         Root::Ws2s => "ws2s",
+        Root::Pocket => "pocket",
         Root::Named => "named",
     }
 }
@@ -71,9 +73,10 @@ pub(super) fn root_name(root: Root) -> &'static str {
 pub(super) fn read(text: &str) -> Result<Entry, String> {
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
-            let known = [Root::Auto, Root::Webshare, Root::Ws2s, Root::Named];
+            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named];
             let root = known.into_iter().find(|root| root_name(*root) == name);
-            (Some(root.ok_or_else(|| format!("the root {name:?} is none of auto, webshare, ws2s, named"))?), rest)
+            let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named");
+            (Some(root.ok_or_else(unknown)?), rest)
         }
         None => (None, text),
     };
@@ -185,6 +188,7 @@ mod tests {
             ("127.0.0.1:9009", "auto@127.0.0.1:9009"),
             ("webshare@127.0.0.1:0", "webshare@127.0.0.1:0"),
             ("named@*:80", "named@0.0.0.0:80"),
+            ("pocket@127.0.0.1:8001", "pocket@127.0.0.1:8001"),
             ("auto@[::]:1", "auto@[::]:1"),
             ("[::1]:65535", "auto@[::1]:65535"),
             ("[fe80::1%3]:1", "auto@[fe80::1%3]:1"),
@@ -199,8 +203,14 @@ mod tests {
 
     #[test]
     fn entries_print_as_they_read() {
-        for text in ["127.0.0.1:9009", "auto@127.0.0.1:9009", "named@[::1]:1", "webshare@host.example:1", "ws2s@host:1"]
-        {
+        for text in [
+            "127.0.0.1:9009",
+            "auto@127.0.0.1:9009",
+            "named@[::1]:1",
+            "webshare@host.example:1",
+            "pocket@0.0.0.0:8001",
+            "ws2s@host:1",
+        ] {
             assert_eq!(read(text).unwrap().to_string(), text);
         }
     }
@@ -219,7 +229,7 @@ mod tests {
             ("host:", "the port must be from 0 to 65535"),
             ("host:+1", "the port must be from 0 to 65535"),
             ("host:65536", "the port must be from 0 to 65535"),
-            ("http@host:1", "the root \"http\" is none of auto, webshare, ws2s, named"),
+            ("http@host:1", "the root \"http\" is none of auto, webshare, pocket, ws2s, named"),
             ("http://host:1", "expected HOST:PORT without a scheme and without a path"),
             ("a b:1", "\"a b\" is neither a host name nor an address"),
         ] {
@@ -240,9 +250,24 @@ mod tests {
     #[test]
     fn classic_opens_the_originals_ports_on_every_listed_host() {
         for (entries, listens) in [
-            (&["127.0.0.1:9009"][..], &["named@127.0.0.1:9009", "webshare@127.0.0.1:9000", "ws2s@127.0.0.1:3613"][..]),
-            (&["auto@127.0.0.1:9009"], &["auto@127.0.0.1:9009", "webshare@127.0.0.1:9000", "ws2s@127.0.0.1:3613"]),
-            (&["*:80"], &["auto@0.0.0.0:80", "webshare@0.0.0.0:9000", "named@0.0.0.0:9009", "ws2s@0.0.0.0:3613"]),
+            (
+                &["127.0.0.1:9009"][..],
+                &["named@127.0.0.1:9009", "webshare@127.0.0.1:9000", "pocket@127.0.0.1:8001", "ws2s@127.0.0.1:3613"][..],
+            ),
+            (
+                &["auto@127.0.0.1:9009", "127.0.0.1:8001"],
+                &["auto@127.0.0.1:9009", "pocket@127.0.0.1:8001", "webshare@127.0.0.1:9000", "ws2s@127.0.0.1:3613"],
+            ),
+            (
+                &["*:80"],
+                &[
+                    "auto@0.0.0.0:80",
+                    "webshare@0.0.0.0:9000",
+                    "pocket@0.0.0.0:8001",
+                    "named@0.0.0.0:9009",
+                    "ws2s@0.0.0.0:3613",
+                ],
+            ),
             (
                 &["127.0.0.1:0", "[::1]:9000", "127.0.0.1:1"],
                 &[
@@ -250,8 +275,10 @@ mod tests {
                     "webshare@[::1]:9000",
                     "auto@127.0.0.1:1",
                     "webshare@127.0.0.1:9000",
+                    "pocket@127.0.0.1:8001",
                     "named@127.0.0.1:9009",
                     "ws2s@127.0.0.1:3613",
+                    "pocket@[::1]:8001",
                     "named@[::1]:9009",
                     "ws2s@[::1]:3613",
                 ],

@@ -199,7 +199,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
-              says who answers at `/`: auto (the client's first message decides), webshare, ws2s, or named (nobody).",
+              says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
+              that only listen need), ws2s, or named (nobody).",
         kind: Kind::List {
             placeholder: "[ROOT@]HOST:PORT",
             continues: never,
@@ -218,15 +219,15 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Opens the ports of the original servers as well, on every host of --listen: 9000 with the root webshare, \
-              9009 with the root named, 3613 with the root ws2s.",
+              8001 with the root pocket, 9009 with the root named, 3613 with the root ws2s.",
         kind: Kind::Switch { get: |settings| settings.classic, set: |settings, on| settings.classic = on },
     },
     Setting {
         name: "verbose",
         short: Some('v'),
         group: Group::General,
-        doc: "What is logged: 0 warnings and the server's own life, 1 (-v) connections with the reasons why they end, \
-              2 (-vv) everything.",
+        doc: "What is logged: 0 warnings and the server's own life, 1 (-v) connections with the reasons why they end and \
+              how much who says in pocket rooms, 2 (-vv) everything, the first 200 bytes of pocket messages included.",
         kind: Kind::Counted {
             most: 2,
             get: |settings| settings.config.verbose,
@@ -321,6 +322,13 @@ pub(super) const SETTINGS: &[Setting] = &[
             get: |settings| settings.config.presence,
             set: |settings, on| settings.config.presence = on,
         },
+    },
+    Setting {
+        name: "echo",
+        short: Some('e'),
+        group: Group::Protocols,
+        doc: "Pocket clients get back what they send, after its receipt. Without it only those who ask with ?echo=1 do.",
+        kind: Kind::Switch { get: |settings| settings.config.echo, set: |settings, on| settings.config.echo = on },
     },
     Setting {
         name: "key-digits",
@@ -447,7 +455,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-name",
         short: None,
         group: Group::Limits,
-        doc: "Bytes of a channel's name.",
+        doc: "Bytes of a channel's or a pocket room's name.",
         kind: limit!(Count, max_name, 1, 255),
     },
     Setting {

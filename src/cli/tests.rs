@@ -109,6 +109,18 @@ fn a_flag_names_another_file_than_the_variable() {
 fn switches_and_counts() {
     assert!(config(&["--presence"], &[]).presence);
     assert!(config(&[], &[("JACKFIELD_PRESENCE", "1")]).presence);
+    // As the original was started: `server.py -ev`.
+    for (args, expected) in [
+        (&["-e"][..], (true, 0)),
+        (&["-ev"], (true, 1)),
+        (&["-ve"], (true, 1)),
+        (&["-vev"], (true, 2)),
+        (&["--echo", "-v"], (true, 1)),
+        (&["-e=false"], (false, 0)),
+    ] {
+        let config = config(args, &[]);
+        assert_eq!((config.echo, config.verbose), expected, "{args:?}");
+    }
     assert!(!config(&["--presence=false"], &[("JACKFIELD_PRESENCE", "true")]).presence);
     for (args, verbose) in [(&[][..], 0), (&["-v"], 1), (&["-vv"], 2), (&["-v", "--verbose"], 2), (&["-vvvvv"], 2)] {
         assert_eq!(config(args, &[]).verbose, verbose, "{args:?}");
@@ -127,11 +139,8 @@ fn listeners() {
     );
     assert_eq!(
         listen(&["--classic"]),
-        [
-            ("127.0.0.1:9009".to_owned(), Root::Named),
-            ("127.0.0.1:9000".to_owned(), Root::Webshare),
-            ("127.0.0.1:3613".to_owned(), Root::Ws2s)
-        ]
+        [("9009", Root::Named), ("9000", Root::Webshare), ("8001", Root::Pocket), ("3613", Root::Ws2s)]
+            .map(|(port, root)| (format!("127.0.0.1:{port}"), root))
     );
 }
 
@@ -367,6 +376,7 @@ fn readme_table_has_every_option() {
     assert!(table.contains("| `-v`, `-vv` | `0` |"), "{table}");
     assert!(table.contains("| `--max-message SIZE` | `1MiB` |"), "{table}");
     assert!(table.contains("| `--config FILE` |"), "{table}");
+    assert!(table.contains("| `--echo`, `-e` | `false` |"), "{table}");
     assert!(table.lines().all(|line| line.starts_with("| ") || line.starts_with("|---")), "{table}");
     let columns = |line: &str| line.matches('|').count();
     assert!(table.lines().all(|line| columns(line) == 4), "{table}");

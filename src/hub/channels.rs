@@ -122,6 +122,18 @@ impl Audience<'_> {
     pub fn iter(&self) -> impl Iterator<Item = SessionId> {
         self.members.iter().copied().filter(|member| Some(*member) != self.except)
     }
+
+    /// The receiver, if there is exactly one and the one left out is a member.
+    #[inline]
+    #[must_use]
+    pub fn only(&self) -> Option<SessionId> {
+        match (self.members, self.except) {
+            ([only], None) => Some(*only),
+            ([a, b], Some(except)) if *a == except => Some(*b),
+            ([a, b], Some(except)) if *b == except => Some(*a),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +168,19 @@ mod tests {
         channels.leave(channel, SessionId(7));
         channels.leave(channel, SessionId(8));
         assert!(channels.is_empty() && channels.by_name.is_empty());
+    }
+
+    #[test]
+    fn the_only_receiver() {
+        let ids = [1, 2, 3].map(SessionId);
+        let only =
+            |members, except: Option<u32>| Audience { version: 0, members, except: except.map(SessionId) }.only();
+        assert_eq!(only(&ids[..1], None), Some(ids[0]));
+        assert_eq!(only(&ids[..2], Some(1)), Some(ids[1]));
+        assert_eq!(only(&ids[..2], Some(2)), Some(ids[0]));
+        for (members, except) in [(0, None), (1, Some(1)), (2, None), (2, Some(3)), (3, None), (3, Some(1))] {
+            assert_eq!(only(&ids[..members], except), None, "{members} but {except:?}");
+        }
     }
 
     #[test]

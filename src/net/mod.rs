@@ -1,7 +1,8 @@
 //! Sockets, readiness and time over raw mio. Layer 1: moves bytes and knows no protocol.
 //!
 //! [`reactor`] is the loop, [`listener`] accepts, [`socket`] is a [`stream`] with a write [`queue`], [`scratch`] is
-//! where all connections receive, [`timer`] keeps their deadlines.
+//! where all connections receive, [`timer`] keeps their deadlines. For connections that we open, [`resolve`] looks names
+//! up, and [`targets`] says which addresses are allowed, by what kind of [`address`] they are.
 
 pub mod address;
 pub mod listener;

@@ -8,6 +8,9 @@ use bytes::{Buf, Bytes};
 /// Chunks of one vectored write; the kernel takes at most 1,024, and more than this gains nothing.
 pub const MAX_SLICES: usize = 64;
 
+/// What a chunk costs beside its bytes: its place in the queue and what the allocator adds to a small piece of memory.
+const CHUNK_BYTES: usize = 64;
+
 /// Bytes waiting for a socket, oldest first. Empty, it owns no heap.
 #[derive(Debug, Default)]
 pub struct WriteQueue {
@@ -26,6 +29,12 @@ impl WriteQueue {
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.as_ref().map_or(0, |waiting| waiting.bytes)
+    }
+
+    /// The memory that they take, in bytes: a queue of tiny chunks weighs many times what is in it.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.bytes + waiting.chunks.len() * CHUNK_BYTES)
     }
 
     /// Whether nothing waits.

@@ -4,13 +4,13 @@
 //! because it must wait for somebody else, asks to be revisited: nothing else would wake it. One turn is
 //!
 //! 1. `poll`: sleep until readiness or the next deadline, not at all if somebody is to be revisited;
-//! 2. read the clock, once for the whole turn;
+//! 2. read the clocks, once for the whole turn;
 //! 3. `on_ready` for each event, then `on_revisit`, then `on_deadline`;
 //! 4. `on_turn_end`, where removed connections are really removed: until then their slots stay taken, so a late event
 //!    of this turn never reaches a stranger.
 
 use std::io::{self, ErrorKind};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
@@ -42,6 +42,8 @@ pub struct Turn {
     pub registry: Registry,
     /// The clock, read once for this turn.
     pub now: Instant,
+    /// The wall clock, read along with it.
+    pub wall: SystemTime,
     /// Deadlines.
     pub wheel: Wheel,
     revisits: Vec<u32>,
@@ -69,8 +71,8 @@ impl Reactor {
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let now = Instant::now();
-        Ok(Self { poll, turn: Turn { registry, now, wheel: Wheel::new(now), revisits: Vec::new() } })
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        Ok(Self { poll, turn: Turn { registry, now, wall, wheel: Wheel::new(now), revisits: Vec::new() } })
     }
 
     /// For registrations before the loop runs.
@@ -93,7 +95,7 @@ impl Reactor {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            turn.now = Instant::now();
+            (turn.now, turn.wall) = (Instant::now(), SystemTime::now());
             turn.wheel.advance(turn.now, &mut fired);
             std::mem::swap(&mut revisits, &mut turn.revisits);
             for event in &events {

@@ -44,7 +44,7 @@ struct Shared {
 }
 
 struct State {
-    /// Invariant: ≤ [`MAX_WAITING`], and none unless all threads run or one is about to take it.
+    /// Invariant: ≤ [`MAX_WAITING`], and none unless `running` > 0: a thread takes all before it ends.
     waiting: VecDeque<Request>,
     answers: VecDeque<Answer>,
     /// Invariant: ≤ [`THREADS`].

@@ -101,6 +101,12 @@ impl Socket {
         }
     }
 
+    /// The memory of what waits to be written, in bytes: what limits are compared with.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.queue.weight()
+    }
+
     /// Bytes that wait to be written.
     #[must_use]
     pub fn queued(&self) -> usize {

@@ -94,6 +94,16 @@ pub enum Verdict {
     Special(Special),
 }
 
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allowed => f.write_str("allowed"),
+            Self::Unlisted => f.write_str("no entry of --bridge-allow has this host and port"),
+            Self::Special(what) => write!(f, "the address is {what}; only an address in --bridge-allow opens it"),
+        }
+    }
+}
+
 impl Targets {
     /// Reads the entries of `--bridge-allow`.
     ///

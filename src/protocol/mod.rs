@@ -7,7 +7,9 @@
 //!
 //! Adding a protocol is one file here, one variant of [`Session`], one row of [`route`], its client and its tests.
 
+mod membership;
 pub mod named;
+pub mod pocket;
 pub mod recorder;
 pub mod root;
 pub mod route;
@@ -15,8 +17,8 @@ pub mod tcp;
 pub mod webshare;
 pub mod ws2s;
 
-use std::net::IpAddr;
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
@@ -29,10 +31,12 @@ use crate::hub::{Hub, SessionId};
 pub struct Context<'a> {
     /// The session that reacts.
     pub id: SessionId,
-    /// The client's address, for rate limits; `None` for a session without a socket of ours.
-    pub address: Option<IpAddr>,
+    /// The client's address, for rate limits and presence; `None` for a session without a socket of ours.
+    pub address: Option<SocketAddr>,
     /// The loop's clock: read once per batch of events.
     pub now: Instant,
+    /// What time it is for people, read at the same moment. It may be set back; durations are `now`'s affair.
+    pub wall: SystemTime,
     /// Pairs, channels.
     pub hub: &'a mut Hub,
     /// The operator's choices.
@@ -139,6 +143,8 @@ pub enum Session {
     Undecided(root::Undecided),
     /// On a named channel.
     Named(named::Named),
+    /// In a pocket room.
+    Pocket(pocket::Pocket),
     /// A WebShare client.
     Webshare(webshare::Webshare),
     /// A ws2s client.
@@ -160,6 +166,7 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_open(cx, fx),
+            Self::Pocket(pocket) => pocket.on_open(cx, fx),
             Self::Webshare(webshare) => webshare.on_open(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_open(cx, fx),
             Self::Tcp(tcp) => tcp.on_open(cx, fx),
@@ -170,11 +177,12 @@ impl Protocol for Session {
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
         match self {
             Self::Named(named) => named.on_message(cx, message, fx),
+            Self::Pocket(pocket) => pocket.on_message(cx, message, fx),
             Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
             Self::Ws2s(ws2s) => ws2s.on_message(cx, message, fx),
             Self::Tcp(tcp) => tcp.on_message(cx, message, fx),
             Self::Undecided(undecided) => {
-                let Some(mut session) = undecided.decide(cx, &message, fx) else { return };
+                let mut session = undecided.decide(&message);
                 session.on_open(cx, fx);
                 session.on_message(cx, message, fx);
                 *self = session;
@@ -187,7 +195,7 @@ impl Protocol for Session {
         match self {
             Self::Ws2s(ws2s) => ws2s.on_bridge(cx, event, fx),
             Self::Tcp(tcp) => tcp.on_bridge(cx, event, fx),
-            Self::Undecided(_) | Self::Named(_) | Self::Webshare(_) => {}
+            Self::Undecided(_) | Self::Named(_) | Self::Pocket(_) | Self::Webshare(_) => {}
         }
     }
 
@@ -195,6 +203,7 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_close(cx, fx),
+            Self::Pocket(pocket) => pocket.on_close(cx, fx),
             Self::Webshare(webshare) => webshare.on_close(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_close(cx, fx),
             Self::Tcp(tcp) => tcp.on_close(cx, fx),

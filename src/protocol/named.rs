@@ -8,9 +8,9 @@
 //! Unlike the original: binary stays binary, presence is for those who ask, and a user's text that looks like a
 //! presence frame is withheld from them, so that presence cannot be spoofed; everybody else gets it as it is.
 
-use super::{Audience, Context, Effects, Protocol};
+use super::membership::{Membership, pass_on};
+use super::{Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
-use crate::hub::channels::ChannelId;
 
 /// "Somebody is here", to those who asked.
 const CONNECT: &[u8] = b"____connect";
@@ -24,13 +24,6 @@ pub struct Named {
     membership: Membership,
     wants_presence: bool,
     wants_echo: bool,
-}
-
-#[derive(Debug)]
-enum Membership {
-    /// Before the opening handshake is complete.
-    Asking(Box<str>),
-    Member(ChannelId),
 }
 
 /// What a client asked for in the query of its URL.
@@ -52,33 +45,28 @@ impl Named {
 
 impl Protocol for Named {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Membership::Asking(path) = &self.membership else { return };
-        let channel = cx.hub.channels.join(path, cx.id, self.wants_presence);
+        let Some(channel) = self.membership.join(cx, self.wants_presence) else { return };
         fx.send_all(cx.hub.channels.watchers(channel, Some(cx.id)), Kind::Text, &[CONNECT]);
         if self.wants_presence {
             for _ in cx.hub.channels.members(channel, Some(cx.id)).iter() {
                 fx.send(cx.id, Kind::Text, &[CONNECT]);
             }
         }
-        self.membership = Membership::Member(channel);
     }
 
     #[inline]
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
-        let Membership::Member(channel) = self.membership else { return };
+        let Some(channel) = self.membership.channel() else { return };
         let except = if self.wants_echo { None } else { Some(cx.id) };
-        let audience = cx.hub.channels.members(channel, except);
         if is_presence(&message) {
             fx.broadcast(cx.hub.channels.plain(channel, except), message);
-        } else if let Some(only) = only_receiver(audience) {
-            fx.relay(only, message);
         } else {
-            fx.broadcast(audience, message);
+            pass_on(fx, cx.hub.channels.members(channel, except), message);
         }
     }
 
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Membership::Member(channel) = self.membership else { return };
+        let Some(channel) = self.membership.channel() else { return };
         fx.send_all(cx.hub.channels.watchers(channel, Some(cx.id)), Kind::Text, &[DISCONNECT]);
         cx.hub.channels.leave(channel, cx.id);
     }
@@ -87,15 +75,4 @@ impl Protocol for Named {
 /// Whether a user's message could be taken for one of ours.
 fn is_presence(message: &Message<'_>) -> bool {
     message.kind() == Kind::Text && (message.payload() == CONNECT || message.payload() == DISCONNECT)
-}
-
-/// The receiver if there is exactly one: it and the sender are a pair, where nothing is ever dropped.
-#[inline]
-fn only_receiver(audience: Audience<'_>) -> Option<crate::hub::SessionId> {
-    match (audience.members, audience.except) {
-        ([only], None) => Some(*only),
-        ([a, b], Some(except)) if *a == except => Some(*b),
-        ([a, b], Some(except)) if *b == except => Some(*a),
-        _ => None,
-    }
 }

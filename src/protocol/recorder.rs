@@ -24,8 +24,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
 
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -262,13 +262,15 @@ pub struct World<P> {
     pub config: Config,
     /// Only [`advance`](World::advance) moves it.
     pub now: Instant,
+    /// Starts at 2013-05-07 12:34:56.123456 UTC and moves with `now`.
+    pub wall: SystemTime,
     seats: Vec<Seat<P>>,
 }
 
 #[derive(Debug)]
 struct Seat<P> {
     session: P,
-    address: Option<IpAddr>,
+    address: Option<SocketAddr>,
     is_open: bool,
     line: Line,
     /// What the client said while its session dialled.
@@ -297,26 +299,29 @@ impl<P: Protocol> World<P> {
     #[must_use]
     pub fn new() -> Self {
         let hub = Hub { pairs: Pairs::new(KeySource::seeded(0)), ..Hub::default() };
-        Self { hub, config: Config::default(), now: Instant::now(), seats: Vec::new() }
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_micros(1_367_930_096_123_456);
+        Self { hub, config: Config::default(), now: Instant::now(), wall, seats: Vec::new() }
     }
 
     /// Lets time pass.
     pub fn advance(&mut self, time: Duration) {
         self.now += time;
+        self.wall += time;
     }
 
-    /// A client of this machine connects. Its protocol must say nothing about that to anybody.
+    /// A client of this machine connects, from the port of its id. Its protocol must say nothing about that to anybody.
     ///
     /// # Panics
     /// When it does.
     pub fn open(&mut self, session: P) -> SessionId {
-        let (id, effects) = self.open_from(Some(Ipv4Addr::LOCALHOST.into()), session);
+        let port = u16::try_from(self.seats.len()).expect("nobody opens that many by hand");
+        let (id, effects) = self.open_from(Some((Ipv4Addr::LOCALHOST, port).into()), session);
         assert_eq!(effects, [], "opening had effects");
         id
     }
 
     /// A client connects from `address`. Returns what that led to as well.
-    pub fn open_from(&mut self, address: Option<IpAddr>, session: P) -> (SessionId, Vec<Effect>) {
+    pub fn open_from(&mut self, address: Option<SocketAddr>, session: P) -> (SessionId, Vec<Effect>) {
         let id = SessionId(u32::try_from(self.seats.len()).expect("nobody opens that many by hand"));
         self.seats.push(Seat { session, address, is_open: true, line: Line::Idle, held: VecDeque::new() });
         (id, self.call(id, |session, cx, fx| session.on_open(cx, fx)))
@@ -418,10 +423,10 @@ impl<P: Protocol> World<P> {
     /// Lets a session react, then ends the sessions that this closed.
     fn call(&mut self, id: SessionId, react: impl FnOnce(&mut P, &mut Context<'_>, &mut Recorder)) -> Vec<Effect> {
         let mut recorder = Recorder::default();
-        let Self { hub, config, now, seats } = self;
+        let Self { hub, config, now, wall, seats } = self;
         let seat = &mut seats[id.0 as usize];
         let buffer = &mut b"somebody else's".to_vec();
-        let mut cx = Context { id, address: seat.address, now: *now, hub, config, buffer };
+        let mut cx = Context { id, address: seat.address, now: *now, wall: *wall, hub, config, buffer };
         react(&mut seat.session, &mut cx, &mut recorder);
         let is_leaving = !seat.is_open;
         let mut effects = recorder.effects;

@@ -4,11 +4,10 @@
 //! with a `command`; the commands and the members beside it tell the two apart. Nobody else's first message looks like
 //! that, so everything else is pocketsocket, whose messages may be anything.
 
-use tungstenite::protocol::frame::coding::CloseCode;
-
+use super::Session;
+use super::pocket::Pocket;
 use super::webshare::Webshare;
 use super::ws2s::{Dialect, Ws2s};
-use super::{Context, Effects, Session};
 use crate::frame::message::{Kind, Message};
 use crate::json::fields;
 
@@ -41,30 +40,32 @@ pub fn decide(kind: Kind, payload: &[u8]) -> RootProtocol {
     if is_ws2s_command || (has_target && !has_envelope) { RootProtocol::Ws2s } else { RootProtocol::Webshare }
 }
 
-/// A client of `/` that has said nothing yet. It belongs to no protocol and is sent nothing.
+/// A client of `/` that has said nothing yet. It belongs to no protocol, is in no room and is sent nothing.
 #[derive(Debug)]
 pub struct Undecided {
     wants_binary: bool,
     dialect: Dialect,
+    room: Box<str>,
+    wants_echo: bool,
 }
 
 impl Undecided {
     /// `binary` is whether it asked for `?binary=1`, should it turn out to be a WebShare client, and `dialect` what it
-    /// asked for with `?v=`, should it be a ws2s client.
+    /// asked for with `?v=`, should it be a ws2s client; `room` and `echo` are what [`Pocket::new`] takes, should it be
+    /// a pocketsocket client.
     #[must_use]
-    pub fn new(binary: bool, dialect: Dialect) -> Self {
-        Self { wants_binary: binary, dialect }
+    pub fn new(binary: bool, dialect: Dialect, room: &str, echo: bool) -> Self {
+        Self { wants_binary: binary, dialect, room: room.into(), wants_echo: echo }
     }
 
-    /// The session that its first message makes it; `None` if nobody here speaks that protocol, and then it is closed.
-    pub fn decide(&self, cx: &Context<'_>, first: &Message<'_>, fx: &mut impl Effects) -> Option<Session> {
-        let refusal = match decide(first.kind(), first.payload()) {
-            RootProtocol::Webshare => return Some(Session::Webshare(Webshare::new(self.wants_binary))),
-            RootProtocol::Ws2s => return Some(Session::Ws2s(Ws2s::new(self.dialect))),
-            RootProtocol::Pocket => "neither a WebShare nor a ws2s request, and nothing else is served at this path",
-        };
-        fx.close(cx.id, CloseCode::Policy, refusal);
-        None
+    /// The session that its first message makes it.
+    #[must_use]
+    pub fn decide(&self, first: &Message<'_>) -> Session {
+        match decide(first.kind(), first.payload()) {
+            RootProtocol::Webshare => Session::Webshare(Webshare::new(self.wants_binary)),
+            RootProtocol::Pocket => Session::Pocket(Pocket::new(&self.room, self.wants_echo)),
+            RootProtocol::Ws2s => Session::Ws2s(Ws2s::new(self.dialect)),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Which protocol a WebSocket client gets, by the path it opens. Layer 2.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::Session;
 use super::named::{Named, Wishes};
+use super::pocket::Pocket;
 use super::root::Undecided;
 use super::tcp::Tcp;
 use super::webshare::Webshare;
@@ -16,7 +18,7 @@ use crate::http::request::Request;
 pub enum Refusal {
     /// No protocol lives at this path.
     NoSuchPath,
-    /// A channel's name has a character or a length that is not allowed.
+    /// A channel's or a room's name has a character or a length that is not allowed.
     BadName {
         /// Bytes a name may have.
         limit: usize,
@@ -41,7 +43,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchPath => f.write_str(
-                "nothing is here; WebSocket paths are /webshare, /ws2s, /tcp/HOST:PORT, /local/NAME, /broadcast/NAME",
+                "nothing is here; WebSocket paths are /webshare, /pocket, /ws2s, /tcp/HOST:PORT, /local/NAME, \
+                 /broadcast/NAME",
             ),
             Self::BadTarget => f.write_str(
                 "not a target: open /tcp/HOST:PORT, with an IPv6 address in brackets and nothing escaped, or /tcp/NAME",
@@ -49,7 +52,7 @@ impl fmt::Display for Refusal {
             Self::NoSuchTarget => f.write_str("no target has this name (--bridge-name); others are /tcp/HOST:PORT"),
             Self::BadName { limit } => write!(
                 f,
-                "not a channel's name: it takes 1 to {limit} of the characters A-Z a-z 0-9 . _ + = * - (--max-name)"
+                "not a name for a channel or a room: it takes 1 to {limit} of the characters A-Z a-z 0-9 . _ + = * - (--max-name)"
             ),
             Self::NoRoot => f.write_str("this port serves named channels only: open /local/NAME or /broadcast/NAME"),
         }
@@ -61,18 +64,26 @@ impl fmt::Display for Refusal {
 /// # Errors
 /// [`Refusal`], to be answered as a response.
 pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Session, Refusal> {
+    let limit = config.limits.max_name;
+    let binary = request.query_flag("binary");
+    let wants_echo = || config.echo || request.query_flag("echo");
     match request.path {
         "/" => match root {
-            Root::Auto => Ok(Session::Undecided(Undecided::new(request.query_flag("binary"), dialect(request)))),
-            Root::Webshare => Ok(Session::Webshare(Webshare::new(request.query_flag("binary")))),
+            Root::Auto => {
+                let room = room(request, limit)?;
+                Ok(Session::Undecided(Undecided::new(binary, dialect(request), &room, wants_echo())))
+            }
+            Root::Webshare => Ok(Session::Webshare(Webshare::new(binary))),
+            Root::Pocket => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
             Root::Ws2s => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
             Root::Named => Err(Refusal::NoRoot),
         },
-        "/webshare" => Ok(Session::Webshare(Webshare::new(request.query_flag("binary")))),
+        "/webshare" => Ok(Session::Webshare(Webshare::new(binary))),
+        "/pocket" => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
         "/ws2s" => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
         path if path.starts_with("/tcp/") => Ok(Session::Tcp(tcp(&path["/tcp/".len()..], config)?)),
         path => {
-            check_name(path, config.limits.max_name)?;
+            check_name(path, limit)?;
             let wishes = Wishes {
                 presence: config.presence || request.query_flag("presence"),
                 echo: request.query_flag("echo"),
@@ -97,6 +108,12 @@ fn tcp(target: &str, config: &Config) -> Result<Tcp, Refusal> {
     }
 }
 
+/// The pocket room that a request asks for: "" where it names none.
+fn room<'b>(request: &Request<'b>, limit: usize) -> Result<Cow<'b, str>, Refusal> {
+    let room = request.query_value("room").unwrap_or_default();
+    if room.is_empty() || is_name(&room, limit) { Ok(room) } else { Err(Refusal::BadName { limit }) }
+}
+
 /// Whether the path is a channel's. The name is its last segment, the whole path the channel, and only `/local/` has
 /// more than one segment below it (namedwebsockets, generation A).
 fn check_name(path: &str, limit: usize) -> Result<(), Refusal> {
@@ -105,14 +122,16 @@ fn check_name(path: &str, limit: usize) -> Result<(), Refusal> {
         (_, Some(names)) => (names, 1),
         _ => return Err(Refusal::NoSuchPath),
     };
-    let is_name = |name: &str| {
-        (1..=limit).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+=*-".contains(&byte))
-    };
     if names.split('/').count() > depth {
         return Err(Refusal::NoSuchPath);
     }
-    if names.split('/').all(is_name) { Ok(()) } else { Err(Refusal::BadName { limit }) }
+    if names.split('/').all(|name| is_name(name, limit)) { Ok(()) } else { Err(Refusal::BadName { limit }) }
+}
+
+/// What namedwebsockets allows, for rooms too.
+fn is_name(name: &str, limit: usize) -> bool {
+    (1..=limit).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+=*-".contains(&byte))
 }
 
 #[cfg(test)]

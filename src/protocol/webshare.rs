@@ -194,12 +194,12 @@ fn pair(member: MemberId, body: &[u8], cx: &mut Context<'_>) -> Result<MemberId,
     if key == Some(pairs.key(member)) {
         return Err(Refusal::Code("CANNOT_SELF_PAIR"));
     }
-    let limits = &cx.config.limits;
-    if let Some(wait) = pairs.guesses.wait(cx.address, cx.now, limits) {
+    let (address, limits) = (cx.address.map(|address| address.ip()), &cx.config.limits);
+    if let Some(wait) = pairs.guesses.wait(address, cx.now, limits) {
         return Err(Refusal::RateLimited(wait));
     }
     let Some(target) = key.and_then(|key| pairs.find(key)) else {
-        pairs.guesses.charge(cx.address, cx.now, limits);
+        pairs.guesses.charge(address, cx.now, limits);
         return Err(Refusal::Code("TARGET_NOT_FOUND"));
     };
     // The member itself is free and not the target, so what is left is a target that is taken.

@@ -29,10 +29,8 @@ const BORROW_BYTES: usize = 2048;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     lanes: Vec<Lane>,
-    /// Lanes in use; invariant: `open_from ≤ used ≤ lanes.len()`.
+    /// Lanes in use; invariant: `used ≤ lanes.len()`.
     used: usize,
-    /// Lanes before this one get nothing more: their receivers overlap with those of a later one.
-    open_from: usize,
     /// Messages with buffers of their own.
     owned: Vec<Vec<u8>>,
 }
@@ -135,7 +133,6 @@ impl Batch {
             pool.give(buffer);
         }
         self.used = 0;
-        self.open_from = 0;
     }
 
     /// Appends a control frame for one receiver.
@@ -143,12 +140,10 @@ impl Batch {
         self.lane(to).frame(|out| push_control(out, control, payload));
     }
 
-    /// The lane of one receiver. What was pushed to an audience before stays before.
+    /// The lane of one receiver. What it was sent as one of an audience before stays before; an audience that leaves it
+    /// out is no obstacle, so that a burst of messages with a receipt each is two lanes.
     #[inline]
     fn lane(&mut self, to: SessionId) -> &mut Lane {
-        if self.used > self.open_from && self.lanes[self.used - 1].only.is_none() {
-            self.open_from = self.used;
-        }
         self.lane_to(to, false)
     }
 
@@ -162,23 +157,30 @@ impl Batch {
 
     #[inline]
     fn lane_to(&mut self, to: SessionId, is_bridge: bool) -> &mut Lane {
-        let is_known = |lane: &Lane| lane.only == Some(to) && lane.is_bridge == is_bridge;
-        if let Some(place) = self.lanes[self.open_from..self.used].iter().rposition(is_known) {
-            return &mut self.lanes[self.open_from + place];
+        let may_reach = |lane: &Lane| match lane.only {
+            Some(only) => only == to && lane.is_bridge == is_bridge,
+            None => !is_bridge && lane.except != Some(to),
+        };
+        if let Some(place) = self.lanes().iter().rposition(may_reach)
+            && self.lanes[place].only.is_some()
+        {
+            return &mut self.lanes[place];
         }
         let lane = self.open();
         (lane.only, lane.is_bridge) = (Some(to), is_bridge);
         lane
     }
 
-    /// The lane of an audience. Its members may have lanes of their own, so nothing joins those any more.
+    /// The lane of an audience. Whoever has a lane of its own since may be among its members, but for the one left out.
     #[inline]
     fn lane_of(&mut self, to: &Audience<'_>) -> &mut Lane {
         let is_same = |lane: &Lane| lane.only.is_none() && lane.version == to.version && lane.except == to.except;
-        if self.used > self.open_from && is_same(&self.lanes[self.used - 1]) {
-            return &mut self.lanes[self.used - 1];
+        let may_reach = |lane: &Lane| lane.only.is_none() || lane.only != to.except;
+        if let Some(place) = self.lanes().iter().rposition(may_reach)
+            && is_same(&self.lanes[place])
+        {
+            return &mut self.lanes[place];
         }
-        self.open_from = self.used;
         let lane = self.open();
         (lane.only, lane.version, lane.except) = (None, to.version, to.except);
         lane.audience.extend_from_slice(to.members);
@@ -191,7 +193,7 @@ impl Batch {
         }
         let lane = &mut self.lanes[self.used];
         self.used += 1;
-        lane.keeps_pace = false;
+        (lane.keeps_pace, lane.is_bridge) = (false, false);
         lane
     }
 }
@@ -324,3 +326,6 @@ impl Effects for Actions<'_> {
         self.deeds.push_back(Deed::Close(who, code, reason.to_owned()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -289,11 +289,11 @@ impl Exchange {
         if !idle.is_zero() {
             turn.wheel.set(&mut conn.alarm, id, idle.into());
         }
-        let address = Some(self.conns[own as usize].peer.ip());
+        let address = Some(self.conns[own as usize].peer);
         let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
         let place = Place::of(scratch);
         let message = Message::in_place(Kind::Binary, &mut scratch[..HEADROOM + received], HEADROOM);
-        let mut cx = Context { id: session, address, now: turn.now, hub, config, buffer };
+        let mut cx = Context { id: session, address, now: turn.now, wall: turn.wall, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         sessions[session.0 as usize].on_bridge(&mut cx, BridgeEvent::Received(message), &mut fx);
         self.write_batch(Some(id));

@@ -81,6 +81,11 @@ impl Connection {
         }
     }
 
+    /// Whether it is being finished or is between requests, and something is still to be written.
+    pub(super) fn is_owed(&self) -> bool {
+        matches!(self.phase, Phase::Http | Phase::Closing) && self.socket.queued() > 0
+    }
+
     /// The session, while there is one.
     pub(super) fn session(&self) -> Option<SessionId> {
         match self.phase {

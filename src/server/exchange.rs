@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 use mio::event::Event;
@@ -83,6 +83,8 @@ pub(super) struct Exchange {
     spans: Spans,
     pub(super) max_connections: usize,
     ended: Vec<ConnId>,
+    /// When a connection that was turned away was last warned of, and how many there had been by then.
+    warned: Option<(Instant, u64)>,
     /// With fewer connections than this the tables are cut to what they hold.
     shrinks_below: usize,
     ended_sessions: Vec<SessionId>,
@@ -178,6 +180,7 @@ impl Exchange {
             metrics: Metrics::default(),
             ended: Vec::new(),
             shrinks_below: 0,
+            warned: None,
             ended_sessions: Vec::new(),
             drains_until: None,
             drain_alarm: Alarm::default(),
@@ -192,8 +195,7 @@ impl Exchange {
                 Accepted::Connection(stream, peer) => self.admit(turn, Stream::plain(stream), peer, listener),
                 Accepted::Nobody => return,
                 Accepted::TurnedAway => {
-                    self.metrics.turned_away += 1;
-                    warn!("a connection was turned away: no file descriptor is left (raise `ulimit -n`)");
+                    self.turned_away(turn, "no file descriptor is left (raise `ulimit -n`)");
                 }
                 Accepted::Failed(error) => debug!("accepting failed: {error}"),
             }
@@ -201,20 +203,31 @@ impl Exchange {
         turn.revisit(listener_id(listener));
     }
 
+    /// Counts a connection that was turned away, and says so once a second: a flood of them must not flood the log.
+    fn turned_away(&mut self, turn: &Turn, reason: &str) {
+        self.metrics.turned_away += 1;
+        let is_due = self.warned.is_none_or(|(at, _)| turn.now.saturating_duration_since(at) >= Duration::from_secs(1));
+        if is_due {
+            let before = self.warned.map_or(0, |(_, count)| count);
+            let count = self.metrics.turned_away - before;
+            warn!("{count} connections turned away: {reason}");
+            self.warned = Some((turn.now, self.metrics.turned_away));
+        }
+    }
+
     /// Takes a new connection into the table, if the limits allow it.
     fn admit(&mut self, turn: &mut Turn, stream: Stream, peer: std::net::SocketAddr, listener: usize) {
         let limits = &self.config.limits;
         let refusal = if self.conns.len() >= self.max_connections {
-            Some("--max-connections")
+            Some("too many connections (--max-connections)")
         } else if !self.census.admit(peer.ip(), limits.max_per_address) {
-            Some("--max-per-address")
+            Some("too many connections from one address (--max-per-address)")
         } else {
             None
         };
-        if let Some(option) = refusal {
-            self.metrics.turned_away += 1;
-            warn!("{peer}: turned away: too many connections ({option})");
-            return;
+        if let Some(reason) = refusal {
+            debug!("{peer}: turned away: {reason}");
+            return self.turned_away(turn, reason);
         }
         if self.conns.len() > ROOMY_SLOTS && self.conns.len() > self.conns.capacity() / 4 {
             self.shrinks_below = self.conns.len() / 2;
@@ -253,9 +266,9 @@ impl Exchange {
         reader: Option<ConnId>,
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
-        let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer.ip());
+        let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer);
         let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
-        let mut cx = Context { id, address, now: turn.now, hub, config, buffer };
+        let mut cx = Context { id, address, now: turn.now, wall: turn.wall, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
         self.write_batch(reader);
@@ -314,8 +327,13 @@ impl Exchange {
         if let Err(error) = conn.socket.flush() {
             return self.on_broken(turn, id, error);
         }
-        if conn.socket.queued() <= self.config.limits.queue_high / 4 && !self.waiting.is_empty() {
+        if conn.socket.weight() <= self.config.limits.queue_high / 4 && !self.waiting.is_empty() {
             self.resume(turn, id);
+        }
+        let conn = &self.conns[id as usize];
+        if conn.phase == Phase::Closing && conn.socket.queued() == 0 {
+            // Its end may have been seen already, while something was still to be written.
+            self.revisit(turn, id);
         }
     }
 
@@ -405,6 +423,16 @@ impl Exchange {
         turn.wheel.set(&mut conn.alarm, id, self.spans.close);
         // Whatever is still to be read is thrown away, and nothing else would announce what is there already.
         self.revisit(turn, id);
+    }
+
+    /// Our side ends when what waits has been written.
+    pub(super) fn part(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        if conn.phase == Phase::Http {
+            conn.phase = Phase::Closing;
+            conn.socket.finish();
+            turn.wheel.set(&mut conn.alarm, id, self.spans.close);
+        }
     }
 
     /// The connection is over, now.
@@ -505,6 +533,8 @@ impl Exchange {
         turn.wheel.set(&mut self.drain_alarm, DRAIN_OWNER, limit.into());
         self.spans.close = limit.into();
         self.listeners.clear();
+        // Everybody goes: nobody is told of the others any more, which in one large room would take all the time there is.
+        self.outlets = Outlets::default();
         let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
         for id in ids {
             match self.conns[id as usize].phase {

@@ -47,6 +47,8 @@ struct Origin {
 enum Answer {
     /// A complete response.
     Response(Framing),
+    /// A refusal, with its status and its reason.
+    Refusal(Framing, u16, String),
     /// A response whose body follows.
     Asset(Framing, &'static Asset),
     /// A response whose body is the counters.
@@ -72,8 +74,7 @@ impl Pages {
         if !(request.version_minor == 0 && request.host().is_empty())
             && let Err(refusal) = self.guard.check_host(request.host())
         {
-            refuse(out, refusal.status(), refusal.message(), framing);
-            return Answer::Response(framing);
+            return refusal_of(refusal.status(), refusal.message(), framing, out);
         }
         if wants_upgrade {
             return self.upgrade(request, from, config, framing, out);
@@ -88,11 +89,11 @@ impl Pages {
                 return self.asset(request, asset, framing, out);
             }
         } else {
-            match route(request, from.root, config) {
-                Ok(_) => refuse(out, 426, "This address speaks WebSocket: open it with a WebSocket client.", framing),
-                Err(refusal) => refuse(out, refusal.status(), &refusal.to_string(), framing),
-            }
-            return Answer::Response(framing);
+            let hint = "This address speaks WebSocket: open it with a WebSocket client.";
+            return match route(request, from.root, config) {
+                Ok(_) => refusal_of(426, hint, framing, out),
+                Err(refusal) => refusal_of(refusal.status(), &refusal.to_string(), framing, out),
+            };
         }
         method_not_allowed(out, "GET, HEAD", framing);
         Answer::Response(framing)
@@ -146,9 +147,14 @@ impl Pages {
                 }
             }
         };
-        refuse(out, refused.0, &refused.1, framing);
-        Answer::Response(framing)
+        refusal_of(refused.0, &refused.1, framing, out)
     }
+}
+
+/// Refuses a request, readably.
+fn refusal_of(status: u16, reason: &str, framing: Framing, out: &mut Vec<u8>) -> Answer {
+    refuse(out, status, reason, framing);
+    Answer::Refusal(framing, status, reason.to_owned())
 }
 
 impl Exchange {
@@ -182,6 +188,9 @@ impl Exchange {
                     let answer = self.pages.answer(&request, from, &self.config, &mut reply);
                     match &answer {
                         Answer::Session(_) => info!("{}: opened {}", conn.peer, request.path),
+                        Answer::Refusal(_, status, reason) => {
+                            info!("{}: {status} for {}: {reason}", conn.peer, request.path);
+                        }
                         _ => debug!("{}: {} {}", conn.peer, request.method.as_str(), request.path),
                     }
                     answer
@@ -197,7 +206,7 @@ impl Exchange {
                     }
                     return;
                 }
-                Answer::Response(framing) => {
+                Answer::Response(framing) | Answer::Refusal(framing, ..) => {
                     self.send_reply(turn, id, &reply, &[]);
                     framing
                 }
@@ -221,8 +230,8 @@ impl Exchange {
                 return;
             }
             // Whoever asks for more than it reads is not kept either.
-            if !framing.keep_alive || conn.socket.queued() > self.config.limits.queue_high {
-                info!("{}: {}", conn.peer, Ending::Answered);
+            if !framing.keep_alive || conn.socket.weight() > self.config.limits.queue_high {
+                debug!("{}: {}", conn.peer, Ending::Answered);
                 return self.finish(turn, id, &[]);
             }
             self.await_request(turn, id);
@@ -261,7 +270,7 @@ impl Exchange {
 
     /// Gauges and counters, a line each, in the text format that Prometheus reads.
     fn metrics_page(&self) -> String {
-        let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.queued()).sum();
+        let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
         let gauges = [
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),

@@ -36,6 +36,9 @@ const TURN_BYTES: usize = 256 * 1024;
 /// Reads that one connection may cause in one turn, so that a flood of small segments cannot either.
 const TURN_READS: usize = 16;
 
+/// Messages of one connection that are handled in one turn: a read full of empty frames holds forty thousand.
+const TURN_MESSAGES: usize = 2048;
+
 /// What is missing of a frame from which on it is received straight into the message's own buffer.
 const DIRECT_BYTES: usize = 16 * 1024;
 
@@ -65,12 +68,15 @@ impl Exchange {
     pub(super) fn on_readable(&mut self, turn: &mut Turn, id: ConnId, has_ended: bool) {
         let mut bytes = 0;
         for _ in 0..TURN_READS {
-            match self.receive(turn, id) {
+            let progress = self.receive(turn, id);
+            // What is unread when it has had its share of messages.
+            let has_unread = self.conns[id as usize].has_unread;
+            match progress {
                 Progress::Stop => return,
-                Progress::Drained(_) if !has_ended => return,
+                Progress::Drained(_) if !has_ended && !has_unread => return,
                 Progress::Drained(received) | Progress::More(received) => bytes += received,
             }
-            if bytes >= TURN_BYTES {
+            if has_unread || bytes >= TURN_BYTES {
                 break;
             }
         }
@@ -124,6 +130,8 @@ impl Exchange {
     /// A receive brought no bytes.
     pub(super) fn on_silence(&mut self, turn: &mut Turn, id: ConnId, received: Received) -> Progress {
         match received {
+            // It may still be reading what was sent before it is told goodbye; once that is written we look again.
+            Received::End if self.conns[id as usize].is_owed() => self.part(turn, id),
             Received::End => self.end(turn, id, &Ending::Vanished),
             Received::Failed(error) => self.end(turn, id, &Ending::Broken(error)),
             Received::Nothing | Received::Bytes(_) => {}
@@ -134,9 +142,10 @@ impl Exchange {
     /// `scratch[window]` holds frames of this session.
     pub(super) fn on_frames(&mut self, turn: &mut Turn, id: ConnId, session: SessionId, mut window: Window) {
         self.touch(turn, id);
+        let mut share = TURN_MESSAGES;
         loop {
             let before = window.start;
-            let outcome = self.react(turn, id, session, &mut window);
+            let outcome = self.react(turn, id, session, &mut window, &mut share);
             self.write_batch(Some(id));
             match outcome {
                 Outcome::Fine => {}
@@ -151,12 +160,13 @@ impl Exchange {
             if self.conns[id as usize].phase != Phase::Open(session) {
                 return;
             }
-            if window.start == before || window.start == window.end || self.conns[id as usize].is_held {
+            let is_held = self.conns[id as usize].is_held || share == 0;
+            if window.start == before || window.start == window.end || is_held {
                 break;
             }
         }
         let conn = &mut self.conns[id as usize];
-        conn.has_unread = conn.is_held && window.start < window.end;
+        conn.has_unread = (conn.is_held || share == 0) && window.start < window.end;
         conn.carry.keep(&self.scratch[window.start..window.end]);
     }
 
@@ -173,15 +183,24 @@ impl Exchange {
 
     /// Lets the session react to the messages in the window, until they are used up or the batch is full.
     #[inline]
-    fn react(&mut self, turn: &Turn, id: ConnId, session: SessionId, window: &mut Window) -> Outcome {
+    fn react(
+        &mut self,
+        turn: &Turn,
+        id: ConnId,
+        session: SessionId,
+        window: &mut Window,
+        share: &mut usize,
+    ) -> Outcome {
         let Self { conns, sessions, hub, batch, deeds, scratch, pool, config, metrics, started, buffer, .. } = self;
         let conn = &mut conns[id as usize];
         let limits = &config.limits;
         let bounds = MessageLimits { bytes: limits.max_message, fragments: limits.max_fragments };
         let place = Place::of(scratch);
-        let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config, buffer };
+        let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
+        let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
-        while !fx.batch.is_full() && fx.deeds.is_empty() {
+        while !fx.batch.is_full() && fx.deeds.is_empty() && *share > 0 {
+            *share -= 1;
             match conn.assembler.next(scratch, window, bounds, pool) {
                 Ok(Some(Item::Message(message))) => {
                     metrics.messages += 1;
@@ -217,7 +236,8 @@ impl Exchange {
         match conn.assembler.received(received) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
-                let mut cx = Context { id: session, address: Some(conn.peer.ip()), now: turn.now, hub, config, buffer };
+                let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
+                let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
                 let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 self.write_batch(Some(id));
@@ -259,7 +279,7 @@ impl Exchange {
             let Some(to) = outlets.get(receiver) else { continue };
             let conn = &mut self.conns[to as usize];
             let is_own = Some(to) == reader;
-            if !lane.keeps_pace && !is_own && conn.socket.queued() > hard {
+            if !lane.keeps_pace && !is_own && conn.socket.weight() > hard {
                 self.failures.push((to, None));
                 continue;
             }
@@ -271,7 +291,7 @@ impl Exchange {
             if let Err(error) = sent {
                 self.failures.push((to, Some(error)));
             } else if (lane.keeps_pace || is_own)
-                && conn.socket.queued() > high
+                && conn.socket.weight() > high
                 && let Some(reader) = reader
             {
                 self.pause(reader, to);

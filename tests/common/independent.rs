@@ -24,6 +24,12 @@ impl Independent {
         }
     }
 
+    /// The port that the server sees this client at.
+    #[track_caller]
+    pub(crate) fn port(&self) -> u16 {
+        self.0.get_ref().local_addr().expect("a live socket").port()
+    }
+
     /// Sends a message.
     #[track_caller]
     pub(crate) fn send(&mut self, message: impl Into<Message>) {

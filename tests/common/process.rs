@@ -24,8 +24,14 @@ pub(crate) struct Process {
 /// Everything printed so far, both streams together, line by line.
 #[derive(Default)]
 struct Output {
-    text: Mutex<String>,
-    grown: Condvar,
+    so_far: Mutex<Printed>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Printed {
+    text: String,
+    ended_streams: usize,
 }
 
 impl Process {
@@ -145,30 +151,33 @@ pub(crate) struct Memory {
 impl Output {
     fn collect(&self, stream: impl Read) {
         for line in BufReader::new(stream).split(b'\n') {
-            let Ok(line) = line else { return };
-            let mut text = self.text.lock().expect("no reader panics");
-            text.push_str(&String::from_utf8_lossy(&line));
-            text.push('\n');
-            self.grown.notify_all();
+            let Ok(line) = line else { break };
+            let mut printed = self.so_far.lock().expect("no reader panics");
+            printed.text.push_str(&String::from_utf8_lossy(&line));
+            printed.text.push('\n');
+            self.changed.notify_all();
         }
+        self.so_far.lock().expect("no reader panics").ended_streams += 1;
+        self.changed.notify_all();
     }
 
     #[track_caller]
     fn wait_for<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + DEADLINE;
-        let mut text = self.text.lock().expect("no reader panics");
+        let mut printed = self.so_far.lock().expect("no reader panics");
         loop {
-            if let Some(found) = find(&text) {
+            if let Some(found) = find(&printed.text) {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited for {what} in:\n{text}");
-            text = self.grown.wait_timeout(text, left).expect("no reader panics").0;
+            let is_over = left.is_zero() || printed.ended_streams == 2;
+            assert!(!is_over, "waited for {what} in:\n{}", printed.text);
+            printed = self.changed.wait_timeout(printed, left).expect("no reader panics").0;
         }
     }
 
     fn so_far(&self) -> String {
-        self.text.lock().expect("no reader panics").clone()
+        self.so_far.lock().expect("no reader panics").text.clone()
     }
 }
 

@@ -96,7 +96,7 @@ impl TestServer {
     /// An observer of the server's gauges and counters.
     #[track_caller]
     pub(crate) fn metrics(&self) -> Metrics {
-        Metrics { client: Client::connect(self.address()), address: self.address() }
+        Metrics::of(self.address())
     }
 
     /// A bare socket with an open WebSocket on `target` that nobody looks at.
@@ -139,6 +139,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Of the server at this address.
+    #[track_caller]
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        Self { client: Client::connect(address), address }
+    }
+
     /// All values now.
     #[track_caller]
     pub(crate) fn read(&mut self) -> BTreeMap<String, f64> {

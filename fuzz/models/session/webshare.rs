@@ -1,7 +1,7 @@
 //! WebShare by `serde_json` and maps: every request has exactly the effects that the model foresees.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield::frame::message::Kind;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::MAX_OPERATIONS;
 use crate::models::input::Input;
-use crate::models::json::is_falsy;
+use crate::models::json::{is_falsy, value};
 
 /// Opens, speaks and closes as `input` decides.
 pub(crate) fn run(input: &mut Input<'_>) {
@@ -102,7 +102,7 @@ impl Model {
     fn open(&mut self, world: &mut World<Webshare>, input: &mut Input<'_>) {
         let (address, budget) = input.one_of(&ADDRESSES);
         let may_send_binary = input.choice(2) == 1;
-        let address = address.map(|address| address.parse::<IpAddr>().expect("the table has addresses"));
+        let address = address.map(|address| SocketAddr::new(address.parse().expect("the table has addresses"), 0));
         let (id, effects) = world.open_from(address, Webshare::new(may_send_binary));
         assert_eq!(effects, []);
 
@@ -261,32 +261,6 @@ impl Model {
         let members: Vec<&str> = order.iter().map(|&member| &*members[member]).collect();
         let space = input.one_of(&["", " ", "\n\t", "  \r\n"]);
         format!("{space}{{{space}{}{space}}}{space}", members.join(&format!("{space},{space}")))
-    }
-}
-
-/// Any JSON value, as somebody might write it.
-fn value(input: &mut Input<'_>, depth: usize) -> String {
-    const PLAIN: [&str; 12] = [
-        "null",
-        "true",
-        "false",
-        "0",
-        "-0.0",
-        "1e-400",
-        "9007199254740993",
-        r#""""#,
-        r#""\u00e9\"\\""#,
-        r#""é😀""#,
-        "[ ]",
-        "{ }",
-    ];
-    let inner = depth.saturating_sub(1);
-    match input.choice(if depth == 0 { 12 } else { 16 }) {
-        12 => format!("[{}, {}]", value(input, inner), value(input, inner)),
-        13 => format!(r#"{{"target":{},"a":{}}}"#, value(input, inner), value(input, inner)),
-        14 => format!(r#"{{ "error" :{}}}"#, value(input, inner)),
-        15 => Value::String(String::from_utf8_lossy(&input.bytes()).into_owned()).to_string(),
-        plain => PLAIN[plain].to_owned(),
     }
 }
 

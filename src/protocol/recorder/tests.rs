@@ -34,7 +34,7 @@ impl Puppet {
 
 impl Protocol for Puppet {
     fn on_open(&mut self, cx: &mut Context<'_>, _: &mut impl Effects) {
-        assert_eq!(cx.address, Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(cx.address, Some((Ipv4Addr::LOCALHOST, cx.id.0 as u16).into()));
     }
 
     fn on_message(&mut self, _: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {

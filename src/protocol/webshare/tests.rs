@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use super::super::recorder::{Effect, World, relayed, sent};
 use super::super::{Audience, Protocol};
@@ -342,7 +342,7 @@ fn rate_limited(to: SessionId, ms: u32) -> Effect {
 fn t11_keys_cannot_be_scanned() {
     let mut world = World::new();
     world.config.limits.guess_burst = 3;
-    let outside: Option<IpAddr> = Some("192.0.2.1".parse().unwrap());
+    let outside: Option<SocketAddr> = Some("192.0.2.1:9".parse().unwrap());
     let open_outside = |world: &mut Webshares| world.open_from(outside, Webshare::new(false)).0;
     let (mallory, bob) = (open_outside(&mut world), open(&mut world));
     let (mallorys, bobs) = (key(&mut world, mallory), key(&mut world, bob));
@@ -429,12 +429,14 @@ impl Effects for Places {
 
 #[test]
 fn what_is_relayed_is_not_copied() {
-    let (mut hub, config, now) = (Hub::default(), Config::default(), std::time::Instant::now());
+    let (mut hub, config) = (Hub::default(), Config::default());
+    let (now, wall) = (std::time::Instant::now(), std::time::SystemTime::now());
     let buffer = &mut Vec::new();
     let mut fx = Places::default();
     let mut clients = [Webshare::new(false), Webshare::new(false)];
     for (id, client) in clients.iter_mut().enumerate() {
-        let mut cx = Context { id: SessionId(id as u32), address: None, now, hub: &mut hub, config: &config, buffer };
+        let id = SessionId(id as u32);
+        let mut cx = Context { id, address: None, now, wall, hub: &mut hub, config: &config, buffer };
         client.on_open(&mut cx, &mut fx);
     }
     let [alice, bob] = clients.each_ref().map(|client| client.member.unwrap());
@@ -444,7 +446,7 @@ fn what_is_relayed_is_not_copied() {
     let mut bytes = [&[0; HEADROOM][..], text].concat();
     let start = bytes.as_ptr().wrapping_add(HEADROOM);
     let message = Message::in_place(Kind::Text, &mut bytes, HEADROOM);
-    let mut cx = Context { id: SessionId(0), address: None, now, hub: &mut hub, config: &config, buffer };
+    let mut cx = Context { id: SessionId(0), address: None, now, wall, hub: &mut hub, config: &config, buffer };
     clients[0].on_message(&mut cx, message, &mut fx);
 
     let span = |part: &[u8]| {
