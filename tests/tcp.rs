@@ -301,6 +301,7 @@ fn a_target_that_ends_ends_the_client() {
     expect_pattern(&mut client, 1_000_000);
     assert_eq!(client.expect_close(1000), "the target closed the connection");
     client.expect_end();
+    drop(client);
     // Its side only.
     let (mut client, mut line) = joined(&server);
     client.send(&binary("before"));
@@ -311,11 +312,13 @@ fn a_target_that_ends_ends_the_client() {
     client.expect_close(1000);
     client.expect_end();
     line.expect_end();
+    drop((client, line));
     // At once.
     let (mut client, line) = joined(&server);
     drop(line);
     client.expect_close(1000);
     client.expect_end();
+    drop(client);
     server.expect_all_given_back();
 }
 
@@ -328,6 +331,7 @@ fn a_target_that_breaks_is_a_bad_gateway() {
     let reason = client.expect_close(1014);
     assert!(reason.contains("connection reset"), "{reason}");
     client.expect_end();
+    drop(client);
     server.expect_all_given_back();
 }
 
@@ -337,7 +341,7 @@ fn a_silent_bridge_ends_where_that_is_configured() {
     let (mut client, mut line) = joined(&server);
     client.expect_close(1014);
     line.expect_end();
-    drop(line);
+    drop((client, line));
     server.expect_all_given_back();
 }
 
@@ -583,7 +587,7 @@ fn a_drain_ends_bridges() {
     client.expect_close(1012);
     client.expect_end();
     line.expect_end();
-    drop(line);
+    drop((client, line));
     server.join().expect("it ends in order");
 }
 
