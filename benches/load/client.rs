@@ -35,8 +35,12 @@ pub(crate) struct Client {
     /// Frames that wait to be sent.
     pub(crate) out: Vec<u8>,
     sent: usize,
-    /// The number of the message, or at a sender the receipt, that is due next.
+    /// The number of the message that is due next.
     pub(crate) due: u64,
+    /// How much of it is there, where messages are a stream.
+    pub(crate) due_at: usize,
+    /// The number of the message whose receipt is due next.
+    pub(crate) unconfirmed: u64,
     /// The start of a message that must be seen whole.
     pub(crate) whole: Vec<u8>,
 }
@@ -71,6 +75,8 @@ impl Client {
             out: Vec::new(),
             sent: 0,
             due: 0,
+            due_at: 0,
+            unconfirmed: 0,
             whole: Vec::new(),
         })
     }

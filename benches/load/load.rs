@@ -300,14 +300,17 @@ impl Load {
         let client = &mut self.clients[at];
         if self.plan.dialect.is_enveloped() || !self.groups[group].is_joined {
             if offset == 0 && is_last {
-                return self.on_whole(at, group, bytes, now);
+                return self.on_whole(at, group, is_text, bytes, now);
             }
             client.whole.extend_from_slice(bytes);
             if is_last {
                 let whole = std::mem::take(&mut client.whole);
-                self.on_whole(at, group, &whole, now)?;
+                self.on_whole(at, group, is_text, &whole, now)?;
             }
             return Ok(());
+        }
+        if self.plan.dialect.is_stream() {
+            return if is_text { Err("a bridge says text".into()) } else { self.on_stream(at, group, bytes, now) };
         }
         if is_text != self.payload.is_text() || !self.payload.matches(group, client.due, offset, bytes) {
             return Err(wrong(group, client.due));
@@ -316,12 +319,32 @@ impl Load {
             if offset + bytes.len() != self.payload.len() {
                 return Err(wrong(group, client.due));
             }
-            self.on_done(at, group, Some(now));
+            self.on_delivery(at, group, now);
         }
         Ok(())
     }
 
-    fn on_whole(&mut self, at: usize, group: usize, message: &[u8], now: Instant) -> Outcome<()> {
+    /// The next bytes of messages that follow each other without bounds.
+    fn on_stream(&mut self, at: usize, group: usize, mut bytes: &[u8], now: Instant) -> Outcome<()> {
+        while !bytes.is_empty() {
+            let client = &mut self.clients[at];
+            let (part, rest) = bytes.split_at(bytes.len().min(self.payload.len() - client.due_at));
+            bytes = rest;
+            // Nothing may come back that was not sent.
+            let is_sent = client.due < self.groups[group].next;
+            if !is_sent || !self.payload.matches(group, client.due, client.due_at, part) {
+                return Err(wrong(group, client.due));
+            }
+            client.due_at += part.len();
+            if client.due_at == self.payload.len() {
+                client.due_at = 0;
+                self.on_delivery(at, group, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_whole(&mut self, at: usize, group: usize, is_text: bool, message: &[u8], now: Instant) -> Outcome<()> {
         let member = at % self.plan.members;
         let dialect = self.plan.dialect;
         if !self.groups[group].is_joined {
@@ -331,35 +354,48 @@ impl Load {
             self.note_joined(group);
             return Ok(());
         }
-        let due = self.clients[at].due;
-        match dialect.read(message, member == 0, due)? {
-            Incoming::Receipt => self.on_done(at, group, None),
+        let Client { due, unconfirmed, .. } = self.clients[at];
+        match dialect.read(message, is_text, member == 0, unconfirmed)? {
+            Incoming::Receipt => {
+                if unconfirmed >= self.groups[group].next {
+                    return Err("a receipt for a message that was not sent".into());
+                }
+                self.clients[at].unconfirmed += 1;
+                self.on_done(group, unconfirmed);
+            }
+            Incoming::Stream(bytes) => self.on_stream(at, group, &bytes, now)?,
             Incoming::Payload(bytes) => {
                 if bytes.len() != self.payload.len() || !self.payload.matches(group, due, 0, bytes) {
                     return Err(wrong(group, due));
                 }
-                self.on_done(at, group, Some(now));
+                self.on_delivery(at, group, now);
             }
         }
         Ok(())
     }
 
-    /// What this client was due has come: a delivery at this time, or a receipt.
-    fn on_done(&mut self, at: usize, group: usize, delivered: Option<Instant>) {
+    /// The message that this client was due has come.
+    fn on_delivery(&mut self, at: usize, group: usize, now: Instant) {
         let client = &mut self.clients[at];
+        let number = client.due;
+        client.due += 1;
+        let since = self.on_done(group, number);
+        measure::record(&mut self.tally.latency, now.saturating_duration_since(since));
+        self.tally.delivered += 1;
+    }
+
+    /// One delivery or receipt of this message is there. Answers when it was sent.
+    fn on_done(&mut self, group: usize, number: u64) -> Instant {
         let group = &mut self.groups[group];
         let oldest = group.next - group.pending.len() as u64;
-        let pending = &mut group.pending[(client.due - oldest) as usize];
-        client.due += 1;
-        if let Some(now) = delivered {
-            measure::record(&mut self.tally.latency, now.saturating_duration_since(pending.since));
-            self.tally.delivered += 1;
-        }
+        let pending = &mut group.pending[(number - oldest) as usize];
+        let since = pending.since;
         pending.missing -= 1;
         while group.pending.front().is_some_and(|pending| pending.missing == 0) {
             group.pending.pop_front();
             self.in_flight -= 1;
         }
+        since
     }
 
     fn refill(&mut self, group: usize, now: Instant) -> Outcome<()> {
@@ -404,8 +440,8 @@ impl Load {
         self.open += 1;
         let Some(group) = self.group_of(at) else { return Ok(()) };
         self.groups[group].open += 1;
-        if let Some(greeting) = self.plan.dialect.greeting() {
-            self.say(at, greeting)?;
+        if let Some(greeting) = self.plan.dialect.greeting(&self.plan.url)? {
+            self.say(at, &greeting)?;
         }
         self.note_joined(group);
         Ok(())
@@ -413,7 +449,10 @@ impl Load {
 
     fn note_joined(&mut self, at: usize) {
         let group = &mut self.groups[at];
-        if !group.is_joined && group.open == self.plan.members && self.plan.dialect.is_joined(&group.joining) {
+        if !group.is_joined
+            && group.open == self.plan.members
+            && self.plan.dialect.is_joined(&group.joining, group.open)
+        {
             group.is_joined = true;
             self.joined += 1;
         }
@@ -435,7 +474,7 @@ impl Load {
         let Plan { dialect, members, .. } = self.plan;
         let group = at / members;
         let name = if group < self.groups.len() { group.to_string() } else { format!("idle-{group}") };
-        dialect.path(&self.plan.url.path, &name, members == 1)
+        dialect.path(&self.plan.url, &name, members == 1)
     }
 }
 

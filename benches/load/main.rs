@@ -6,6 +6,9 @@
 //! cargo bench --bench load -- --server bare                the same load on a reference: raw, bare, or a path
 //! cargo bench --bench load -- --url ws://host/path --echo  any server that echoes (or relays, with {pair} in the path)
 //! cargo bench --bench load -- --dialect webshare --text --window 16
+//! cargo bench --bench load -- --dialect pocket --text --fanout 200
+//! cargo bench --bench load -- --dialect ws2s --size 64K    through a bridge to an echo server, in base64; --text in text
+//! cargo bench --bench load -- --dialect tcp --size 64K --window 4
 //! cargo bench --bench load -- --fanout 1000                one name with a thousand members
 //! cargo bench --bench load -- --pairs 50 --rate 20000      an open loop; latency counts from when a message was due
 //! cargo bench --bench load -- --idle 10000 --pairs 100     idle connections beside the load; resident bytes for each
@@ -42,6 +45,7 @@ mod table;
 mod target;
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -51,7 +55,7 @@ use connect::Connects;
 use dialect::Dialect;
 use load::Plan;
 use payload::Content;
-use reference::{Exchange, Grouping, bare::Bare, raw::Raw};
+use reference::{Exchange, Grouping, bare::Bare, echo::Echo, raw::Raw};
 use report::Run;
 use target::{Pinning, Program, Server, Url};
 
@@ -81,6 +85,9 @@ enum Mode {
         /// Everybody is joined with everybody, on a server that does not look at paths
         #[arg(long)]
         fanout: bool,
+        /// Be a bridge to this address
+        #[arg(long)]
+        target: Option<SocketAddr>,
     },
 }
 
@@ -88,6 +95,7 @@ enum Mode {
 enum ReferenceKind {
     Raw,
     Bare,
+    Echo,
 }
 
 #[derive(Args, Debug)]
@@ -107,6 +115,9 @@ struct LoadArgs {
     /// What the clients speak [default: what the server does]
     #[arg(long)]
     dialect: Option<Dialect>,
+    /// The echo server that a bridge leads to [default: one is started]
+    #[arg(long, value_name = "HOST:PORT")]
+    target: Option<SocketAddr>,
     /// Groups of connections
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pairs: usize,
@@ -159,7 +170,7 @@ fn main() -> ExitCode {
     let is_test = std::env::args_os().len() == 1;
     let cli = Cli::parse();
     let done = match cli.mode {
-        Some(Mode::Reference { kind, fanout }) => serve(kind, fanout),
+        Some(Mode::Reference { kind, fanout, target }) => serve(kind, fanout, target),
         Some(Mode::Table(table)) => raise_descriptor_limit().and_then(|()| table.run()),
         None if is_test => raise_descriptor_limit().and_then(|()| table::TableArgs::smoke().run()),
         None => raise_descriptor_limit().and_then(|()| cli.load.run()),
@@ -176,15 +187,20 @@ fn main() -> ExitCode {
 impl LoadArgs {
     fn run(&self) -> Outcome<()> {
         let pinning = if self.no_pin || self.url.is_some() { Pinning::None } else { Pinning::Apart.apply() };
-        let members = if self.echo { 1 } else { self.fanout.unwrap_or(2) };
-        let server = match self.url {
-            Some(_) => None,
-            None => Some(Server::start(&self.server, &self.server_arg, members > 2, pinning)?),
-        };
-        let url = self.url.clone().or_else(|| server.as_ref().map(|server| server.url.clone()));
-        let url = url.ok_or("there is a URL or a server")?;
         let unspoken = if self.url.is_some() { Dialect::Plain } else { self.server.dialect() };
         let dialect = self.dialect.unwrap_or(unspoken);
+        let is_bridged = dialect.is_bridge() || self.target.is_some();
+        let members = if self.echo || is_bridged { self.fanout.unwrap_or(1) } else { self.fanout.unwrap_or(2) };
+        let echo = if is_bridged && self.target.is_none() { Some(Server::echo()?) } else { None };
+        let target = self.target.or_else(|| echo.as_ref().map(|echo| echo.url.address));
+        let mut arguments = target.map_or_else(Vec::new, |target| self.server.bridge_arguments(target));
+        arguments.extend_from_slice(&self.server_arg);
+        let server = match self.url {
+            Some(_) => None,
+            None => Some(Server::start(&self.server, &arguments, members > 2, pinning)?),
+        };
+        let url = self.url.clone().or_else(|| server.as_ref().map(|server| server.url.clone()));
+        let url = Url { target, ..url.ok_or("there is a URL or a server")? };
         if dialect == Dialect::Plain && self.pairs > 1 && members > 1 && !url.path.contains("{pair}") {
             return Err("several pairs on one path would all hear each other: put {pair} into the URL".into());
         }
@@ -216,7 +232,7 @@ impl LoadArgs {
     }
 }
 
-fn serve(kind: ReferenceKind, fanout: bool) -> Outcome<()> {
+fn serve(kind: ReferenceKind, fanout: bool, target: Option<SocketAddr>) -> Outcome<()> {
     // Whoever started us holds our standard input open.
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -225,12 +241,17 @@ fn serve(kind: ReferenceKind, fanout: bool) -> Outcome<()> {
     let grouping = if fanout { Grouping::FanOut } else { Grouping::Pairs };
     match kind {
         ReferenceKind::Raw => {
-            let exchange = Exchange::<Raw>::bind(grouping)?;
+            let exchange = Exchange::<Raw>::bind(grouping, target)?;
             println!("http://{}/", exchange.address()?);
             exchange.run()?;
         }
         ReferenceKind::Bare => {
-            let exchange = Exchange::<Bare>::bind(grouping)?;
+            let exchange = Exchange::<Bare>::bind(grouping, target)?;
+            println!("http://{}/", exchange.address()?);
+            exchange.run()?;
+        }
+        ReferenceKind::Echo => {
+            let exchange = Exchange::<Echo>::bind(grouping, None)?;
             println!("http://{}/", exchange.address()?);
             exchange.run()?;
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::dialect::Dialect;
 use crate::payload::Content;
 
 /// A measurement that is made on every server.
@@ -18,7 +19,7 @@ pub(crate) struct Row {
 pub(crate) struct Line {
     /// Behind the name of the row.
     pub(crate) name: &'static str,
-    /// Whether a ratio to *bare WS* says something.
+    /// Whether a ratio to *bare WS*, or to *raw* where that is the goal, says something.
     pub(crate) is_compared: bool,
     pub(crate) goal: Goal,
 }
@@ -27,6 +28,8 @@ pub(crate) struct Line {
 pub(crate) enum Goal {
     /// Times *bare WS*, at most.
     Ratio(f64),
+    /// Times *raw*, at most.
+    RatioToRaw(f64),
     /// In the line's own unit.
     AtMost(f64),
     /// Nothing was promised.
@@ -41,6 +44,10 @@ pub(crate) enum Work {
     FanOut { members: usize },
     /// One pair with receipts, 125 bytes of body.
     Webshare { window: usize },
+    /// One sender with receipts and everybody else, 125 bytes of data.
+    Pocket { members: usize },
+    /// To an echo server behind a bridge and back.
+    Bridge { dialect: Dialect, content: Content, size: usize, window: usize },
     /// Accept, upgrade, close.
     Connect { slots: usize, says_goodbye: bool },
     /// Pairs at a fixed rate.
@@ -56,7 +63,7 @@ pub(crate) enum Work {
 impl Work {
     /// Whether a server that knows no WebSocket can do it.
     pub(crate) fn suits_raw(&self) -> bool {
-        !matches!(self, Self::Webshare { .. } | Self::Connect { .. })
+        !matches!(self, Self::Webshare { .. } | Self::Pocket { .. } | Self::Connect { .. })
     }
 }
 
@@ -64,6 +71,7 @@ impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ratio(goal) => write!(f, "≤ {goal:.2} ×"),
+            Self::RatioToRaw(goal) => write!(f, "≤ {goal:.2} × raw"),
             Self::AtMost(goal) => write!(f, "≤ {goal}"),
             Self::None => Ok(()),
         }
@@ -80,6 +88,9 @@ const LONG_TEXT: &[Line] = &[cpu(Goal::Ratio(1.3))];
 const MIXED_TEXT: &[Line] = &[cpu(Goal::None)];
 const FAN_OUT: &[Line] = &[cpu(Goal::Ratio(1.05))];
 const WEBSHARE: &[Line] = &[cpu(Goal::Ratio(1.15))];
+const BRIDGE: &[Line] = &[cpu(Goal::RatioToRaw(1.15))];
+const WS2S: &[Line] = &[cpu(Goal::Ratio(1.3))];
+const WS2S_BASE64: &[Line] = &[cpu(Goal::RatioToRaw(3.0))];
 const HANDSHAKE: &[Line] = &[cpu(Goal::Ratio(1.05))];
 const GOODBYE: &[Line] = &[cpu(Goal::None)];
 const LATENCY: &[Line] = &[
@@ -113,6 +124,11 @@ pub(crate) fn rows(is_smoke: bool) -> Vec<Row> {
     let connections = if is_smoke { 50 } else { 10_000.min(descriptors.saturating_sub(200)) };
     let relay = |name, content, size, window, lines| Row { name, work: Work::Relay { content, size, window }, lines };
     let (binary, text) = (Content::Binary, Content::Ascii);
+    let bridge = |name, dialect, content, size, window, lines| Row {
+        name,
+        work: Work::Bridge { dialect, content, size, window },
+        lines,
+    };
     vec![
         relay("relay 125 B, 1 in flight", binary, 125, 1, BINARY),
         relay("relay 125 B, 16 in flight", binary, 125, 16, BINARY),
@@ -132,6 +148,13 @@ pub(crate) fn rows(is_smoke: bool) -> Vec<Row> {
         Row { name: "fan-out to 1,000", work: Work::FanOut { members: members(1_000) }, lines: FAN_OUT },
         Row { name: "webshare relay 125 B, 1 in flight", work: Work::Webshare { window: 1 }, lines: WEBSHARE },
         Row { name: "webshare relay 125 B, 16 in flight", work: Work::Webshare { window: 16 }, lines: WEBSHARE },
+        Row { name: "pocket fan-out to 200", work: Work::Pocket { members: members(200) }, lines: FAN_OUT },
+        Row { name: "pocket fan-out to 1,000", work: Work::Pocket { members: members(1_000) }, lines: FAN_OUT },
+        bridge("ws2s 125 B, 1 in flight", Dialect::Ws2s, text, 125, 1, WS2S),
+        bridge("ws2s 125 B, 16 in flight", Dialect::Ws2s, text, 125, 16, WS2S),
+        bridge("ws2s 64 KiB base64, 4 in flight", Dialect::Ws2s, binary, 64 * KIB, 4, WS2S_BASE64),
+        bridge("tcp bridge 64 KiB, both directions, 1 in flight", Dialect::Tcp, binary, 64 * KIB, 1, BRIDGE),
+        bridge("tcp bridge 64 KiB, both directions, 4 in flight", Dialect::Tcp, binary, 64 * KIB, 4, BRIDGE),
         Row {
             name: "handshake (accept, upgrade, close)",
             work: Work::Connect { slots: 16, says_goodbye: false },

@@ -17,7 +17,7 @@ use crate::measure::{Usage, resident_bytes};
 use crate::payload::Content;
 use crate::report::{DISTURBED, Report, Run};
 use crate::rows::{Goal, Row, Work, rows};
-use crate::target::{Pinning, Program, Server};
+use crate::target::{Pinning, Program, Server, Url};
 
 /// Messages that touch all of a server's buffers before its memory is read.
 const TOUCHING_BYTES: usize = 64 * 1024;
@@ -108,10 +108,13 @@ impl Bench {
     /// One figure for each line of the row.
     fn measure(&mut self, row: &Row, program: &Program) -> Outcome<Vec<f64>> {
         let is_fanout = matches!(row.work, Work::FanOut { .. });
-        let server = Server::start(program, &[], is_fanout, self.pinning)?;
+        let echo = if matches!(row.work, Work::Bridge { .. }) { Some(Server::echo()?) } else { None };
+        let target = echo.as_ref().map(|echo| echo.url.address);
+        let arguments = target.map_or_else(Vec::new, |target| program.bridge_arguments(target));
+        let server = Server::start(program, &arguments, is_fanout, self.pinning)?;
         let run = Run { seconds: self.args.seconds, pid: Some(server.pid()) };
         let plan = Plan {
-            url: server.url.clone(),
+            url: Url { target, ..server.url.clone() },
             dialect: program.dialect(),
             groups: 1,
             members: 2,
@@ -127,8 +130,20 @@ impl Bench {
             Work::Relay { content, size, window } => self.cpu(row, run.load(&Plan { content, size, window, ..plan })?),
             Work::FanOut { members } => self.cpu(row, run.load(&Plan { members, ..plan })?),
             Work::Webshare { window } => {
-                let dialect = if *program == Program::Bare { Dialect::Receipt } else { Dialect::Webshare };
-                self.cpu(row, run.load(&Plan { dialect, window, content: Content::Ascii, ..plan })?)
+                let plan = Plan { window, content: Content::Ascii, ..plan };
+                self.cpu(row, run.load(&enveloped(program, Dialect::Webshare, plan)?)?)
+            }
+            Work::Pocket { members } => {
+                let plan = Plan { members, content: Content::Ascii, ..plan };
+                self.cpu(row, run.load(&enveloped(program, Dialect::Pocket, plan)?)?)
+            }
+            Work::Bridge { dialect, content, size, window } => {
+                let dialect = match program {
+                    Program::Raw => Dialect::Raw,
+                    Program::Bare if dialect == Dialect::Ws2s => Dialect::TcpReceipt,
+                    _ => dialect,
+                };
+                self.cpu(row, run.load(&Plan { dialect, members: 1, content, size, window, ..plan })?)
             }
             Work::Connect { slots, says_goodbye } => {
                 let mut connects = Connects::open(plan.url, plan.dialect, slots, says_goodbye)?;
@@ -193,9 +208,11 @@ impl Bench {
         let ours = self.args.servers.iter().position(|program| !matches!(program, Program::Raw | Program::Bare));
         for (line, figures) in row.lines.iter().zip(figures) {
             let cells: Vec<String> = figures.iter().map(|rounds| median(rounds).map_or("–".into(), figure)).collect();
-            let mut ratios: Vec<f64> = match (ours, column_of(&Program::Bare)) {
-                (Some(ours), Some(bare)) if line.is_compared => {
-                    figures[ours].iter().zip(&figures[bare]).map(|(ours, bare)| ours / bare).collect()
+            let is_to_raw = matches!(line.goal, Goal::RatioToRaw(_));
+            let yardstick = if is_to_raw { Program::Raw } else { Program::Bare };
+            let mut ratios: Vec<f64> = match (ours, column_of(&yardstick)) {
+                (Some(ours), Some(reference)) if line.is_compared => {
+                    figures[ours].iter().zip(&figures[reference]).map(|(ours, reference)| ours / reference).collect()
                 }
                 _ => Vec::new(),
             };
@@ -206,8 +223,9 @@ impl Bench {
                 (Some(ratio), _) => format!("{ratio:.2}"),
                 (None, _) => String::new(),
             };
+            let shown = if is_to_raw && ratio.is_some() { format!("{shown} of raw") } else { shown };
             let judged = match line.goal {
-                Goal::Ratio(goal) => ratio.map(|ratio| ratio <= goal),
+                Goal::Ratio(goal) | Goal::RatioToRaw(goal) => ratio.map(|ratio| ratio <= goal),
                 Goal::AtMost(goal) => ours.and_then(|ours| median(&figures[ours])).map(|figure| figure <= goal),
                 Goal::None => None,
             };
@@ -236,6 +254,15 @@ impl Bench {
             }
         }
     }
+}
+
+/// The plan in this dialect; on the reference, messages as long and with receipts.
+fn enveloped(program: &Program, dialect: Dialect, plan: Plan) -> Outcome<Plan> {
+    if *program != Program::Bare {
+        return Ok(Plan { dialect, ..plan });
+    }
+    let size = dialect.message_bytes(plan.size)?;
+    Ok(Plan { dialect: Dialect::Receipt, size, ..plan })
 }
 
 fn median(figures: &[f64]) -> Option<f64> {

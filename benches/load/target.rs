@@ -26,6 +26,8 @@ pub(crate) struct Url {
     /// As the Host header says it.
     pub(crate) host: String,
     pub(crate) path: String,
+    /// The echo server that a bridge is to lead to.
+    pub(crate) target: Option<SocketAddr>,
 }
 
 impl FromStr for Url {
@@ -44,14 +46,14 @@ impl FromStr for Url {
         };
         let mut addresses = with_port.to_socket_addrs().map_err(|error| format!("{with_port}: {error}"))?;
         let address = addresses.next().ok_or_else(|| format!("{with_port} has no address"))?;
-        Ok(Self { address, host: host.to_owned(), path: path.to_owned() })
+        Ok(Self { address, host: host.to_owned(), path: path.to_owned(), target: None })
     }
 }
 
 impl Url {
     fn local(port: u16) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { address, host: address.to_string(), path: "/{pair}".to_owned() }
+        Self { address, host: address.to_string(), path: "/{pair}".to_owned(), target: None }
     }
 }
 
@@ -62,6 +64,8 @@ pub(crate) enum Program {
     Raw,
     /// The reference *bare WS*.
     Bare,
+    /// What a bridge leads to.
+    Echo,
     /// This crate's server as it was built with this bench.
     Jackfield,
     /// Another build of it, or anything that takes `--listen` and prints its URL.
@@ -86,6 +90,7 @@ impl fmt::Display for Program {
         match self {
             Self::Raw => f.write_str("raw"),
             Self::Bare => f.write_str("bare WS"),
+            Self::Echo => f.write_str("echo"),
             Self::Jackfield => f.write_str("jackfield"),
             Self::Path(path) => path.display().fmt(f),
         }
@@ -96,16 +101,24 @@ impl Program {
     /// What its clients speak unless told otherwise.
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
-            Self::Raw => Dialect::Raw,
+            Self::Raw | Self::Echo => Dialect::Raw,
             Self::Bare => Dialect::Plain,
             _ => Dialect::Named,
+        }
+    }
+
+    /// The arguments with which it bridges to this address.
+    pub(crate) fn bridge_arguments(&self, target: SocketAddr) -> Vec<String> {
+        match self {
+            Self::Raw | Self::Bare | Self::Echo => vec!["--target".to_owned(), target.to_string()],
+            Self::Jackfield | Self::Path(_) => vec!["--bridge-allow".to_owned(), target.to_string()],
         }
     }
 
     /// Its binary; the references are in this one.
     pub(crate) fn path(&self) -> Outcome<PathBuf> {
         Ok(match self {
-            Self::Raw | Self::Bare => std::env::current_exe()?,
+            Self::Raw | Self::Bare | Self::Echo => std::env::current_exe()?,
             Self::Jackfield => env!("CARGO_BIN_EXE_jackfield").into(),
             Self::Path(path) => path.clone(),
         })
@@ -116,6 +129,7 @@ impl Program {
             Self::Raw if is_fanout => &["reference", "raw", "--fanout"],
             Self::Raw => &["reference", "raw"],
             Self::Bare => &["reference", "bare"],
+            Self::Echo => &["reference", "echo"],
             Self::Jackfield | Self::Path(_) => &["--listen", "127.0.0.1:0"],
         }
     }
@@ -170,6 +184,11 @@ impl Server {
         let mut server = Self { child, url: Url::local(0) };
         server.url = Url::local(announced_port(stdout).map_err(|error| format!("{}: {error}", path.display()))?);
         Ok(server)
+    }
+
+    /// Starts the echo server of a bridge, on the generator's core: the server's is its own.
+    pub(crate) fn echo() -> Outcome<Self> {
+        Self::start(&Program::Echo, &[], false, Pinning::None)
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -5,6 +5,9 @@
 //! whole burst is unmasked *towards the front* and leaves as one contiguous slice. Control frames travel like data,
 //! except Close, which is answered. As frames are cut through, two members of a fan-out must not send at once.
 //!
+//! In a bridge the client's headers are taken off instead, and what a read of the target brings becomes one binary
+//! frame.
+//!
 //! Clients of one path are a group. Under `/receipt/` each message also writes a frame back to its sender, which are
 //! the two writes of a webshare relay without its JSON.
 
@@ -36,6 +39,9 @@ const MAX_REQUEST_BYTES: usize = 4096;
 /// A header that is incomplete has at most this many bytes.
 const MAX_KEPT_BYTES: usize = 13;
 
+/// The longest header that leaves.
+const MAX_HEADER_BYTES: usize = 10;
+
 /// Bytes that are unmasked at once while they move.
 const BLOCK_BYTES: usize = 64;
 
@@ -44,6 +50,8 @@ pub(crate) enum Bare {
     /// The request as far as it is there.
     Opening(Vec<u8>),
     Open(Frames),
+    /// The far end of a bridge, which speaks no WebSocket.
+    Target,
 }
 
 /// Where in the frames a connection is.
@@ -55,6 +63,8 @@ pub(crate) struct Frames {
     kept: [u8; MAX_KEPT_BYTES],
     kept_len: u8,
     gives_receipts: bool,
+    /// Payload leaves without headers.
+    leads_to_target: bool,
 }
 
 impl Default for Bare {
@@ -66,10 +76,22 @@ impl Default for Bare {
 impl Wire for Bare {
     const GROUPS_ON_ACCEPT: bool = false;
 
+    fn target() -> Self {
+        Self::Target
+    }
+
+    fn lead_to_target(&mut self) {
+        if let Self::Open(frames) = self {
+            frames.leads_to_target = true;
+        }
+    }
+
     fn restore(&mut self, scratch: &mut [u8]) -> usize {
         let kept = match self {
             Self::Opening(request) => &request[..],
             Self::Open(frames) => &frames.kept[..usize::from(std::mem::take(&mut frames.kept_len))],
+            // Room for the header.
+            Self::Target => return MAX_HEADER_BYTES,
         };
         scratch[..kept.len()].copy_from_slice(kept);
         kept.len()
@@ -78,6 +100,12 @@ impl Wire for Bare {
     fn on_bytes(&mut self, bytes: &mut [u8], receipts: &mut Vec<u8>) -> Step {
         match self {
             Self::Open(frames) => frames.on_bytes(bytes, receipts),
+            Self::Target => {
+                let len = (bytes.len() - MAX_HEADER_BYTES) as u64;
+                let start = MAX_HEADER_BYTES - outgoing_header_bytes(len);
+                write_header(&mut bytes[start..], 0x82, len);
+                Step::Forward { range: start..bytes.len(), is_last: false }
+            }
             Self::Opening(request) => {
                 let step = open(bytes);
                 match &step {
@@ -88,6 +116,7 @@ impl Wire for Bare {
                             kept: [0; MAX_KEPT_BYTES],
                             kept_len: 0,
                             gives_receipts: path.starts_with(RECEIPT_PATHS),
+                            leads_to_target: false,
                         });
                     }
                     _ => {
@@ -145,10 +174,12 @@ impl Frames {
             let from = read + header;
             if end == start {
                 // The first frame to leave does not move: its header goes just before its payload.
-                start = from - outgoing_header_bytes(len);
+                start = if self.leads_to_target { from } else { from - outgoing_header_bytes(len) };
                 end = start;
             }
-            end += write_header(&mut bytes[end..], first, len);
+            if !self.leads_to_target {
+                end += write_header(&mut bytes[end..], first, len);
+            }
             self.remaining = len;
             self.key = key;
             let arrived = self.payload(bytes, from, end);

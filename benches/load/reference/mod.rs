@@ -5,9 +5,13 @@
 //! has limits, timers, UTF-8 checks or errors worth the name, and neither is a server for anybody: what they cost is
 //! what the kernel costs, and a server is compared with them.
 //!
+//! With a target, both are bridges instead: each client has a connection to that address of its own, and what one of
+//! the two says goes to the other. [`echo`] is what they lead to.
+//!
 //! They run in a process of their own, which the load generator starts from its own binary.
 
 pub(crate) mod bare;
+pub(crate) mod echo;
 pub(crate) mod raw;
 
 use std::collections::HashMap;
@@ -35,6 +39,14 @@ const NOBODY: usize = usize::MAX;
 pub(crate) trait Wire: Default {
     /// Connections are grouped as they are accepted, not by what they ask for.
     const GROUPS_ON_ACCEPT: bool;
+
+    /// The far end of a bridge.
+    fn target() -> Self {
+        Self::default()
+    }
+
+    /// This connection's group is a bridge: its bytes go to something that speaks nothing in particular.
+    fn lead_to_target(&mut self) {}
 
     /// Puts what the last read left over at the front of the scratch, and says how much that is.
     fn restore(&mut self, scratch: &mut [u8]) -> usize;
@@ -92,6 +104,8 @@ pub(crate) struct Exchange<W> {
     groups: Slab<Group>,
     paths: HashMap<Box<[u8]>, usize>,
     grouping: Grouping,
+    /// Where a bridge leads; then nobody is joined with another client.
+    target: Option<SocketAddr>,
     /// The group that the next accepted connection joins, on a wire that groups on accept.
     filling: Option<usize>,
     scratch: Vec<u8>,
@@ -100,7 +114,7 @@ pub(crate) struct Exchange<W> {
 
 impl<W: Wire> Exchange<W> {
     /// Listens on a free port of the loopback interface.
-    pub(crate) fn bind(grouping: Grouping) -> io::Result<Self> {
+    pub(crate) fn bind(grouping: Grouping, target: Option<SocketAddr>) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         // Accepted connections inherit it, which saves each of them a system call.
@@ -118,6 +132,7 @@ impl<W: Wire> Exchange<W> {
             groups: Slab::new(),
             paths: HashMap::new(),
             grouping,
+            target,
             filling: None,
             scratch: vec![0; SCRATCH_BYTES],
             receipts: Vec::new(),
@@ -158,25 +173,20 @@ impl<W: Wire> Exchange<W> {
 
     fn accept(&mut self) -> io::Result<()> {
         loop {
-            let mut stream = match self.listener.accept() {
+            let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 // The peer was gone before it was accepted.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => return Err(error),
             };
-            let entry = self.members.vacant_entry();
-            let token = entry.key();
-            self.poll.registry().register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
-            entry.insert(Member {
-                stream,
-                group: NOBODY,
-                queue: Vec::new(),
-                sent: 0,
-                is_waiting: false,
-                wire: W::default(),
-            });
-            if W::GROUPS_ON_ACCEPT {
+            let token = self.insert(stream, W::default())?;
+            if !W::GROUPS_ON_ACCEPT {
+                continue;
+            }
+            if self.target.is_some() {
+                self.bridge(token)?;
+            } else {
                 let group = *self.filling.get_or_insert_with(|| self.groups.insert(Group::default()));
                 self.join(token, group);
                 if self.grouping == Grouping::Pairs && self.groups[group].members.len() == 2 {
@@ -184,6 +194,27 @@ impl<W: Wire> Exchange<W> {
                 }
             }
         }
+    }
+
+    fn insert(&mut self, mut stream: TcpStream, wire: W) -> io::Result<usize> {
+        let entry = self.members.vacant_entry();
+        let token = entry.key();
+        self.poll.registry().register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+        entry.insert(Member { stream, group: NOBODY, queue: Vec::new(), sent: 0, is_waiting: false, wire });
+        Ok(token)
+    }
+
+    /// Dials the target for this client and joins the two. What is written before the connection stands is queued.
+    fn bridge(&mut self, token: usize) -> io::Result<()> {
+        let Some(target) = self.target else { return Ok(()) };
+        let stream = TcpStream::connect(target)?;
+        stream.set_nodelay(true)?;
+        let far = self.insert(stream, W::target())?;
+        let group = self.groups.insert(Group::default());
+        self.join(token, group);
+        self.join(far, group);
+        self.members[token].wire.lead_to_target();
+        Ok(())
     }
 
     fn join(&mut self, token: usize, group: usize) {
@@ -195,7 +226,9 @@ impl<W: Wire> Exchange<W> {
     fn pump(&mut self, token: usize, is_closing: bool) {
         loop {
             let Some(member) = self.members.get_mut(token) else { return };
-            if self.groups.get(member.group).is_some_and(|group| group.blocked > 0) {
+            // Its own queue is no reason: what this member says goes to the others.
+            let own = usize::from(!member.queue.is_empty());
+            if self.groups.get(member.group).is_some_and(|group| group.blocked > own) {
                 member.is_waiting = true;
                 return;
             }
@@ -218,6 +251,12 @@ impl<W: Wire> Exchange<W> {
                     // The socket's buffer is empty, so that an answer this short leaves in one piece.
                     if !matches!(member.stream.write(&answer), Ok(sent) if sent == answer.len()) {
                         return self.remove(token);
+                    }
+                    if self.target.is_some() {
+                        if self.bridge(token).is_err() {
+                            return self.remove(token);
+                        }
+                        continue;
                     }
                     let groups = &mut self.groups;
                     let group = *self
@@ -286,6 +325,12 @@ impl<W: Wire> Exchange<W> {
         let member = self.members.remove(token);
         let Some(group) = self.groups.get_mut(member.group) else { return };
         group.members.retain(|&other| other != token);
+        if self.target.is_some()
+            && let Some(far) = group.members.pop()
+        {
+            self.members.remove(far);
+        }
+        let Some(group) = self.groups.get_mut(member.group) else { return };
         if group.members.is_empty() && self.filling != Some(member.group) {
             let group = self.groups.remove(member.group);
             self.paths.remove(&group.path);
