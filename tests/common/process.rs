@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -47,6 +48,16 @@ impl Process {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_jackfield")]);
         Self::spawn(shell, arguments)
+    }
+
+    /// As `start`, under strace, which writes what the program asks of the system to the file `log`.
+    #[track_caller]
+    pub(crate) fn start_traced(log: &Path, calls: &str) -> Self {
+        let mut strace = Command::new("strace");
+        // As a grandchild, so that the child is the program; one line for each call, whole, even when it is interrupted.
+        strace.args(["-D", "-f", "-qq", "-s", "64", "-e", "signal=none", "-e", calls, "-o"]);
+        strace.arg(log).arg(env!("CARGO_BIN_EXE_jackfield"));
+        Self::spawn(strace, &[])
     }
 
     #[track_caller]
