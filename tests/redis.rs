@@ -138,8 +138,9 @@ trait Pipe {
 
 /// Through `/tcp`.
 impl Pipe for Client {
+    /// In messages that fit into `--max-message`, wherever that cuts.
     fn say(&mut self, bytes: &[u8]) {
-        self.send(&binary(bytes));
+        bytes.chunks(LONG).for_each(|piece| self.send(&binary(piece)));
     }
 
     fn more(&mut self) -> Vec<u8> {

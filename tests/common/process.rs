@@ -50,14 +50,15 @@ impl Process {
         Self::spawn(shell, arguments)
     }
 
-    /// As `start`, under strace, which writes what the program asks of the system to the file `log`.
+    /// As `start`, under strace, which writes the program's calls of the system to the file
+    /// `log`: those that `calls` selects ("trace=read,write"), each in one line.
     #[track_caller]
-    pub(crate) fn start_traced(log: &Path, calls: &str) -> Self {
+    pub(crate) fn start_traced(log: &Path, calls: &str, arguments: &[&str]) -> Self {
         let mut strace = Command::new("strace");
-        // As a grandchild, so that the child is the program; one line for each call, whole, even when it is interrupted.
+        // As a grandchild, so that the child is the program.
         strace.args(["-D", "-f", "-qq", "-s", "64", "-e", "signal=none", "-e", calls, "-o"]);
         strace.arg(log).arg(env!("CARGO_BIN_EXE_jackfield"));
-        Self::spawn(strace, &[])
+        Self::spawn(strace, arguments)
     }
 
     #[track_caller]
