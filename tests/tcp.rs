@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use common::DEADLINE;
 use common::client::Client;
 use common::frame::{BINARY, binary, close, continuation, text};
 use common::http::{SAMPLE_KEY, upgrade_request};
 use common::independent::Independent;
 use common::server::{Metrics, TestServer};
 use common::target::{Line, Refusing, Silent, Target, echo, pattern, read_pattern, write_pattern};
+use common::{DEADLINE, long};
 use jackfield::config::Config;
 use tungstenite::Message;
 
-/// Bytes of a long transfer: all of them where the program is compiled to be fast.
-const LONG: usize = if cfg!(debug_assertions) { 8_000_000 } else { 100_000_000 };
+/// Bytes of a long transfer: all of them, or what does for every day.
+const LONG: [usize; 2] = [100_000_000, 10_000_000];
 
 /// The mark of tests with a slow side, so that it is reached soon.
 const HIGH: usize = 64 * 1024;
@@ -396,20 +396,21 @@ fn a_client_that_vanishes_ends_the_connection() {
 #[test]
 fn a_long_transfer_each_way() {
     let server = server();
+    let total = long(LONG);
     let target = Target::listen();
     let mut client = server.client(&path(target.port()));
     client.set_patience(3 * DEADLINE);
     let line = target.accept();
     let mut reader = line.stream().try_clone().expect("a descriptor is free");
     let mut writer = line.stream().try_clone().expect("a descriptor is free");
-    let sending = send_pattern(&client, LONG, 65_000);
+    let sending = send_pattern(&client, total, 65_000);
     let threads = [
-        thread::spawn(move || read_pattern(&mut reader, LONG)),
+        thread::spawn(move || read_pattern(&mut reader, total)),
         thread::spawn(move || {
-            write_pattern(&mut writer, LONG, 50_000).expect("the server takes our bytes");
+            write_pattern(&mut writer, total, 50_000).expect("the server takes our bytes");
         }),
     ];
-    expect_pattern(&mut client, LONG);
+    expect_pattern(&mut client, total);
     sending.join().expect("everything is taken");
     for thread in threads {
         thread.join().expect("the target gets and sends everything");
@@ -472,7 +473,7 @@ fn wait_until_paused(metrics: &mut Metrics, written: &AtomicUsize, bound: usize)
 #[test]
 fn a_target_that_does_not_read_pauses_the_client() {
     let server = server_with(|config| config.limits.queue_high = HIGH);
-    const TOTAL: usize = 10_000_000;
+    let total = long(LONG);
     const PIECE: usize = 100_000;
     let target = Target::listen_with_buffers(SMALL);
     let mut client = Client::connect_with_buffers(server.address(), SMALL);
@@ -482,7 +483,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
     let written = Arc::new(AtomicUsize::new(0));
     let mut stream = Counted(client.stream().try_clone().expect("a descriptor is free"), Arc::clone(&written));
     let sending = thread::spawn(move || {
-        for from in (0..TOTAL).step_by(PIECE) {
+        for from in (0..total).step_by(PIECE) {
             std::io::Write::write_all(&mut stream, &binary(pattern(from, PIECE)).bytes())?;
         }
         Ok::<_, std::io::Error>(())
@@ -491,7 +492,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
     // The other direction goes on.
     line.write("slow down");
     client.expect_binary("slow down");
-    read_pattern(&mut line.stream(), TOTAL);
+    read_pattern(&mut line.stream(), total);
     sending.join().expect("the sender does not panic").expect("everything is taken at last");
     client.round_trip();
     assert_eq!(metrics.value("jackfield_queued_bytes"), 0.0);
@@ -504,7 +505,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
 #[test]
 fn a_client_that_does_not_read_pauses_the_target() {
     let server = server_with(|config| config.limits.queue_high = HIGH);
-    const TOTAL: usize = 10_000_000;
+    let total = long(LONG);
     let target = Target::listen_with_buffers(SMALL);
     let mut client = Client::connect_with_buffers(server.address(), SMALL);
     client.upgrade(&path(target.port()));
@@ -512,12 +513,12 @@ fn a_client_that_does_not_read_pauses_the_target() {
     let mut metrics = server.metrics();
     let written = Arc::new(AtomicUsize::new(0));
     let mut stream = Counted(line.stream().try_clone().expect("a descriptor is free"), Arc::clone(&written));
-    let sending = thread::spawn(move || write_pattern(&mut stream, TOTAL, 100_000));
+    let sending = thread::spawn(move || write_pattern(&mut stream, total, 100_000));
     wait_until_paused(&mut metrics, &written, HIGH + SCRATCH);
     // The other direction goes on.
     client.send(&text("slow down"));
     line.expect("slow down");
-    expect_pattern(&mut client, TOTAL);
+    expect_pattern(&mut client, total);
     sending.join().expect("the sender does not panic").expect("everything is taken at last");
     client.round_trip();
     assert_eq!(metrics.value("jackfield_queued_bytes"), 0.0);

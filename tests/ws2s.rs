@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::DEADLINE;
 use common::client::Client;
 use common::frame::{Frame, binary, close, continuation, text};
 use common::http::upgrade_request;
 use common::independent::Independent;
 use common::server::{Metrics, TestServer, free_port};
 use common::target::{Line, Refusing, Silent, Target, echo, pattern, read_pattern, write_pattern};
+use common::{DEADLINE, long};
 use jackfield::config::{Config, Root};
 use serde_json::{Value, json};
 
-/// Bytes of a long transfer: all of them where the program is compiled to be fast.
-const LONG: usize = if cfg!(debug_assertions) { 2_000_000 } else { 10_000_000 };
+/// Bytes of a long transfer: all of them, or what does for every day.
+const LONG: [usize; 2] = [10_000_000, 2_000_000];
 
 /// The mark of tests with a slow side, so that it is reached soon.
 const HIGH: usize = 64 * 1024;
@@ -547,15 +547,16 @@ fn send_pattern(client: &Ws2s, total: usize, piece: usize, written: &Arc<AtomicU
 #[test]
 fn a_long_transfer_each_way() {
     let server = server();
+    let total = long(LONG);
     let target = Target::listen();
     let (mut client, line) = Ws2s::joined(&server, "/ws2s?v=2", &target);
     client.0.set_patience(3 * DEADLINE);
     let mut reader = line.stream().try_clone().expect("a descriptor is free");
     let mut writer = line.stream().try_clone().expect("a descriptor is free");
-    let sending = send_pattern(&client, LONG, 50_000, &Arc::default());
-    let reading = thread::spawn(move || read_pattern(&mut reader, LONG));
-    let writing = thread::spawn(move || write_pattern(&mut writer, LONG, 30_000));
-    expect_pattern(&mut client, LONG);
+    let sending = send_pattern(&client, total, 50_000, &Arc::default());
+    let reading = thread::spawn(move || read_pattern(&mut reader, total));
+    let writing = thread::spawn(move || write_pattern(&mut writer, total, 30_000));
+    expect_pattern(&mut client, total);
     sending.join().expect("everything is taken");
     reading.join().expect("everything arrives");
     writing.join().expect("the writer does not panic").expect("everything is taken");
@@ -569,7 +570,7 @@ fn a_long_text_keeps_every_character() {
     let echo = echo();
     let mut client = Ws2s::open(&server, "/ws2s");
     client.connect(echo);
-    let text: String = (0..LONG / 20).map(|number| format!("{number} é€😀\n\"\\\u{0}")).collect();
+    let text: String = (0..long(LONG) / 20).map(|number| format!("{number} é€😀\n\"\\\u{0}")).collect();
     let pieces: Vec<char> = text.chars().collect();
     let mut stream = client.0.stream().try_clone().expect("a descriptor is free");
     let sending = thread::spawn(move || {
@@ -608,7 +609,7 @@ fn wait_until_paused(metrics: &mut Metrics, written: &AtomicUsize, bound: usize)
 #[test]
 fn a_target_that_does_not_read_pauses_the_client() {
     let server = server_with(|config| config.limits.queue_high = HIGH);
-    const TOTAL: usize = 5_000_000;
+    let total = long(LONG).max(5_000_000);
     let target = Target::listen_with_buffers(SMALL);
     let mut client = Ws2s(Client::connect_with_buffers(server.address(), SMALL));
     client.0.upgrade("/ws2s?v=2");
@@ -616,7 +617,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
     let mut line = target.accept();
     let mut metrics = server.metrics();
     let written = Arc::default();
-    let sending = send_pattern(&client, TOTAL, 10_000, &written);
+    let sending = send_pattern(&client, total, 10_000, &written);
     wait_until_paused(&mut metrics, &written, HIGH + SCRATCH);
     // The other direction goes on.
     line.write("slow down");
@@ -627,7 +628,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
             break;
         }
     }
-    read_pattern(&mut line.stream(), TOTAL);
+    read_pattern(&mut line.stream(), total);
     sending.join().expect("everything is taken at last");
     client.0.send(&request(json!({"command": "last"})));
     while client.answer()["message"] != "last done" {}
@@ -639,7 +640,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
 #[test]
 fn a_client_that_does_not_read_pauses_the_target() {
     let server = server_with(|config| config.limits.queue_high = HIGH);
-    const TOTAL: usize = 5_000_000;
+    let total = long(LONG).max(5_000_000);
     let target = Target::listen_with_buffers(SMALL);
     let mut client = Ws2s(Client::connect_with_buffers(server.address(), SMALL));
     client.0.upgrade("/ws2s?v=2");
@@ -648,12 +649,12 @@ fn a_client_that_does_not_read_pauses_the_target() {
     let mut metrics = server.metrics();
     let written = Arc::default();
     let mut stream = Counted(line.stream().try_clone().expect("a descriptor is free"), Arc::clone(&written));
-    let sending = thread::spawn(move || write_pattern(&mut stream, TOTAL, 50_000));
+    let sending = thread::spawn(move || write_pattern(&mut stream, total, 50_000));
     // In base64 and its envelope one read's worth is longer than it was.
     wait_until_paused(&mut metrics, &written, HIGH + 2 * SCRATCH);
     client.0.send(&send("slow down"));
     line.expect("slow down");
-    expect_pattern(&mut client, TOTAL);
+    expect_pattern(&mut client, total);
     sending.join().expect("the sender does not panic").expect("everything is taken at last");
     client.0.round_trip();
     assert_eq!(metrics.value("jackfield_queued_bytes"), 0.0);

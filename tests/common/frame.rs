@@ -142,7 +142,10 @@ impl Frame {
         }
         if let Some(key) = self.key {
             out.extend_from_slice(&key);
-            out.extend(self.payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+            let word = u32::from_ne_bytes(key);
+            let (words, rest) = self.payload.as_chunks();
+            words.iter().for_each(|bytes| out.extend_from_slice(&(u32::from_ne_bytes(*bytes) ^ word).to_ne_bytes()));
+            out.extend(rest.iter().zip(key).map(|(byte, key)| byte ^ key));
         } else {
             out.extend_from_slice(&self.payload);
         }

@@ -13,7 +13,13 @@ pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod target;
 
+use std::env;
 use std::time::Duration;
 
 /// How long anything may take before the test fails. Generous: the machine may be busy.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Bytes of a long transfer: `full` where the program is compiled to be fast or `JACKFIELD_TEST_LONG` is set.
+pub(crate) fn long([full, short]: [usize; 2]) -> usize {
+    if !cfg!(debug_assertions) || env::var_os("JACKFIELD_TEST_LONG").is_some() { full } else { short }
+}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -47,6 +48,17 @@ impl Process {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_jackfield")]);
         Self::spawn(shell, arguments)
+    }
+
+    /// As `start`, under strace, which writes the program's calls of the system to the file
+    /// `log`: those that `calls` selects ("trace=read,write"), each in one line.
+    #[track_caller]
+    pub(crate) fn start_traced(log: &Path, calls: &str, arguments: &[&str]) -> Self {
+        let mut strace = Command::new("strace");
+        // As a grandchild, so that the child is the program.
+        strace.args(["-D", "-f", "-qq", "-s", "64", "-e", "signal=none", "-e", calls, "-o"]);
+        strace.arg(log).arg(env!("CARGO_BIN_EXE_jackfield"));
+        Self::spawn(strace, arguments)
     }
 
     #[track_caller]

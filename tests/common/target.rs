@@ -189,9 +189,13 @@ impl Line {
 
 /// Bytes that tell where they are: a stream of them cannot be shortened, repeated or reordered unnoticed.
 pub(crate) fn pattern(from: usize, len: usize) -> Vec<u8> {
-    let words = from / 8..(from + len).div_ceil(8);
-    let bytes = words.flat_map(|word| ((word as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_be_bytes());
-    bytes.skip(from % 8).take(len).collect()
+    let mut bytes = Vec::with_capacity(len + 16);
+    for word in from / 8..(from + len).div_ceil(8) {
+        bytes.extend_from_slice(&(word as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+    }
+    bytes.drain(..from % 8);
+    bytes.truncate(len);
+    bytes
 }
 
 /// Writes the first `total` bytes of the pattern in pieces of `piece` bytes.
