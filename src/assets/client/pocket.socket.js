@@ -137,7 +137,7 @@ if (!globalThis.pocket?.webSocket) {
       return dispatch('socket', json.socket, json, socket);
     }
     const { id, message } = json;
-    if (!Object.hasOwn(json, 'message') || typeof message !== 'string') return dispatch('socket', 'message', event, socket);
+    if (typeof message !== 'string') return dispatch('socket', 'message', event, socket);
     if (live.size > 1 && typeof id === 'string') {
       // The same message by way of another server.
       if ((seen.get(id) ?? socket) !== socket) return;
@@ -507,8 +507,7 @@ if (!globalThis.pocket?.webSocket) {
     },
   };
 
-  globalThis.AddressException = AddressException;
-  globalThis.pocket = {
+  const pocket = {
     socket,
     isocket: socket,
     webSocket,
@@ -521,5 +520,10 @@ if (!globalThis.pocket?.webSocket) {
     /** How long a server may take to answer, in ms. */
     connectTimeout: 5000,
   };
+
+  Object.assign(globalThis, { pocket, AddressException });
 }
-if (typeof module === 'object') module.exports = { pocket: globalThis.pocket, AddressException: globalThis.AddressException };
+if (typeof module === 'object') {
+  const { pocket, AddressException } = globalThis;
+  module.exports = { pocket, AddressException };
+}

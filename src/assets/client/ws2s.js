@@ -25,8 +25,7 @@
   /** Calls that may wait for a connection. */
   const QUEUE_LIMIT = 100;
 
-  /** The redis client's n-th retry waits a random time below `min * 2^n` and below `max`, both in milliseconds. */
-  const RETRY = { min: 500, max: 30000 };
+  /** Attempts of the redis client without a lasting connection between them. */
   const RETRY_LIMIT = 9;
 
   /** Bytes of a line, and of a string, that no redis server sends. */
@@ -51,11 +50,19 @@
     }
   };
 
-  const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const fromBase64 = (text) => {
+    const binary = atob(text);
+    const bytes = new Uint8Array(binary.length);
+    for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at);
+    return bytes;
+  };
+
   const toBase64 = (bytes) => {
-    let text = '';
-    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-    return btoa(text);
+    let binary = '';
+    for (let at = 0; at < bytes.length; at += 8192) {
+      binary += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
+    }
+    return btoa(binary);
   };
 
   /** What messages carry one after the other: below what servers take, whole characters and whole groups of base64. */
@@ -208,12 +215,10 @@
 
     const answered = (message) => {
       // The first version says nothing but `done`.
-      const named = /^(\w+) done$/.exec(message)?.[1];
-      const request = named ? sent.find(({ command }) => command === named) : sent[0];
-      const command = named ?? request?.command ?? 'close';
+      const [command = sent[0]?.command ?? 'close'] = message.match(/\w+(?= done)/) ?? [];
+      const request = sent.find((each) => each.command === command);
       // The parts of one request are neighbours.
-      const next = request && remove(request);
-      if (request !== next) request?.resolve();
+      if (request && request !== remove(request)) request.resolve();
       if (command === 'connect') call(socket.onOpen);
       if (command === 'close') shut();
       steer();
@@ -241,17 +246,20 @@
 
     ws.onmessage = ({ data: frame }) => {
       try {
-        const response = Object(JSON.parse(frame));
+        const response = JSON.parse(frame);
         const { code, data, encoding, message } = response;
         if (code < 0) arrived(/[?&]v=2\b/.test(url) || encoding === 'base64' ? fromBase64(data) : encoder.encode(data));
         else if (code === 0) answered(message);
-        else failed(response, code, message);
+        else if (code > 0) failed(response, code, message);
+        else throw code;
       } catch {
         call(socket.onError, fault('UNEXPECTED', frame));
       }
     };
 
-    ws.onerror = (event) => isClosing || call(socket.onError, event);
+    ws.onerror = (event) => {
+      if (!isClosing) call(socket.onError, event);
+    };
 
     ws.onclose = (event) => {
       if (!isClosing) failure = fault('CLOSED');
@@ -276,7 +284,7 @@
       async close() {
         if (!ping) shut();
         else if (!isClosing) {
-          ws.send('{"command":"close"}');
+          ws.send(JSON.stringify({ command: 'close' }));
           isClosing = true;
           end(fault('CLOSED'));
           steer();
@@ -353,26 +361,25 @@
 
   /** The words of a line; quotes keep spaces together. */
   const words = (line) =>
-    (line.match(/(?:"[^"]*("|$)|'[^']*('|$)|[^\s"'])+/g) ?? []).map((word) =>
-      word.replace(/"([^"]*)"?|'([^']*)'?/g, '$1$2'),
-    );
+    (line.match(/(("|').*?(\2|$)|[^\s"'])+/g) ?? []).map((word) => word.replace(/("|')(.*?)(\1|$)/g, '$2'));
 
   /** The commands of all lines as redis reads them. */
   const compose = (text) => {
     const lines = text.split('\n').map(words).filter((line) => line.length);
     const string = (word) => `$${encoder.encode(word).length}\r\n${word}\r\n`;
     const commands = lines.map((line) => `*${line.length}\r\n${line.map(string).join('')}`);
-    return { commands, values: [], resolve() {}, reject() {} };
+    return { commands, values: [] };
   };
 
   /** A reply as `onResponse` shows it. */
   const shown = (value, depth = 0) =>
     Array.isArray(value)
       ? value.map((item, i) => `${i + 1}) ${shown(item, depth + 1)}`).join('\n' + '   '.repeat(depth))
-      : String(value?.response ?? value ?? '');
+      : (value?.response ?? value ?? '');
 
   const newRedisClient = (makeSocket, { reconnect, queueLimit = QUEUE_LIMIT }, host, port, auth, ...ssh) => {
-    const { min, max } = { ...RETRY, ...reconnect };
+    // The n-th retry waits a random time below `min * 2^n` and below `max`, both in milliseconds.
+    const { min, max } = { min: 500, max: 30000, ...reconnect };
     /** The request of each command without a reply, oldest first. */
     const sent = [];
     let socket;
@@ -395,12 +402,12 @@
       // The commands of one request are neighbours.
       if (request && request !== sent[0]) {
         if (request.values.length > 1) request.resolve(request.values);
-        else request[isError ? 'reject' : 'resolve'](value);
+        else request[isError ? 'reject' : 'resolve']?.(value);
       }
       const empty = value === null ? 'a null object' : value.length === 0 && value !== '' && 'an empty result';
       if (isError) call(client.onError, value.response);
       else if (empty) call(client.onError, empty + ' is recevied form redis server');
-      else call(client.onResponse, typeof value === 'number' ? value : shown(value));
+      else call(client.onResponse, shown(value));
     };
 
     const begin = () => {
@@ -430,7 +437,7 @@
       };
       socket.onClose = () => {
         open(false);
-        sent.splice(0).forEach((reply) => reply.reject(fault('CLOSED')));
+        sent.splice(0).forEach((request) => request.reject?.(fault('CLOSED')));
         // A connection that lasted starts the count anew.
         if (openedAt && Date.now() - openedAt > max) client.reconnectCount = 0;
         openedAt = 0;
