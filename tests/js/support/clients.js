@@ -2,8 +2,10 @@
 import WebSocket from 'ws';
 import { WebShare } from '../../../src/assets/client/webshare.mjs';
 import { BroadcastWebSocket, LocalWebSocket } from '../../../src/assets/client/named.mjs';
+import { AddressException, pocket } from '../../../src/assets/client/pocket.socket.mjs';
+import { WS2S } from '../../../src/assets/client/ws2s.mjs';
 
-WebShare.WebSocket = LocalWebSocket.WebSocket = BroadcastWebSocket.WebSocket = WebSocket;
+for (const client of [WebShare, LocalWebSocket, BroadcastWebSocket, pocket, WS2S]) client.WebSocket = WebSocket;
 
 /** Retries so fast that a test need not wait for them. */
 export const FAST = { min: 1, max: 8 };
@@ -37,4 +39,4 @@ export function addresses() {
   return { seen, WebSocket: Recorder };
 }
 
-export { WebSocket, WebShare, LocalWebSocket, BroadcastWebSocket };
+export { AddressException, WebSocket, WebShare, LocalWebSocket, BroadcastWebSocket, WS2S, pocket };

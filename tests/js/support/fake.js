@@ -8,10 +8,10 @@ import http from 'node:http';
 import { WebSocketServer } from 'ws';
 
 /** Starts one; ends with the test. */
-export async function fakeServer(test) {
+export async function fakeServer(test, { port = 0 } = {}) {
   const server = new FakeServer();
   test.after(() => server.stop());
-  await new Promise((resolve) => server.http.listen(0, '127.0.0.1', resolve));
+  await new Promise((resolve) => server.http.listen(port, '127.0.0.1', resolve));
   server.port = server.http.address().port;
   server.url = `ws://127.0.0.1:${server.port}`;
   return server;
@@ -24,7 +24,9 @@ class FakeServer {
   isRefusing = false;
   /** The paths of the refused handshakes. */
   refused = [];
-  /** Replaces the protocol: `(connection, text or Buffer) => void`. */
+  /** Replaces the protocol: `{open(connection), message(connection, text or Buffer), close(connection)}`. */
+  speaks = undefined;
+  /** Replaces what it answers: `(connection, text or Buffer) => void`. */
   answer = undefined;
   #keys = 0;
 
@@ -63,24 +65,28 @@ class FakeServer {
       const message = isBinary ? data : String(data);
       connection.received.push(message);
       if (this.answer) this.answer(connection, message);
-      else if (isNamed) this.#others(connection).forEach((member) => member.socket.send(message));
+      else if (this.speaks) this.speaks.message(connection, message);
+      else if (isNamed) this.others(connection).forEach((member) => member.socket.send(message));
       else this.#webshare(connection, message);
     });
     socket.on('close', () => {
-      const others = this.#others(connection);
+      const others = this.others(connection);
       this.connections.splice(this.connections.indexOf(connection), 1, { ...connection, isClosed: true });
-      if (isNamed) others.forEach((member) => member.socket.send('____disconnect'));
+      if (this.speaks) this.speaks.close(connection);
+      else if (isNamed) others.forEach((member) => member.socket.send('____disconnect'));
       else if (connection.partner) this.#unpair(connection);
     });
-    if (isNamed) {
-      for (const member of this.#others(connection)) {
+    if (this.speaks) this.speaks.open(connection);
+    else if (isNamed) {
+      for (const member of this.others(connection)) {
         member.socket.send('____connect');
         socket.send('____connect');
       }
     } else connection.key = `k${++this.#keys}`;
   }
 
-  #others(connection) {
+  /** The other connections at the same path. */
+  others(connection) {
     return this.connections.filter((other) => other !== connection && !other.isClosed && other.url === connection.url);
   }
 

@@ -1,0 +1,502 @@
+/**
+ * WS2S: TCP sockets for a page, and a redis client over one, by way of a ws2s server.
+ *
+ * One file, no dependencies. Loaded as a classic script or as an ES module it sets the global `WS2S`; `require` returns
+ * `{ WS2S }`. A file with `export` would not be a classic script, so `import { WS2S }` is for `ws2s.mjs`, which loads
+ * this file and exports what it set. Types are in `ws2s.d.ts`.
+ *
+ * Code written for ws2s.js 2.1.4 runs unchanged. Beyond it: calls before the connection is open wait for it, every call
+ * returns a promise, large data are sent in parts, and `for await (const bytes of socket)` reads with backpressure:
+ * where the platform can stop reading (WebSocketStream in a browser, `pause` of the package `ws`), a slow reader stops
+ * the server, which stops the peer. A plain WebSocket cannot stop, so there the buffer only has a bound (`maxBuffer`),
+ * above which the socket is closed with an error that says so.
+ */
+'use strict';
+{
+  /** Silence that nobody on the way should take for the end. */
+  const PING_MS = 50000;
+
+  /** Received bytes that wait for a reader: above HIGH reading stops, below LOW it goes on. */
+  const [HIGH, LOW] = [262144, 65536];
+
+  /** Received bytes that may wait for a reader. */
+  const MAX_BUFFER = 16777216;
+
+  /** Calls that may wait for a connection. */
+  const QUEUE_LIMIT = 100;
+
+  /** Attempts of the redis client without a lasting connection between them. */
+  const RETRY_LIMIT = 9;
+
+  /** Bytes of a line, and of a string, that no redis server sends. */
+  const [LINE_LIMIT, STRING_LIMIT] = [65536, 2 ** 29];
+
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+  /** Parameters of `connect`, in their order. */
+  const TARGET = 'host port ssh_host ssh_port ssh_username ssh_password ssh_private_key ssh_private_key_password'.split(' ');
+
+  const fault = (code, response, message = code) => Object.assign(new Error('WS2S: ' + message), { code, response });
+
+  /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
+  const call = (callback, ...args) => {
+    try {
+      callback?.(...args);
+    } catch (error) {
+      setTimeout(() => {
+        throw error;
+      });
+    }
+  };
+
+  const fromBase64 = (text) => {
+    const binary = atob(text);
+    const bytes = new Uint8Array(binary.length);
+    for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at);
+    return bytes;
+  };
+
+  const toBase64 = (bytes) => {
+    let binary = '';
+    for (let at = 0; at < bytes.length; at += 8192) {
+      binary += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
+    }
+    return btoa(binary);
+  };
+
+  /** What messages carry one after the other: below what servers take, whole characters and whole groups of base64. */
+  const parts = (text) => (text.match(/[^]{1,65536}/gu) ?? ['']).map((data) => ({ data }));
+
+  /** Passes requests on to `put` while it is open; before that it keeps up to `limit`. */
+  const gate = (limit, put) => {
+    const queue = [];
+    let isOpen = false;
+    let end;
+    return {
+      submit(request) {
+        const promise = new Promise((resolve, reject) => Object.assign(request, { resolve, reject }));
+        if (end ?? queue.length >= limit) request.reject(end ?? fault('QUEUE_FULL'));
+        else if (isOpen) put(request);
+        else queue.push(request);
+        // Nobody has to look at the promise; whoever does still sees the rejection.
+        promise.catch(() => {});
+        return promise;
+      },
+      open(isNow) {
+        isOpen = isNow;
+        // What waited goes before anything newer.
+        if (isNow) queue.splice(0).forEach(put);
+      },
+      end(error) {
+        end ??= error;
+        queue.splice(0).forEach((request) => request.reject(error));
+      },
+    };
+  };
+
+  /** A WebSocketStream in the shape of a WebSocket of `ws`, which can stop reading. */
+  const streamed = (url) => {
+    const stream = new WebSocketStream(url);
+    let writer;
+    let isResumed;
+    const socket = {
+      send: (data, taken) => writer.write(data).then(taken, () => {}),
+      close: () => stream.close(),
+      pause() {
+        isResumed = new Promise((resolve) => (socket.resume = resolve));
+      },
+    };
+    const reading = stream.opened.then(async ({ readable, writable }) => {
+      writer = writable.getWriter();
+      const reader = readable.getReader();
+      socket.onopen();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        socket.onmessage({ data: value });
+        await isResumed;
+      }
+    });
+    // What was received before the end is told before it.
+    const end = async ({ closeCode: code, reason }) => {
+      await reading.catch(() => {});
+      socket.onclose({ code, reason });
+    };
+    stream.closed.then(end, (error) => {
+      socket.resume?.();
+      socket.onerror(error);
+      end(error);
+    });
+    return socket;
+  };
+
+  /** One TCP socket behind one WebSocket. */
+  const newSocket = (url, options) => {
+    const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
+    const Socket = WebSocket ?? globalThis.WebSocket;
+    if (!Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+    const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url) : new Socket(url);
+    /** The request of each command without a reply: the server answers in their order. */
+    const sent = [];
+    /** What waits for a reader: bytes, or the error that ended them. */
+    const chunks = [];
+    /** The sum of the bytes in `chunks`; held <= maxBuffer. */
+    let held = 0;
+    let readers = 0;
+    /** Those that wait for something to read, or for the end. */
+    const idle = [];
+    let isPaused = false;
+    let isClosing = false;
+    let isOver = false;
+    /** Why it ended, where that was not in order. */
+    let failure;
+    let ping;
+
+    /** Stops reading, or goes on; whoever waits has a look. */
+    const steer = () => {
+      const wasPaused = isPaused;
+      // A reply to `connect` or `close` is worth reading all that is before it.
+      const isAwaited = () => isClosing || sent.some(({ command }) => command === 'connect');
+      isPaused = held > (wasPaused ? LOW : HIGH) && !!ws.pause && !isAwaited();
+      if (isPaused !== wasPaused) ws[isPaused ? 'pause' : 'resume']();
+      // The reply to a `send` is not: it waits behind what only the reader can take away, and the reader may wait for it.
+      if (isPaused) sent.forEach((request) => request.untaken || request.resolve());
+      idle.splice(0).forEach((resolve) => resolve());
+    };
+
+    const put = (request) => {
+      request.untaken = request.frames.length;
+      request.frames.forEach((frame) => {
+        sent.push(request);
+        ws.send(frame, () => {
+          request.untaken -= 1;
+          steer();
+        });
+      });
+      steer();
+    };
+
+    const { submit, open, end } = gate(queueLimit, put);
+
+    const ask = (command, parts = [{}]) =>
+      submit({ command, frames: parts.map((part) => JSON.stringify({ command, ...part })) });
+
+    /** Takes out one command of a request; returns the request of the next command. */
+    const remove = (request) => {
+      const at = sent.indexOf(request);
+      sent.splice(at, 1);
+      return sent[at];
+    };
+
+    const rest = () => new Promise((resolve) => idle.push(resolve));
+
+    /** Closes the WebSocket; reading goes on, as the server's part of the closing handshake is behind all else. */
+    const shut = (reason = fault('CLOSED')) => {
+      isClosing = true;
+      end(reason);
+      sent.splice(0).forEach((request) => request.reject(reason));
+      ws.close();
+      steer();
+    };
+
+    const arrived = (bytes) => {
+      call(socket.onRecv, bytes);
+      if (isClosing || (socket.onRecv && !readers)) return;
+      if (held + bytes.length > maxBuffer) {
+        failure = fault('TOO_SLOW', bytes, `more than ${maxBuffer} bytes wait (maxBuffer)`);
+        shut(failure);
+        return call(socket.onError, failure);
+      }
+      chunks.push(bytes);
+      held += bytes.length;
+      steer();
+    };
+
+    const answered = (message) => {
+      // The first version says nothing but `done`.
+      const [command = sent[0]?.command ?? 'close'] = message.match(/\w+(?= done)/) ?? [];
+      const request = sent.find((each) => each.command === command);
+      // The parts of one request are neighbours.
+      if (request && request !== remove(request)) request.resolve();
+      if (command === 'connect') call(socket.onOpen);
+      if (command === 'close') shut();
+      steer();
+    };
+
+    const failed = (response, code, message) => {
+      const error = fault(code, response, message);
+      if (code === 3 || code === 5) return shut(error);
+      const request = sent.find(({ command }) => command === 'connect' || (code === 1 && command !== 'ping'));
+      if (request) {
+        remove(request);
+        request.reject(error);
+      }
+      // Told to whoever reads, unless it is only the answer to a call.
+      if (!request || readers) chunks.push(error);
+      call(socket.onError, response);
+      steer();
+    };
+
+    ws.onopen = () => {
+      ping = setInterval(() => ask('ping'), PING_MS);
+      open(true);
+      call(socket.onReady);
+    };
+
+    ws.onmessage = ({ data: frame }) => {
+      try {
+        const response = JSON.parse(frame);
+        const { code, data, encoding, message } = response;
+        if (code < 0) arrived(/[?&]v=2\b/.test(url) || encoding === 'base64' ? fromBase64(data) : encoder.encode(data));
+        else if (code === 0) answered(message);
+        else if (code > 0) failed(response, code, message);
+        else throw code;
+      } catch {
+        call(socket.onError, fault('UNEXPECTED', frame));
+      }
+    };
+
+    ws.onerror = (event) => {
+      if (!isClosing) call(socket.onError, event);
+    };
+
+    ws.onclose = (event) => {
+      if (!isClosing) failure = fault('CLOSED');
+      isOver = true;
+      clearInterval(ping);
+      shut(failure);
+      call(socket.onClose, event);
+    };
+
+    const socket = {
+      /** Dials; fulfilled when the server is connected, which `onOpen` tells too. */
+      connect: (...target) => ask('connect', [Object.fromEntries(TARGET.map((name, i) => [name, target[i]]))]),
+
+      /** Sends text; fulfilled when the server has taken it. */
+      send: (text) => ask('send', parts(String(text))),
+
+      /** Sends bytes; fulfilled when the server has taken them. */
+      sendb: (bytes) =>
+        ask('sendb', parts(toBase64(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength)))),
+
+      /** Ends for good; fulfilled when it is over. */
+      async close() {
+        if (!ping) shut();
+        else if (!isClosing) {
+          ws.send(JSON.stringify({ command: 'close' }));
+          isClosing = true;
+          end(fault('CLOSED'));
+          steer();
+        }
+        while (!isOver) await rest();
+      },
+
+      /** What arrives. Each chunk goes to one reader; leaving the loop closes nothing. */
+      async *[Symbol.asyncIterator]() {
+        readers += 1;
+        try {
+          for (;;) {
+            if (chunks.length) {
+              const chunk = chunks.shift();
+              if (chunk instanceof Error) throw chunk;
+              held -= chunk.length;
+              steer();
+              yield chunk;
+            } else if (!isOver) await rest();
+            else if (failure) throw failure;
+            else return;
+          }
+        } finally {
+          readers -= 1;
+        }
+      },
+    };
+    return socket;
+  };
+
+  /** Reads what a redis server says, in pieces of any size; tells each reply: text, number, null, array or error. */
+  function* reader(tell) {
+    let bytes = new Uint8Array();
+
+    /** A line, or `count` bytes, without the end of the line. */
+    function* take(count) {
+      for (;;) {
+        const end = count ?? bytes.indexOf(10) + 1;
+        if (end && end <= bytes.length) {
+          const text = decoder.decode(bytes.subarray(0, end - 2));
+          bytes = bytes.subarray(end);
+          return text;
+        }
+        if (!count && bytes.length > LINE_LIMIT) throw fault('UNEXPECTED');
+        const pieces = [bytes];
+        let { length } = bytes;
+        do {
+          const piece = yield;
+          pieces.push(piece);
+          length += piece.length;
+        } while (length < count);
+        bytes = new Uint8Array(length);
+        pieces.reduce((at, piece) => (bytes.set(piece, at), at + piece.length), 0);
+      }
+    }
+
+    function* value() {
+      const line = yield* take();
+      const text = line.slice(1);
+      const number = Number(text);
+      if (line[0] === '+') return text;
+      if (line[0] === '-') return fault(text.split(' ')[0], text, text);
+      if (line[0] === ':') return number;
+      if (!'$*'.includes(line[0]) || !(number < STRING_LIMIT)) throw fault('UNEXPECTED', line);
+      if (number < 0) return null;
+      if (line[0] === '$') return yield* take(number + 2);
+      const items = [];
+      while (items.length < number) items.push(yield* value());
+      return items;
+    }
+
+    for (;;) tell(yield* value());
+  }
+
+  /** The words of a line; quotes keep spaces together. */
+  const words = (line) =>
+    (line.match(/(("|').*?(\2|$)|[^\s"'])+/g) ?? []).map((word) => word.replace(/("|')(.*?)(\1|$)/g, '$2'));
+
+  /** The commands of all lines as redis reads them. */
+  const compose = (text) => {
+    const lines = text.split('\n').map(words).filter((line) => line.length);
+    const string = (word) => `$${encoder.encode(word).length}\r\n${word}\r\n`;
+    const commands = lines.map((line) => `*${line.length}\r\n${line.map(string).join('')}`);
+    return { commands, values: [] };
+  };
+
+  /** A reply as `onResponse` shows it. */
+  const shown = (value, depth = 0) =>
+    Array.isArray(value)
+      ? value.map((item, i) => `${i + 1}) ${shown(item, depth + 1)}`).join('\n' + '   '.repeat(depth))
+      : (value?.response ?? value ?? '');
+
+  const newRedisClient = (makeSocket, { reconnect, queueLimit = QUEUE_LIMIT }, host, port, auth, ...ssh) => {
+    // The n-th retry waits a random time below `min * 2^n` and below `max`, both in milliseconds.
+    const { min, max } = { min: 500, max: 30000, ...reconnect };
+    /** The request of each command without a reply, oldest first. */
+    const sent = [];
+    let socket;
+    let isOver = false;
+    let openedAt = 0;
+    let timer;
+
+    const put = (request) => {
+      socket.send(request.commands.join(''));
+      request.commands.forEach(() => sent.push(request));
+      if (!request.commands.length) request.resolve();
+    };
+
+    const { submit, open, end } = gate(queueLimit, put);
+
+    const tell = (value) => {
+      const isError = value instanceof Error;
+      const request = sent.shift();
+      request?.values.push(value);
+      // The commands of one request are neighbours.
+      if (request && request !== sent[0]) {
+        if (request.values.length > 1) request.resolve(request.values);
+        else request[isError ? 'reject' : 'resolve']?.(value);
+      }
+      const empty = value === null ? 'a null object' : value.length === 0 && value !== '' && 'an empty result';
+      if (isError) call(client.onError, value.response);
+      else if (empty) call(client.onError, empty + ' is recevied form redis server');
+      else call(client.onResponse, shown(value));
+    };
+
+    const begin = () => {
+      const replies = reader(tell);
+      replies.next();
+      socket = makeSocket();
+      socket.onReady = () => {
+        call(client.onSocketReady);
+        socket.connect(host, port, ...ssh);
+      };
+      socket.onOpen = () => {
+        openedAt = Date.now();
+        if (auth) put(compose('auth ' + auth));
+        open(true);
+        call(client.reconnectCount ? client.onReconnected : client.onReady);
+      };
+      socket.onRecv = (bytes) => {
+        try {
+          replies.next(bytes);
+        } catch (error) {
+          socket.onError(error);
+        }
+      };
+      socket.onError = (error) => {
+        socket.close();
+        call(client.onError, error);
+      };
+      socket.onClose = () => {
+        open(false);
+        sent.splice(0).forEach((request) => request.reject?.(fault('CLOSED')));
+        // A connection that lasted starts the count anew.
+        if (openedAt && Date.now() - openedAt > max) client.reconnectCount = 0;
+        openedAt = 0;
+        if (isOver) return;
+        if (reconnect !== false && client.reconnectCount < RETRY_LIMIT) {
+          timer = setTimeout(begin, Math.random() * Math.min(max, min * 2 ** client.reconnectCount));
+          client.reconnectCount += 1;
+        } else {
+          client.close();
+          call(client.onError, 'connection loss, max reconnect times reached');
+        }
+      };
+    };
+
+    const client = {
+      reconnectCount: 0,
+
+      /** Sends the commands of all lines; fulfilled with the reply, or with an array of them for several lines. */
+      request: (text) => submit(compose(text)),
+
+      /** Ends for good: no reconnect. */
+      close() {
+        isOver = true;
+        clearTimeout(timer);
+        end(fault('CLOSED'));
+        return socket.close();
+      },
+    };
+    begin();
+    return client;
+  };
+
+  /** Makes sockets to what one server reaches. */
+  class WS2S {
+    /**
+     * @param {string} ws2sServerAddress `ws://host:port/ws2s`; with `?v=2` the server sends base64 always
+     * @param {object} [options] `maxBuffer` (16 MiB), `queueLimit` (100), `reconnect` (of the redis client: `false`, or
+     *   `{min, max}` in ms), `WebSocket` (a constructor, where there is no global one, or instead of WebSocketStream)
+     */
+    constructor(ws2sServerAddress, options = {}) {
+      this.ws2sServerAddress = ws2sServerAddress;
+      this.options = options;
+    }
+
+    newSocket() {
+      return newSocket(this.ws2sServerAddress, this.options);
+    }
+
+    /** A redis client; the arguments after `auth` are those of `connect`. */
+    newRedisClient(...args) {
+      return newRedisClient(() => this.newSocket(), this.options, ...args);
+    }
+
+    /** The same by the original's name. */
+    newRedisCient(...args) {
+      return this.newRedisClient(...args);
+    }
+  }
+
+  globalThis.WS2S = WS2S;
+  if (typeof module === 'object') module.exports = { WS2S };
+}
