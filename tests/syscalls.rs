@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 use common::DEADLINE;
 use common::frame::{Frame, binary, ping, text};
 use common::process::Process;
-use common::server::TestServer;
+use common::server::{Metrics, TestServer};
 use common::target::Target;
 
 /// Reads and writes that the server makes while `clients[0]` sends all `frames` at once and the others receive them.
@@ -192,9 +192,11 @@ fn the_kernel_sees_one_read_and_one_write_for_a_burst_to_a_target() {
     let process = Process::start_traced(&log.0, CALLS, &["--bridge-allow", &place]);
     let mut sender = process.client(&format!("/tcp/{place}"));
     let mut line = target.accept();
-    // What the dial brings is over once the target has been heard.
     line.write("hello");
     sender.expect_binary("hello");
+    // What waited for the dial is read until nothing is left, which the answer to a later client shows to be over.
+    let mut observer = Metrics::of(process.address());
+    observer.read();
     sender.write(&legible(binary("before")));
     line.expect("before");
     sender.write(&burst);
