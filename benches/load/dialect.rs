@@ -2,6 +2,9 @@
 //!
 //! A dialect is a variant with an arm in each method. Those that pass payloads on as they are can be checked while
 //! they arrive; an *enveloped* dialect sees whole messages and finds payloads and receipts in them.
+//!
+//! Behind a bridge is a TCP server, to which messages are a *stream*: the bytes come back in their order, in messages of
+//! whatever size the reads had.
 
 use std::borrow::Cow;
 
@@ -331,7 +334,7 @@ fn read_pocket(message: &[u8], is_text: bool, is_sender: bool, sequence: u64) ->
         let id = notice.message_id.map(RawValue::get).unwrap_or_default();
         return match (notice.socket, notice.attr) {
             ("sent", Some("json")) if has_id(id, &hexadecimal::<ID_DIGITS>(sequence)) => Ok(Incoming::Receipt),
-            ("sent", Some("binary")) => Ok(Incoming::Receipt),
+            ("sent", Some("binary")) if id.parse::<usize>().is_ok() => Ok(Incoming::Receipt),
             _ => Err(unexpected(message)),
         };
     }

@@ -330,7 +330,6 @@ impl<W: Wire> Exchange<W> {
         {
             self.members.remove(far);
         }
-        let Some(group) = self.groups.get_mut(member.group) else { return };
         if group.members.is_empty() && self.filling != Some(member.group) {
             let group = self.groups.remove(member.group);
             self.paths.remove(&group.path);
