@@ -62,7 +62,7 @@ impl TableArgs {
     pub(crate) fn run(&self) -> Outcome<()> {
         let args = if self.smoke { Self { seconds: SMOKE_SECONDS, rounds: 1, ..self.clone() } } else { self.clone() };
         let pinning = Pinning::Apart.apply();
-        let mut bench = Bench { args, pinning, disturbed: Vec::new(), missed: Vec::new() };
+        let mut bench = Bench { args, pinning, disturbed: Vec::new(), missed: Vec::new(), stalled: Vec::new() };
         let wanted = self.rows.as_deref().unwrap_or_default();
         let rows: Vec<Row> = rows(self.smoke).into_iter().filter(|row| row.name.contains(wanted)).collect();
         if rows.is_empty() {
@@ -85,6 +85,8 @@ struct Bench {
     disturbed: Vec<&'static str>,
     /// Rows whose rate the generator could not hold.
     missed: Vec<&'static str>,
+    /// Measurements in which the server did nothing; their rounds do not count.
+    stalled: Vec<String>,
 }
 
 impl Bench {
@@ -127,15 +129,17 @@ impl Bench {
             spin: false,
         };
         match row.work {
-            Work::Relay { content, size, window } => self.cpu(row, run.load(&Plan { content, size, window, ..plan })?),
-            Work::FanOut { members } => self.cpu(row, run.load(&Plan { members, ..plan })?),
+            Work::Relay { content, size, window } => {
+                self.cpu(row, program, run.load(&Plan { content, size, window, ..plan })?)
+            }
+            Work::FanOut { members } => self.cpu(row, program, run.load(&Plan { members, ..plan })?),
             Work::Webshare { window } => {
                 let plan = Plan { window, content: Content::Ascii, ..plan };
-                self.cpu(row, run.load(&enveloped(program, Dialect::Webshare, plan)?)?)
+                self.cpu(row, program, run.load(&enveloped(program, Dialect::Webshare, plan)?)?)
             }
             Work::Pocket { members } => {
                 let plan = Plan { members, content: Content::Ascii, ..plan };
-                self.cpu(row, run.load(&enveloped(program, Dialect::Pocket, plan)?)?)
+                self.cpu(row, program, run.load(&enveloped(program, Dialect::Pocket, plan)?)?)
             }
             Work::Bridge { dialect, content, size, window } => {
                 let dialect = match program {
@@ -143,11 +147,11 @@ impl Bench {
                     Program::Bare if dialect == Dialect::Ws2s => Dialect::TcpReceipt,
                     _ => dialect,
                 };
-                self.cpu(row, run.load(&Plan { dialect, members: 1, content, size, window, ..plan })?)
+                self.cpu(row, program, run.load(&Plan { dialect, members: 1, content, size, window, ..plan })?)
             }
             Work::Connect { slots, says_goodbye } => {
                 let mut connects = Connects::open(plan.url, plan.dialect, slots, says_goodbye)?;
-                self.cpu(row, run.connects(&mut connects)?)
+                self.cpu(row, program, run.connects(&mut connects)?)
             }
             Work::Rate { pairs, rate } => {
                 let report = run.load(&Plan { groups: pairs, rate: Some(rate), ..plan })?;
@@ -183,9 +187,14 @@ impl Bench {
         }
     }
 
-    fn cpu(&mut self, row: &Row, report: Report) -> Outcome<Vec<f64>> {
+    fn cpu(&mut self, row: &Row, program: &Program, report: Report) -> Outcome<Vec<f64>> {
         self.note(row, &report);
-        Ok(vec![report.server.ok_or("its process is known")?.cpu_us_per_message])
+        let figure = report.server.ok_or("its process is known")?.cpu_us_per_message;
+        if figure > 0.0 {
+            return Ok(vec![figure]);
+        }
+        self.stalled.push(format!("{} on {program} ({} delivered)", row.name, report.delivered));
+        Ok(vec![f64::NAN])
     }
 
     fn note(&mut self, row: &Row, report: &Report) {
@@ -216,6 +225,7 @@ impl Bench {
                 }
                 _ => Vec::new(),
             };
+            ratios.retain(|ratio| ratio.is_finite());
             ratios.sort_by(f64::total_cmp);
             let ratio = median(&ratios);
             let shown = match (ratio, &ratios[..]) {
@@ -235,7 +245,7 @@ impl Bench {
     }
 
     fn print_foot(&self) {
-        let Self { args, disturbed, missed, .. } = self;
+        let Self { args, disturbed, missed, stalled, .. } = self;
         println!();
         if args.smoke {
             println!("Everything arrived. A smoke test measures nothing: the figures above mean nothing.");
@@ -245,6 +255,9 @@ impl Bench {
         match self.pinning {
             Pinning::Apart => println!("The server had core 0, the generator core 1."),
             Pinning::None => println!("Server and generator shared the cores: no second core, or no `taskset`."),
+        }
+        if !stalled.is_empty() {
+            println!("The server did nothing for a whole measurement, which does not count: {}.", stalled.join("; "));
         }
         for (rows, what) in [(disturbed, "Something else used the cores"), (missed, "The intended rate was missed")] {
             let mut rows = rows.clone();
@@ -266,7 +279,7 @@ fn enveloped(program: &Program, dialect: Dialect, plan: Plan) -> Outcome<Plan> {
 }
 
 fn median(figures: &[f64]) -> Option<f64> {
-    let mut sorted = figures.to_vec();
+    let mut sorted: Vec<f64> = figures.iter().copied().filter(|figure| !figure.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     match sorted.len() {
