@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use common::client::Client;
 use common::frame::{binary, close, frame, ping, text};
 use common::server::TestServer;
+use common::target::Target;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -99,6 +100,63 @@ fn pocket_allocates_nothing(server: &TestServer) {
     }
 }
 
+/// Text without escapes and with them, base64 and bytes, each with its answer; and what comes back.
+fn bridging_allocates_nothing(server: &TestServer) {
+    let target = Target::listen();
+    let connect = format!(r#"{{"command":"connect","host":"127.0.0.1","port":{}}}"#, target.port());
+    let mut observer = server.metrics();
+    for path in ["/ws2s", "/ws2s?v=2", &format!("/tcp/127.0.0.1:{}", target.port())] {
+        let mut client = server.client(path);
+        let is_tcp = path.starts_with("/tcp");
+        if !is_tcp {
+            client.send(&text(&connect));
+            client.any_text();
+        }
+        let mut line = target.accept().stream().try_clone().expect("a descriptor");
+        for size in [1, 125, 1000, 16 * 1024] {
+            let plain = "x".repeat(size);
+            let (escaped, base64) = ("\\n".repeat(size), "AAAA".repeat(size));
+            let messages = if is_tcp {
+                vec![(binary(&plain), size), (text(&plain), size)]
+            } else {
+                vec![
+                    (text(format!(r#"{{"command":"send","data":"{plain}"}}"#)), size),
+                    (text(format!(r#"{{"command":"send","data":"{escaped}"}}"#)), size),
+                    (text(format!(r#"{{"command":"sendb","data":"{base64}"}}"#)), 3 * size),
+                    (binary(&plain), size),
+                ]
+            };
+            for (message, len) in messages {
+                let bytes = message.bytes();
+                // Once to see how long the answers are.
+                client.write(&bytes);
+                line.read_exact(&mut vec![0; len]).expect("sent");
+                let mut answer = vec![0; if is_tcp { 0 } else { 2 + client.any_text().len() }];
+                line.write_all(plain.as_bytes()).expect("written");
+                let pushed = client.expect_frame().payload.len();
+                let mut pushed = vec![0; pushed + if pushed < 126 { 2 } else { 4 }];
+                let mut heard = vec![0; len];
+                let mut socket = client.stream().try_clone().expect("a descriptor");
+                let mut round = || {
+                    exchange(&mut socket, &mut line, &bytes, &mut heard);
+                    socket.read_exact(&mut answer).expect("answered");
+                    exchange(&mut line, &mut socket, plain.as_bytes(), &mut pushed);
+                };
+                (0..3).for_each(|_| round());
+                observer.read();
+                let region = Region::new(ALLOCATOR);
+                (0..20).for_each(|_| round());
+                let change = region.change();
+                assert_eq!(
+                    (change.allocations, change.reallocations),
+                    (0, 0),
+                    "{size} bytes through {path}: {change:?}"
+                );
+            }
+        }
+    }
+}
+
 fn an_idle_connection_is_small(server: &TestServer) {
     const CONNECTIONS: usize = 1000;
     let before = in_use();
@@ -111,7 +169,7 @@ fn an_idle_connection_is_small(server: &TestServer) {
 
 fn nothing_is_left_of_the_departed(server: &TestServer) {
     let abuse = |round: usize| {
-        for target in ["/local/a", "/local/b?presence=1", "/broadcast/c?echo=1", "/webshare", "/pocket"] {
+        for target in ["/local/a", "/local/b?presence=1", "/broadcast/c?echo=1", "/webshare", "/pocket", "/ws2s"] {
             let mut client = server.client(target);
             match round % 6 {
                 0 => client.send(&close(1000, "")),
@@ -136,9 +194,13 @@ fn nothing_is_left_of_the_departed(server: &TestServer) {
 
 #[test]
 fn what_messages_and_connections_cost() {
-    let server = TestServer::with(|config| config.limits.handshake_timeout = std::time::Duration::from_secs(60));
+    let server = TestServer::with(|config| {
+        config.limits.handshake_timeout = std::time::Duration::from_secs(60);
+        config.bridge_allow = vec!["127.0.0.1:1-65535".to_owned()];
+    });
     relaying_allocates_nothing(&server);
     pocket_allocates_nothing(&server);
+    bridging_allocates_nothing(&server);
     server.expect_all_given_back();
     an_idle_connection_is_small(&server);
     server.expect_all_given_back();

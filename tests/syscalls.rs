@@ -54,6 +54,40 @@ fn a_burst_is_one_read_and_one_write_for_each_receiver() {
 }
 
 #[test]
+fn a_burst_for_a_target_is_one_write_to_it_and_one_of_answers() {
+    let server = TestServer::with(|config| config.bridge_allow = vec!["127.0.0.1:1-65535".to_owned()]);
+    let target = Target::listen();
+    let mut metrics = server.metrics();
+    for (path, answers) in [(format!("/tcp/127.0.0.1:{}", target.port()), false), ("/ws2s".to_owned(), true)] {
+        let mut client = server.client(&path);
+        if answers {
+            client.send(&text(format!(r#"{{"command":"connect","host":"127.0.0.1","port":{}}}"#, target.port())));
+            client.any_text();
+        }
+        let mut line = target.accept();
+        for burst in [1, 2, 16, 64] {
+            let before = metrics.read();
+            let frames = (0..burst).flat_map(|number| match answers {
+                true => text(format!(r#"{{"command":"send","data":"number {number}\n"}}"#)).bytes(),
+                false => binary(format!("number {number}\n")).bytes(),
+            });
+            client.write(&frames.collect::<Vec<u8>>());
+            (0..burst).for_each(|number| line.expect(format!("number {number}\n")));
+            (0..if answers { burst } else { 0 }).for_each(|_| drop(client.any_text()));
+            let after = metrics.read();
+            let change = |name: &str| after[name] - before[name];
+            assert_eq!(change("jackfield_reads_total") - 1.0, 1.0, "{burst} through {path}");
+            assert_eq!(change("jackfield_writes_total"), if answers { 2.0 } else { 1.0 }, "{burst} through {path}");
+            // And what comes back in one read leaves in one write.
+            line.write("x".repeat(1000));
+            assert_eq!(client.expect_frame().payload.iter().filter(|byte| **byte == b'x').count(), 1000);
+            let last = metrics.read();
+            assert_eq!(last["jackfield_writes_total"] - after["jackfield_writes_total"], 1.0, "{burst} through {path}");
+        }
+    }
+}
+
+#[test]
 fn receipts_for_a_burst_are_one_more_write() {
     let server = TestServer::start();
     for burst in [1, 2, 16, 64] {

@@ -4,16 +4,16 @@ mod common;
 
 use std::net::{Ipv6Addr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::client::Client;
 use common::frame::{BINARY, binary, close, continuation, text};
 use common::http::{SAMPLE_KEY, upgrade_request};
 use common::independent::Independent;
-use common::server::{Metrics, TestServer};
-use common::target::{Line, Refusing, Silent, Target, echo, pattern, read_pattern, write_pattern};
+use common::server::TestServer;
+use common::target::{Counted, Line, Refusing, Silent, Target, echo, pattern, read_pattern, write_pattern};
 use common::{DEADLINE, long};
 use jackfield::config::Config;
 use tungstenite::Message;
@@ -438,38 +438,6 @@ fn many_at_once() {
     server.expect_all_given_back();
 }
 
-/// Counts what a thread has written.
-struct Counted<W>(W, Arc<AtomicUsize>);
-
-impl<W: std::io::Write> std::io::Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let len = self.0.write(bytes)?;
-        self.1.fetch_add(len, Ordering::Relaxed);
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
-    }
-}
-
-/// Waits until the server takes nothing more: its queue is over the mark, and over many answers of the server not one
-/// more byte has gone. In all this time the queue stays in its bound.
-#[track_caller]
-fn wait_until_paused(metrics: &mut Metrics, written: &AtomicUsize, bound: usize) {
-    let start = Instant::now();
-    let (mut at, mut answers) = (0, 0);
-    while answers < 100 {
-        let queued = metrics.value("jackfield_queued_bytes");
-        assert!(queued <= bound as f64, "{queued} bytes are queued, {bound} at most");
-        assert!(start.elapsed() < DEADLINE, "the sender never stops: {at} bytes");
-        let now = written.load(Ordering::Relaxed);
-        answers = if now == at && queued > HIGH as f64 { answers + 1 } else { 0 };
-        at = now;
-    }
-    assert_eq!(metrics.value("jackfield_paused_connections"), 1.0);
-}
-
 #[test]
 fn a_target_that_does_not_read_pauses_the_client() {
     let server = server_with(|config| config.limits.queue_high = HIGH);
@@ -488,7 +456,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
         }
         Ok::<_, std::io::Error>(())
     });
-    wait_until_paused(&mut metrics, &written, HIGH + SCRATCH + PIECE);
+    metrics.wait_until_paused(&written, HIGH, HIGH + SCRATCH + PIECE);
     // The other direction goes on.
     line.write("slow down");
     client.expect_binary("slow down");
@@ -514,7 +482,7 @@ fn a_client_that_does_not_read_pauses_the_target() {
     let written = Arc::new(AtomicUsize::new(0));
     let mut stream = Counted(line.stream().try_clone().expect("a descriptor is free"), Arc::clone(&written));
     let sending = thread::spawn(move || write_pattern(&mut stream, total, 100_000));
-    wait_until_paused(&mut metrics, &written, HIGH + SCRATCH);
+    metrics.wait_until_paused(&written, HIGH, HIGH + SCRATCH);
     // The other direction goes on.
     client.send(&text("slow down"));
     line.expect("slow down");
@@ -548,7 +516,7 @@ fn who_is_paused_is_let_go_when_the_other_ends() {
                 .step_by(100_000)
                 .all(|from| std::io::Write::write_all(&mut stream, &binary(pattern(from, 100_000)).bytes()).is_ok())
         });
-        wait_until_paused(&mut metrics, &written, HIGH + SCRATCH + 100_000);
+        metrics.wait_until_paused(&written, HIGH, HIGH + SCRATCH + 100_000);
         if resets {
             line.reset();
         } else {
@@ -567,7 +535,7 @@ fn who_is_paused_is_let_go_when_the_other_ends() {
         let written = Arc::new(AtomicUsize::new(0));
         let mut stream = Counted(line.stream().try_clone().expect("a descriptor is free"), Arc::clone(&written));
         let sending = thread::spawn(move || write_pattern(&mut stream, TOTAL, 100_000));
-        wait_until_paused(&mut metrics, &written, HIGH + SCRATCH);
+        metrics.wait_until_paused(&written, HIGH, HIGH + SCRATCH);
         drop(client);
         // Its bytes are taken and dropped, or it is told that nobody wants them.
         let _ = sending.join().expect("the sender does not panic");

@@ -4,9 +4,9 @@ mod common;
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,9 +14,9 @@ use common::client::Client;
 use common::frame::{Frame, binary, close, continuation, text};
 use common::http::upgrade_request;
 use common::independent::Independent;
-use common::server::{Metrics, TestServer, free_port};
-use common::target::{Line, Refusing, Silent, Target, echo, pattern, read_pattern, write_pattern};
-use common::{DEADLINE, long};
+use common::long;
+use common::server::{TestServer, free_port};
+use common::target::{Counted, Line, Refusing, Silent, Target, echo, pattern, read_pattern, write_pattern};
 use jackfield::config::{Config, Root};
 use serde_json::{Value, json};
 
@@ -518,21 +518,6 @@ fn expect_pattern(client: &mut Ws2s, total: usize) {
     assert_eq!(at, total);
 }
 
-/// Counts what a thread has written.
-struct Counted<W>(W, Arc<AtomicUsize>);
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let len = self.0.write(bytes)?;
-        self.1.fetch_add(len, Ordering::Relaxed);
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
-    }
-}
-
 /// Sends `total` bytes of the pattern with `sendb`.
 fn send_pattern(client: &Ws2s, total: usize, piece: usize, written: &Arc<AtomicUsize>) -> JoinHandle<()> {
     let mut stream = Counted(client.0.stream().try_clone().expect("a descriptor is free"), Arc::clone(written));
@@ -589,23 +574,6 @@ fn a_long_text_keeps_every_character() {
     sending.join().expect("everything is taken");
 }
 
-/// Waits until the server takes nothing more: its queue is over the mark, and over many answers of the server not one
-/// more byte has gone. In all this time the queue stays in its bound.
-#[track_caller]
-fn wait_until_paused(metrics: &mut Metrics, written: &AtomicUsize, bound: usize) {
-    let start = Instant::now();
-    let (mut at, mut answers) = (0, 0);
-    while answers < 100 {
-        let queued = metrics.value("jackfield_queued_bytes");
-        assert!(queued <= bound as f64, "{queued} bytes are queued, {bound} at most");
-        assert!(start.elapsed() < DEADLINE, "the sender never stops: {at} bytes");
-        let now = written.load(Ordering::Relaxed);
-        answers = if now == at && queued > HIGH as f64 { answers + 1 } else { 0 };
-        at = now;
-    }
-    assert_eq!(metrics.value("jackfield_paused_connections"), 1.0);
-}
-
 #[test]
 fn a_target_that_does_not_read_pauses_the_client() {
     let server = server_with(|config| config.limits.queue_high = HIGH);
@@ -618,7 +586,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
     let mut metrics = server.metrics();
     let written = Arc::default();
     let sending = send_pattern(&client, total, 10_000, &written);
-    wait_until_paused(&mut metrics, &written, HIGH + SCRATCH);
+    metrics.wait_until_paused(&written, HIGH, HIGH + SCRATCH);
     // The other direction goes on.
     line.write("slow down");
     loop {
@@ -651,7 +619,7 @@ fn a_client_that_does_not_read_pauses_the_target() {
     let mut stream = Counted(line.stream().try_clone().expect("a descriptor is free"), Arc::clone(&written));
     let sending = thread::spawn(move || write_pattern(&mut stream, total, 50_000));
     // In base64 and its envelope one read's worth is longer than it was.
-    wait_until_paused(&mut metrics, &written, HIGH + 2 * SCRATCH);
+    metrics.wait_until_paused(&written, HIGH, HIGH + 2 * SCRATCH);
     client.0.send(&send("slow down"));
     line.expect("slow down");
     expect_pattern(&mut client, total);
@@ -675,7 +643,7 @@ fn who_does_not_read_answers_is_not_read_either() {
         let frames = request(json!({"command": "ping"})).bytes().repeat(1000);
         (0..COUNT / 1000).try_for_each(|_| stream.write_all(&frames))
     });
-    wait_until_paused(&mut metrics, &written, HIGH + 4 * SCRATCH);
+    metrics.wait_until_paused(&written, HIGH, HIGH + 4 * SCRATCH);
     for _ in 0..COUNT {
         client.expect_done("ping done");
     }

@@ -66,6 +66,22 @@ mod tests {
         assert_eq!(quoted("\0\u{1f}"), r#""\u0000\u001f""#);
     }
 
+    #[test]
+    fn every_byte_is_escaped_wherever_it_stands() {
+        for byte in 0..128 {
+            for before in 0..70 {
+                for behind in [0, 1, 7, 8, 40, 600] {
+                    let text = format!("{}{}{}", "x".repeat(before), char::from(byte), "y".repeat(behind));
+                    let quoted = quoted(&text);
+                    assert_eq!(quoted, serde_json::Value::from(text).to_string());
+                }
+            }
+        }
+        for text in ["\u{1f}".repeat(2000), "\"".repeat(2000), "é\n".repeat(2000)] {
+            assert_eq!(quoted(&text), serde_json::Value::from(text).to_string());
+        }
+    }
+
     proptest! {
         #[test]
         fn strings_come_back(text in any::<String>()) {

@@ -121,6 +121,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_escape_says_its_character_wherever_it_stands() {
+        for (escape, character) in
+            [(r"\n", "\n"), (r"\u00e9", "é"), (r"\ud83d\ude00", "😀"), (r#"\""#, "\""), (r"\\", "\\")]
+        {
+            for before in 0..70 {
+                for behind in [0, 1, 7, 8, 40] {
+                    let frame = |inner: &str| format!("{}{inner}{}", "x".repeat(before), "y".repeat(behind));
+                    assert_eq!(unescaped(&frame(escape)), Some(frame(character)), "{escape} behind {before}");
+                }
+            }
+            assert_eq!(unescaped(&escape.repeat(500)), Some(character.repeat(500)));
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_serde_json(

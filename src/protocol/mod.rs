@@ -76,7 +76,8 @@ pub trait Effects {
     /// this session pauses.
     fn bridge(&mut self, who: SessionId, message: Message<'_>);
 
-    /// As [`bridge`](Effects::bridge), for bytes that are not a message: they are copied.
+    /// As [`bridge`](Effects::bridge), for bytes that are not a message. Long ones that lie in the message being handled
+    /// are not copied on their way.
     fn bridge_bytes(&mut self, who: SessionId, bytes: &[u8]);
 
     /// Ends the connection that `who` dialled: what was written before goes out, what still comes is thrown away, and

@@ -21,8 +21,15 @@ pub(super) const LANES: usize = 64;
 /// Bytes of arena that a lane keeps from one batch to the next.
 const ARENA_KEPT_BYTES: usize = 64 * 1024;
 
-/// Parts of an enveloped message from this length on stay where they were received; below it, copying them into the
-/// arena costs less than two more entries in a vectored write.
+/// Lanes that keep more: most batches have no others, and one that translates (a bridge's bytes to base64) makes a whole
+/// read longer.
+const LARGE_LANES: usize = 2;
+
+/// Bytes of arena that those keep: a receive buffer of them in base64, and then some.
+const LARGE_ARENA_KEPT_BYTES: usize = 512 * 1024;
+
+/// Parts of an enveloped message, and bytes for a target, from this length on stay where they were received; below it,
+/// copying them into the arena costs less than two more entries in a vectored write.
 const BORROW_BYTES: usize = 2048;
 
 /// Everything to be written.
@@ -123,9 +130,9 @@ impl Batch {
     /// Forgets everything, keeping what is worth keeping.
     pub(super) fn clear(&mut self, pool: &mut Pool) {
         self.lanes.truncate(LANES);
-        for lane in self.lanes.iter_mut().take(self.used) {
+        for (place, lane) in self.lanes.iter_mut().take(self.used).enumerate() {
             lane.arena.clear();
-            lane.arena.shrink_to(ARENA_KEPT_BYTES);
+            lane.arena.shrink_to(if place < LARGE_LANES { LARGE_ARENA_KEPT_BYTES } else { ARENA_KEPT_BYTES });
             lane.pieces.clear();
             lane.audience.clear();
         }
@@ -315,7 +322,11 @@ impl Effects for Actions<'_> {
     }
 
     fn bridge_bytes(&mut self, who: SessionId, bytes: &[u8]) {
-        self.batch.bridge_lane(who).frame(|out| out.extend_from_slice(bytes));
+        let lane = self.batch.bridge_lane(who);
+        match self.scratch.locate(bytes) {
+            Some(range) if bytes.len() >= BORROW_BYTES => lane.push(Source::Scratch, range),
+            _ => lane.frame(|out| out.extend_from_slice(bytes)),
+        }
     }
 
     fn hang_up(&mut self, who: SessionId) {

@@ -40,8 +40,8 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// Slots of the tables that are kept however few are used.
 const ROOMY_SLOTS: usize = 1024;
 
-/// What is kept of the buffer in which sessions put messages together, in bytes.
-const BUFFER_KEPT_BYTES: usize = 256 * 1024;
+/// What is kept of the buffer in which sessions put messages together, in bytes: a receive buffer in base64, and then some.
+const BUFFER_KEPT_BYTES: usize = 512 * 1024;
 
 /// The state of the server.
 pub(super) struct Exchange {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -183,5 +184,22 @@ impl Metrics {
             assert!(start.elapsed() < DEADLINE, "waited for {what}: {values:#?}");
             thread::sleep(POLL_PAUSE);
         }
+    }
+
+    /// Waits until the server takes nothing more of what is `written`: its queue is over the mark, and over many answers
+    /// of the server not one more byte has gone. In all this time the queue stays in its bound.
+    #[track_caller]
+    pub(crate) fn wait_until_paused(&mut self, written: &AtomicUsize, high: usize, bound: usize) {
+        let start = Instant::now();
+        let (mut at, mut answers) = (0, 0);
+        while answers < 100 {
+            let queued = self.value("jackfield_queued_bytes");
+            assert!(queued <= bound as f64, "{queued} bytes are queued, {bound} at most");
+            assert!(start.elapsed() < DEADLINE, "the sender never stops: {at} bytes");
+            let now = written.load(Ordering::Relaxed);
+            answers = if now == at && queued > high as f64 { answers + 1 } else { 0 };
+            at = now;
+        }
+        assert_eq!(self.value("jackfield_paused_connections"), 1.0);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use socket2::{Domain, Socket, Type};
@@ -217,5 +219,20 @@ pub(crate) fn read_pattern(stream: &mut impl Read, total: usize) {
         assert!(len > 0, "it ends at byte {at} of {total}");
         assert!(buffer[..len] == pattern(at, len), "another byte in the {len} from {at} on");
         at += len;
+    }
+}
+
+/// Counts what a thread has written.
+pub(crate) struct Counted<W>(pub(crate) W, pub(crate) Arc<AtomicUsize>);
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let len = self.0.write(bytes)?;
+        self.1.fetch_add(len, Ordering::Relaxed);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
