@@ -14,9 +14,9 @@ use common::client::Client;
 use common::frame::{Frame, binary, close, continuation, text};
 use common::http::upgrade_request;
 use common::independent::Independent;
-use common::long;
 use common::server::{TestServer, free_port};
 use common::target::{Counted, Line, Refusing, Silent, Target, echo, pattern, read_pattern, write_pattern};
+use common::{DEADLINE, long};
 use jackfield::config::{Config, Root};
 use serde_json::{Value, json};
 

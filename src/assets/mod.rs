@@ -45,10 +45,18 @@ pub static ASSETS: &[Asset] = &[
     client("/client/named.d.ts", TEXT, include_bytes!("client/named.d.ts")),
     client("/client/named.js", JAVASCRIPT, include_bytes!("client/named.js")),
     client("/client/named.mjs", JAVASCRIPT, include_bytes!("client/named.mjs")),
+    client("/client/pocket.socket.d.mts", TEXT, include_bytes!("client/pocket.socket.d.mts")),
+    client("/client/pocket.socket.d.ts", TEXT, include_bytes!("client/pocket.socket.d.ts")),
+    client("/client/pocket.socket.js", JAVASCRIPT, include_bytes!("client/pocket.socket.js")),
+    client("/client/pocket.socket.mjs", JAVASCRIPT, include_bytes!("client/pocket.socket.mjs")),
     client("/client/webshare.d.mts", TEXT, include_bytes!("client/webshare.d.mts")),
     client("/client/webshare.d.ts", TEXT, include_bytes!("client/webshare.d.ts")),
     client("/client/webshare.js", JAVASCRIPT, include_bytes!("client/webshare.js")),
     client("/client/webshare.mjs", JAVASCRIPT, include_bytes!("client/webshare.mjs")),
+    client("/client/ws2s.d.mts", TEXT, include_bytes!("client/ws2s.d.mts")),
+    client("/client/ws2s.d.ts", TEXT, include_bytes!("client/ws2s.d.ts")),
+    client("/client/ws2s.js", JAVASCRIPT, include_bytes!("client/ws2s.js")),
+    client("/client/ws2s.mjs", JAVASCRIPT, include_bytes!("client/ws2s.mjs")),
 ];
 
 /// The file at exactly this path.

@@ -1,5 +1,7 @@
-/** `ip:port` (a path may follow), a whole `ws:` or `wss:` URL, `[ip, port]`, `{ip, port}`, or a function that gives one. */
-export type Address = string | readonly [string, number | string] | { ip: string; port?: number | string } | (() => string);
+export type Port = number | string;
+
+/** `ip:port` (a path may follow), a whole URL (`wss://…`), `[ip, port]`, `{ip, port}`, or a function that gives one. */
+export type Address = string | readonly [string, Port] | { ip: string; port?: Port } | (() => string);
 
 /** `mix`: every address with every port. `flat`: each address with its own port. */
 export type ListType = 'mix' | 'flat';
@@ -9,10 +11,13 @@ export type ConnectionType = 'broadcast' | 'overflow';
 
 export type Word = ListType | ConnectionType;
 
+/** What a WebSocket sends. */
+export type Sendable = string | ArrayBufferLike | ArrayBufferView | Blob;
+
 /** One server to connect to; as text it is `ip:port`. */
 export interface ListItem {
   ip: string;
-  port: number | string;
+  port: Port;
   name: string;
 }
 
@@ -88,7 +93,7 @@ export interface EndEvent extends Event {
   wasClean: boolean;
 }
 
-/** What the channel `socket` tells, beside the messages on it: the first argument of `on('socket', event, callback)`. */
+/** What the channel `socket` tells: the first argument of the callback of `on('socket', event, callback)`. */
 export interface SocketEvents {
   /** `[what was given, the URL]` */
   connecting: [Address, string];
@@ -120,14 +125,18 @@ export interface On<This> {
     callback: (data: SocketEvents[E], socket: AugmentedWebSocket) => void,
   ): This;
   /** One event of a channel. */
-  <D = any>(channel: string, event: string, callback: (envelope: Envelope<D>, socket: AugmentedWebSocket) => void): This;
+  <D = any>(
+    channel: string,
+    event: string,
+    callback: (envelope: Envelope<D>, socket: AugmentedWebSocket) => void,
+  ): This;
   /** All events of a channel; with an id that `send` returned, the receipt, once: `(undefined, receipt)`. */
   (channel: string, callback: (event: any, data: any, socket: AugmentedWebSocket) => void): This;
 }
 
 /**
- * Stands for a WebSocket through all its connections. `open` and `close` come with every one of them; what is sent while
- * there is none waits for the next.
+ * Stands for a WebSocket through all its connections. `open` and `close` come with every one of them; what is sent
+ * while there is none waits for the next.
  */
 export declare class AugmentedWebSocket extends EventTarget {
   constructor(address: Address);
@@ -149,7 +158,7 @@ export declare class AugmentedWebSocket extends EventTarget {
   onclose?: ((event: EndEvent) => void) | null;
 
   /** Sends as it is, without an envelope. Do not change bytes while they wait for a connection. */
-  send(data: string | ArrayBufferLike | ArrayBufferView | Blob): void;
+  send(data: Sendable): void;
   /** Sends a message; returns its id, unless it is dropped. */
   sendJson(message: string, data?: unknown, callback?: ReceiptCallback): string | undefined;
   /** Leaves the connection, if there is one, for a new one. */
@@ -160,16 +169,16 @@ export declare class AugmentedWebSocket extends EventTarget {
 
 export interface Connection {
   addresses: string[];
-  ports: (number | string)[];
+  ports: Port[];
   listType: ListType;
   connectionType: ConnectionType;
   isSetup(): boolean;
   /** What would be connected to. Throws an AddressException for `flat` where the lengths differ. */
   list(type?: ListType): AddressList;
-  addToList(list: ListItem[], ip: string, port: number | string, name?: string): ListItem | {};
+  addToList(list: ListItem[], ip: string, port: Port, name?: string): ListItem | {};
   /** The item at `index`, and the index of the next one or of the first. */
   getNextOrFirst<T>(list: T[], index: number): [T | undefined, number];
-  getPort(index: number): number | string | null;
+  getPort(index: number): Port | null;
   getIp(index: number): string | null;
   /** Forgets all addresses; connections stay. */
   empty(): true;
@@ -181,7 +190,10 @@ export interface Connection {
  * Connects to a list, or to what `setup` prepared; servers that are connected are kept. Fulfilled when all have been
  * open (`overflow`: one). Throws an AddressException where there is nothing to connect to.
  */
-export type Connect = (list?: Address | readonly Address[] | Word | null, ...words: Word[]) => Promise<AugmentedWebSocket[]>;
+export type Connect = (
+  list?: Address | readonly Address[] | Word | null,
+  ...words: Word[]
+) => Promise<AugmentedWebSocket[]>;
 
 export interface PocketSocket {
   connection: Connection;
@@ -193,23 +205,33 @@ export interface PocketSocket {
    * port default to 127.0.0.1 and 8001. `mix` or `flat` and `broadcast` or `overflow` may follow in any place; `false`
    * connects at once.
    */
-  setup(address?: Address | readonly Address[] | Record<string, Address> | null, ...rest: (number | string | readonly (number | string)[] | false | null | undefined)[]): Connection;
+  setup(
+    address?: Address | readonly Address[] | Record<string, Address> | null,
+    ports?: Port | readonly Port[] | Word | false | null,
+    ...words: (Word | false | null | undefined)[]
+  ): Connection;
   /** A socket beside those of `connect`. */
   makeSocket(url: Address, callback?: SocketCallback): AugmentedWebSocket;
   /** Sends over one socket; returns the message's id, unless it is dropped. */
-  sendTo(socket: AugmentedWebSocket, message: string, data?: unknown, callback?: ReceiptCallback): string | undefined;
   sendTo(socket: AugmentedWebSocket, message: string, callback: ReceiptCallback): string | undefined;
-  /** Sends over all sockets, connecting first where none is; returns the message's id for each. `false` for no message. */
-  sendToAll(message: string, data?: unknown, callback?: ReceiptCallback): (string | undefined)[] | false;
+  sendTo(socket: AugmentedWebSocket, message: string, data?: unknown, callback?: ReceiptCallback): string | undefined;
+  /** Sends over all sockets, connecting first where none is; returns the id for each. `false` for an empty message. */
   sendToAll(message: string, callback: ReceiptCallback): (string | undefined)[] | false;
+  sendToAll(message: string, data?: unknown, callback?: ReceiptCallback): (string | undefined)[] | false;
   send: PocketSocket['sendToAll'];
   /**
    * Sends `channel.event` over one socket or over all; fulfilled with the first receipt, rejected with a DeliveryError.
    * The callback gets the receipt of every server.
    */
-  signal(channel: string, event: string, data?: unknown, socket?: AugmentedWebSocket | null, callback?: ReceiptCallback): Promise<Receipt>;
-  signal(channel: string, event: string, data: unknown, callback: ReceiptCallback): Promise<Receipt>;
   signal(channel: string, event: string, callback: ReceiptCallback, socket?: AugmentedWebSocket): Promise<Receipt>;
+  signal(channel: string, event: string, data: unknown, callback: ReceiptCallback): Promise<Receipt>;
+  signal(
+    channel: string,
+    event: string,
+    data?: unknown,
+    socket?: AugmentedWebSocket | null,
+    callback?: ReceiptCallback,
+  ): Promise<Receipt>;
   /** Ends all connections. */
   close(): void;
 }
@@ -223,10 +245,13 @@ export interface PocketWebSocket {
   getActiveSocket(): AugmentedWebSocket | false;
   isConnected(): boolean;
   /** Sends as it is over the first socket that is open. */
-  send(data: string | ArrayBufferLike | ArrayBufferView | Blob): void;
+  send(data: Sendable): void;
   sendJson(socket: AugmentedWebSocket | null | undefined, message: string, data?: unknown): string | undefined | false;
   close(socket: AugmentedWebSocket): void;
-  eventHook(channels: string | string[], callback: (event: any, data: any, socket: AugmentedWebSocket) => void): PocketWebSocket;
+  eventHook(
+    channels: string | string[],
+    callback: (event: any, data: any, socket: AugmentedWebSocket) => void,
+  ): PocketWebSocket;
 }
 
 export interface Pocket {
@@ -238,7 +263,7 @@ export interface Pocket {
   retryLimit: number;
   /** `false`: a lost connection stays lost. Otherwise the bounds of the random wait in milliseconds (500, 30000). */
   reconnect: boolean | { min?: number; max?: number };
-  /** Messages that may wait while there is no connection, for each socket; further ones are dropped and told. Default 100. */
+  /** Messages that may wait for a connection, for each socket; further ones are dropped and told. Default 100. */
   queueLimit: number;
   /** How long a server may take to answer, in milliseconds. Default 5000. */
   connectTimeout: number;

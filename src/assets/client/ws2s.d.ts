@@ -2,8 +2,8 @@
 export interface Response {
   success: boolean;
   /**
-   * 0 done · -1 data · 1 anything else · 2 connection refused · 3 no connection · 4 the server does not connect there ·
-   * 5 closed by the peer
+   * 0 done · -1 data · 1 anything else · 2 connection refused · 3 no connection · 4 the server does not connect there
+   * · 5 closed by the peer
    */
   code: number;
   message: string;
@@ -24,13 +24,13 @@ export interface WS2SError extends Error {
 
 export interface WS2SOptions {
   /**
-   * Received bytes that may wait for a reader, default 16 MiB. Where reading can be stopped it is, long before; elsewhere
-   * more than these close the socket with `TOO_SLOW`.
+   * Received bytes that may wait for a reader, default 16 MiB. Where reading can be stopped it is, long before;
+   * elsewhere more than these close the socket with `TOO_SLOW`.
    */
   maxBuffer?: number;
   /** Calls that may wait while there is no connection; further ones fail with `QUEUE_FULL`. Default 100. */
   queueLimit?: number;
-  /** Of the redis client. `false`: a lost connection stays lost; otherwise the bounds of the random wait (500, 30000 ms). */
+  /** Of the redis client. `false`: what is lost stays lost. Otherwise the bounds of the random wait (500, 30000 ms). */
   reconnect?: boolean | { min?: number; max?: number };
   /** What to connect with where there is no global `WebSocket`, or instead of WebSocketStream. */
   WebSocket?: unknown;
@@ -52,7 +52,7 @@ export interface WS2SSocket extends AsyncIterable<Uint8Array> {
   /** The server's refusal, the event of the WebSocket, or what the socket itself found. */
   onError?: ((error: Response | Event | WS2SError) => void) | null;
 
-  /** Connects to a TCP server, leaving the one before. Some servers know the ssh parameters; jackfield does not. */
+  /** Connects to a TCP server, leaving the one before. jackfield has no ssh: its parameters are for other servers. */
   connect(
     host: string,
     port: number,
@@ -92,8 +92,8 @@ export interface RedisClient {
   onError?: ((error: string | Response | Event | WS2SError) => void) | null;
 
   /**
-   * Sends the command in each line; quotes keep words together. Fulfilled with the reply (`null` for nil, arrays as such),
-   * or for several lines with an array of all, errors among them; a single error rejects.
+   * Sends the command in each line; quotes keep words together. Fulfilled with the reply (`null` for nil, arrays as
+   * such), or for several lines with an array of all, errors among them; a single error rejects.
    */
   request(text: string): Promise<any>;
   /** Ends for good. */

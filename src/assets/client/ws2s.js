@@ -35,7 +35,8 @@
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
   /** Parameters of `connect`, in their order. */
-  const TARGET = 'host port ssh_host ssh_port ssh_username ssh_password ssh_private_key ssh_private_key_password'.split(' ');
+  const TARGET =
+    'host port ssh_host ssh_port ssh_username ssh_password ssh_private_key ssh_private_key_password'.split(' ');
 
   const fault = (code, response, message = code) => Object.assign(new Error('WS2S: ' + message), { code, response });
 
@@ -160,7 +161,7 @@
       const isAwaited = () => isClosing || sent.some(({ command }) => command === 'connect');
       isPaused = held > (wasPaused ? LOW : HIGH) && !!ws.pause && !isAwaited();
       if (isPaused !== wasPaused) ws[isPaused ? 'pause' : 'resume']();
-      // The reply to a `send` is not: it waits behind what only the reader can take away, and the reader may wait for it.
+      // The reply to a `send` is not: it is behind what only the reader can take away, who may be waiting for it.
       if (isPaused) sent.forEach((request) => request.untaken || request.resolve());
       idle.splice(0).forEach((resolve) => resolve());
     };

@@ -1,6 +1,8 @@
 /** Never run: compiled by `files.test.js`, where a line that says `@ts-expect-error` must not compile. */
 import { WebShare as Imported, type WebShareError } from '../../../src/assets/client/webshare.mjs';
 import { LocalWebSocket as Local, type NamedSocket } from '../../../src/assets/client/named.mjs';
+import { AddressException as Exception, pocket as imported, type DeliveryError } from '../../../src/assets/client/pocket.socket.mjs';
+import { WS2S as ImportedWS2S, type WS2SError, type WS2SSocket } from '../../../src/assets/client/ws2s.mjs';
 
 const share: Imported = new WebShare('host', 9000, true);
 new WebShare('host', 9000);
@@ -33,3 +35,46 @@ socket.close(3000, 'why');
 new Local();
 // @ts-expect-error read-only
 socket.readyState = 1;
+
+pocket.socket.setup('127.0.0.1:8001').on('socket', (name) => console.log(name)).connect();
+pocket.socket.setup(['a', 'b'], [8001, '8002'], 'flat', 'overflow').list('mix').toArray().join();
+pocket.socket.setup({ local: ['a', 1], dev: { ip: 'b', port: 2 } }, 'overflow').getPort(0);
+pocket.socket.setup('127.0.0.1', 8001, null, false);
+imported.socket.connect(pocket.socket.connection.list(), 'broadcast').then(([socket]) => socket.connected);
+imported.socket.connect('flat');
+pocket.socket.on('socket', 'open', ({ socket }) => socket.sendJson('a.b', [1]));
+pocket.socket.on('socket', 'drop', ({ code, data }) => console.log(code === 'CLOSED', data));
+pocket.socket.on('socket', 'connected', ({ address, port }, socket) => console.log(address, port + 1, socket.uri));
+pocket.socket.on('clock', 'tick', ({ data, __channel }) => console.log(data.now, __channel.length));
+pocket.socket.on('clock', 'tick', (_, socket) => socket.close(3000, 'why')).signal('clock', 'tock');
+pocket.socket.signal('a', 'b', (receipt) => console.log(receipt.time.length));
+pocket.socket.signal('a', 'b', 5, (receipt, socket) => console.log(receipt.attr, socket.uri));
+const deliveryCode: string = await pocket.socket.signal('a', 'b').then(({ attr }) => attr, ({ code }: DeliveryError) => code);
+const ids = pocket.socket.sendToAll(deliveryCode, { any: 1 });
+if (ids) pocket.socket.on(ids[0] ?? '', (_nothing, receipt) => console.log(receipt.time));
+pocket.webSocket.connect(() => 'pi:1', (happened) => console.log(happened.type)).onclose = ({ code }) => console.log(code);
+new pocket.webSocket.AugmentedWebSocket(['pi', 1]).binaryType = 'arraybuffer';
+pocket.reconnect = { max: 1000 };
+pocket.retryLimit = 5;
+console.log(new Exception('why', [1]) instanceof AddressException);
+// @ts-expect-error an address has another form
+pocket.socket.makeSocket(1);
+// @ts-expect-error there is no such list
+pocket.socket.connection.list('other');
+
+const tcp: WS2SSocket = new ImportedWS2S('ws://pi:9009/ws2s', { maxBuffer: 1e6 }).newSocket();
+tcp.onRecv = (bytes) => console.log(bytes.byteLength);
+tcp.onError = (error) => console.log(error);
+await tcp.connect('h', 80, 'ssh', 22).catch((error: WS2SError) => error.code === 2 && error.response.message);
+await tcp.send('GET /').then(() => tcp.sendb(new Uint8Array(3)));
+for await (const bytes of tcp) console.log(bytes.length);
+await tcp.close();
+const redis = new WS2S(new URL('ws://pi:3613')).newRedisCient('h', 6379, 'auth');
+redis.onReconnected = () => console.log(redis.reconnectCount + 1);
+redis.onResponse = (value) => console.log(value);
+const reply: string = await redis.request('get name');
+await new WS2S('ws://pi').newRedisClient(reply, 1).close();
+// @ts-expect-error a port is a number
+tcp.connect('h', '80');
+// @ts-expect-error text, or sendb
+tcp.send(new Uint8Array(3));

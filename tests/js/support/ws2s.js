@@ -57,8 +57,12 @@ async function command(connection, text) {
   if (name === 'send' || name === 'sendb') {
     if (!connection.tcp) return respond(connection, 3, 'illegal socket status, please connect again. socketId: 1');
     const bytes = Buffer.from(data, name === 'sendb' ? 'base64' : 'utf8');
-    // Held up by a peer that does not read, as the command after it.
-    if (!connection.tcp.write(bytes)) await Promise.race([once(connection.tcp, 'drain'), once(connection.tcp, 'close')]);
+    // Held up by a peer that does not read, and so is everything after it.
+    if (!connection.tcp.write(bytes)) {
+      connection.socket.pause();
+      await Promise.race([once(connection.tcp, 'drain'), once(connection.tcp, 'close')]);
+      connection.socket.resume();
+    }
   }
   if (name === 'close') {
     connection.tcp?.destroy();
