@@ -346,6 +346,20 @@ fn a_silent_bridge_ends_where_that_is_configured() {
 }
 
 #[test]
+fn a_bridge_that_is_used_in_one_direction_is_not_silent() {
+    let server = server_with(|config| config.limits.bridge_idle = Duration::from_millis(200));
+    let (mut client, mut line) = joined(&server);
+    let start = std::time::Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        client.send(&text("x"));
+        line.expect("x");
+        thread::sleep(Duration::from_millis(20));
+    }
+    line.write("still here");
+    client.expect_binary("still here");
+}
+
+#[test]
 fn what_was_said_before_the_end_reaches_the_target() {
     let server = server();
     const LEN: usize = 4_000_000;

@@ -308,8 +308,12 @@ impl Exchange {
         self.report(turn, session, BridgeEvent::Broken(error.kind()));
     }
 
-    /// Nothing went through a bridge for too long.
+    /// Nothing came from a target for too long. If something went there meanwhile, another span begins.
     pub(super) fn on_bridge_idle(&mut self, turn: &mut Turn, id: ConnId, session: SessionId) {
+        let conn = &mut self.conns[id as usize];
+        if std::mem::take(&mut conn.was_written) {
+            return turn.wheel.set(&mut conn.alarm, id, self.config.limits.bridge_idle.into());
+        }
         info!("{}: {}", self.conns[id as usize].peer, Ending::TimedOut("an idle bridge (--bridge-idle)"));
         self.end_bridge(turn, id, session);
         self.report(turn, session, BridgeEvent::Broken(io::ErrorKind::TimedOut));

@@ -35,6 +35,8 @@ pub(super) struct Connection {
     pub(super) has_unread: bool,
     /// Already on the revisit list.
     pub(super) is_revisited: bool,
+    /// Something went to the target since the deadline for silence was last looked at.
+    pub(super) was_written: bool,
     /// We opened it, for a session.
     pub(super) is_ours: bool,
     /// Which listener accepted it.
@@ -75,6 +77,7 @@ impl Connection {
             is_held: false,
             has_unread: false,
             is_revisited: false,
+            was_written: false,
             is_ours: false,
             listener,
             peer,

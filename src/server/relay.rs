@@ -284,6 +284,7 @@ impl Exchange {
                 continue;
             }
             self.metrics.writes += 1;
+            conn.was_written |= lane.is_bridge;
             let sent = conn.socket.send(slices, |written, queue| match lane.only {
                 Some(_) => queue.push(copy(slices, written)),
                 None => queue.push(shared.get_or_insert_with(|| copy(slices, 0)).slice(written..)),
