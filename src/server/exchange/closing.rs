@@ -39,6 +39,7 @@ impl Exchange {
                     }
                     Deed::Dial(session, host, port) => self.dial(turn, session, host, port),
                     Deed::HangUp(session) => self.hang_up(turn, session),
+                    Deed::WakeAt(..) | Deed::HandOver(..) => {}
                 }
             } else {
                 return;
