@@ -9,6 +9,7 @@
 
 mod membership;
 pub mod named;
+pub mod p2p;
 pub mod pocket;
 pub mod recorder;
 pub mod root;
