@@ -76,6 +76,8 @@ pub struct Device {
     pub address: Option<SocketAddr>,
     /// When it came.
     pub since: SystemTime,
+    /// Whether it takes no binary messages, but text that stands for them.
+    pub base64_only: bool,
     /// What it said about itself.
     pub claim: Claim,
     /// Whether it is in the namespace `/`: only then is it sent anything.
@@ -95,7 +97,18 @@ impl Device {
         since: SystemTime,
         claim: Claim,
     ) -> Self {
-        Self { session, sid, revision, transport, address, since, claim, is_connected: false, serial: 0 }
+        Self {
+            session,
+            sid,
+            revision,
+            transport,
+            address,
+            since,
+            base64_only: false,
+            claim,
+            is_connected: false,
+            serial: 0,
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! Each request of a connection in [`Phase::Polling`] is in `asks` until it is answered.
 
 use std::collections::HashMap;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -29,7 +29,7 @@ use crate::net::listener::Census;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
-use crate::protocol::p2p::engine_io::{self, Error, Jsonp};
+use crate::protocol::p2p::engine_io::{Error, jsonp, payload};
 use crate::protocol::p2p::{Arrival, Claim, Device, Revision, Transport};
 use crate::protocol::{Protocol, Session};
 
@@ -58,7 +58,6 @@ pub(super) struct Polling {
 struct Mailbox {
     sid: Key,
     revision: Revision,
-    base64_only: bool,
     peer: SocketAddr,
     /// Whole frames.
     frames: Vec<u8>,
@@ -71,7 +70,6 @@ struct Mailbox {
 /// What a session that has ended would still have been sent.
 struct Farewell {
     revision: Revision,
-    base64_only: bool,
     frames: Vec<u8>,
 }
 
@@ -100,7 +98,7 @@ pub(super) struct AnswerTo {
     pub(super) framing: Framing,
     /// The page's origin, which may read the answer.
     pub(super) origin: Option<Box<str>>,
-    pub(super) jsonp: Option<Jsonp>,
+    pub(super) jsonp: Option<u32>,
 }
 
 /// What a request is for.
@@ -234,10 +232,10 @@ impl Exchange {
             self.polling.census.leave(peer.ip());
             return self.unavailable(turn, id, &answer_to, "the system's random number generator failed");
         };
-        let device = Device::new(revision, Arrival { sid, transport: Transport::Polling, claim });
+        let device = Device::new(revision, Arrival { sid, transport: Transport::Polling, base64_only, claim });
         let slot = self.sessions.insert(Session::Device(Box::new(device)));
         let session = SessionId(u32::try_from(slot).expect("limited as connections are"));
-        let mailbox = Mailbox { sid, revision, base64_only, peer, frames: Vec::new(), poll: None, post: None };
+        let mailbox = Mailbox { sid, revision, peer, frames: Vec::new(), poll: None, post: None };
         self.polling.mailboxes.insert(session, mailbox);
         info!("{peer}: opened /socket.io/, polling");
         self.hold(id, session, answer_to);
@@ -270,8 +268,8 @@ impl Exchange {
             Err(error) => {
                 let farewell = Key::parse(sid).and_then(|sid| self.polling.farewells.remove(&sid));
                 return match farewell {
-                    Some(Farewell { revision, base64_only, frames }) => {
-                        self.answer_with(turn, id, &answer_to, revision, base64_only, &frames);
+                    Some(Farewell { revision, frames }) => {
+                        self.answer_with(turn, id, &answer_to, revision, &frames);
                     }
                     None => self.refuse_ask(turn, id, &answer_to, error),
                 };
@@ -317,15 +315,12 @@ impl Exchange {
         let revision = mailbox.revision;
         let unwrapped;
         let (body, content_type) = if answer_to.jsonp.is_some() {
-            unwrapped = engine_io::unwrap_jsonp(body);
-            match &unwrapped {
-                Ok(text) => (text.as_bytes(), None),
-                Err(_) => (&b""[..], None),
-            }
+            unwrapped = jsonp::form_payload(body).unwrap_or_default();
+            (unwrapped.as_bytes(), None)
         } else {
             (body, content_type)
         };
-        let Ok(packets) = engine_io::decode_payload(revision, content_type, body, MOST_PACKETS) else {
+        let Ok(packets) = payload::decode_payload(revision, content_type, body, MOST_PACKETS) else {
             self.metrics.violations += 1;
             let reason = "not a payload of Engine.IO".to_owned();
             self.deeds.push_back(Deed::Close(session, CloseCode::Policy, reason));
@@ -437,7 +432,13 @@ impl Exchange {
 
     /// Keeps what a session without a socket is sent.
     #[cold]
-    pub(super) fn keep(&mut self, session: SessionId, keeps_pace: bool, slices: &[IoSlice<'_>], reader: Option<ConnId>) {
+    pub(super) fn keep(
+        &mut self,
+        session: SessionId,
+        keeps_pace: bool,
+        slices: &[IoSlice<'_>],
+        reader: Option<ConnId>,
+    ) {
         let Some(mailbox) = self.polling.mailboxes.get_mut(&session) else { return };
         let limits = &self.config.limits;
         if !keeps_pace && mailbox.frames.len() > limits.max_queue {
@@ -476,29 +477,20 @@ impl Exchange {
             return;
         }
         let Some(id) = mailbox.poll.take() else { return };
-        let (revision, base64_only) = (mailbox.revision, mailbox.base64_only);
+        let revision = mailbox.revision;
         let frames = std::mem::take(&mut mailbox.frames);
         let Some(Pending::Poll { answer_to, .. }) = self.polling.asks.remove(&id) else { return };
-        self.answer_with(turn, id, &answer_to, revision, base64_only, &frames);
+        self.answer_with(turn, id, &answer_to, revision, &frames);
         self.resume(turn, Behind::mailbox(session));
     }
 
-    fn answer_with(
-        &mut self,
-        turn: &mut Turn,
-        id: ConnId,
-        answer_to: &AnswerTo,
-        revision: Revision,
-        base64_only: bool,
-        frames: &[u8],
-    ) {
+    fn answer_with(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, revision: Revision, frames: &[u8]) {
         let mut body = Vec::with_capacity(frames.len() + 64);
-        let is_text_only = base64_only || answer_to.jsonp.is_some();
-        let mut content_type = engine_io::encode_payload(revision, is_text_only, Frames(frames), &mut body);
-        if let Some(jsonp) = &answer_to.jsonp {
+        let mut content_type = payload::encode_payload(revision, answer_to.jsonp.is_some(), Frames(frames), &mut body);
+        if let Some(index) = answer_to.jsonp {
             let mut script = Vec::with_capacity(body.len() + 64);
-            content_type = engine_io::wrap_jsonp(&mut script, jsonp, &body);
-            body = script;
+            jsonp::push_script(&mut script, index, &body);
+            (body, content_type) = (script, jsonp::CONTENT_TYPE);
         }
         let mut reply = Vec::with_capacity(body.len() + 256);
         let response = Response::begin(&mut reply, 200, answer_to.framing).header("Cache-Control", "no-store");
@@ -562,9 +554,9 @@ impl Exchange {
         self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
         let mailbox = self.polling.mailboxes.remove(&session).expect("it is here");
         self.polling.census.leave(mailbox.peer.ip());
-        self.forget(turn, session);
+        self.forget(session);
         self.resume(turn, Behind::mailbox(session));
-        let Mailbox { sid, revision, base64_only, .. } = mailbox;
+        let Mailbox { sid, revision, .. } = mailbox;
         if let Some(id) = mailbox.post
             && let Some(Pending::Body { ask, .. }) = self.polling.asks.remove(&id)
         {
@@ -574,10 +566,10 @@ impl Exchange {
         if let Some(id) = mailbox.poll
             && let Some(Pending::Poll { answer_to, .. }) = self.polling.asks.remove(&id)
         {
-            self.answer_with(turn, id, &answer_to, revision, base64_only, &frames);
+            self.answer_with(turn, id, &answer_to, revision, &frames);
         } else if !frames.is_empty() && self.polling.farewells.len() < FAREWELLS {
             let frames = if frames.len() > FAREWELL_BYTES { frames[frames.len() - 3..].to_vec() } else { frames };
-            self.polling.farewells.insert(sid, Farewell { revision, base64_only, frames });
+            self.polling.farewells.insert(sid, Farewell { revision, frames });
         }
     }
 
@@ -585,7 +577,7 @@ impl Exchange {
     pub(super) fn hand_over(&mut self, turn: &mut Turn, from: SessionId, to: SessionId) {
         let Some(id) = self.outlets.get(from) else { return };
         self.outlets.set(from, None);
-        self.forget(turn, from);
+        self.forget(from);
         let Some(mailbox) = self.polling.mailboxes.remove(&to) else {
             // It ended meanwhile.
             self.conns[id as usize].phase = Phase::Http;
@@ -603,7 +595,7 @@ impl Exchange {
                     let mut noop = Vec::with_capacity(3);
                     push_data_header(&mut noop, Kind::Text, 1);
                     noop.push(b'6');
-                    self.answer_with(turn, id, &answer_to, mailbox.revision, mailbox.base64_only, &noop);
+                    self.answer_with(turn, id, &answer_to, mailbox.revision, &noop);
                 }
                 Some(Pending::Body { ask, .. }) => {
                     let answer_to = AnswerTo { framing: Framing::CLOSE, ..ask.answer_to };
@@ -617,12 +609,9 @@ impl Exchange {
 
 /// Appends an error of Engine.IO, with the reason in place of its message where there is a better one.
 pub(super) fn refuse_with(reply: &mut Vec<u8>, answer_to: &AnswerTo, error: Error, reason: Option<&str>) {
-    let body = match reason {
-        Some(reason) => error.body_with(reason),
-        None => error.body().to_owned(),
-    };
+    let body = error.body(reason);
     let response = Response::begin(reply, error.status(), answer_to.framing).header("Cache-Control", "no-store");
-    shared_with(response, answer_to).body("application/json", body.as_bytes());
+    shared_with(response, answer_to).body("application/json", &body);
 }
 
 /// Lets the page that asked read the answer, and nobody else (Fetch §3.2).

@@ -9,6 +9,7 @@
 //! Only the namespace `/` exists. Unlike the originals we set no cookie (`io`), which no client reads, and do not serve
 //! their client library.
 
+pub mod claim;
 pub mod engine_io;
 mod pending;
 mod plugin;
@@ -27,8 +28,8 @@ use self::socket_io::{Packet, PacketType};
 use super::{Context, Effects, Protocol};
 use crate::config::Limits;
 use crate::frame::message::{Kind, Message};
-pub use crate::hub::devices::{Claim, Revision, Transport};
 use crate::hub::devices::{self, DeviceId};
+pub use crate::hub::devices::{Claim, Revision, Transport};
 use crate::hub::ids::Key;
 
 /// One Engine.IO session.
@@ -62,6 +63,8 @@ pub struct Arrival {
     pub sid: Key,
     /// What carries its packets.
     pub transport: Transport,
+    /// Whether it takes no binary messages, but text that stands for them.
+    pub base64_only: bool,
     /// What it says about itself.
     pub claim: Claim,
 }
@@ -90,7 +93,13 @@ impl Device {
         self.revision
     }
 
-    fn on_packet(&mut self, id: DeviceId, text: &[u8], cx: &mut Context<'_>, fx: &mut impl Effects) -> Result<(), Fault> {
+    fn on_packet(
+        &mut self,
+        id: DeviceId,
+        text: &[u8],
+        cx: &mut Context<'_>,
+        fx: &mut impl Effects,
+    ) -> Result<(), Fault> {
         if self.pending.is_some() {
             return Err(Fault("an attachment was to come next"));
         }
@@ -105,7 +114,7 @@ impl Device {
             PacketType::Connect => self.join(id, cx, fx),
             PacketType::Disconnect => self.leave(id, cx, fx),
             // A client has no reason to send one.
-            PacketType::Error => {}
+            PacketType::ConnectError => {}
             _ if !self.has_joined => return Err(Fault("the namespace / is not connected")),
             PacketType::Event | PacketType::Ack => self.on_complete(id, &packet, &[], cx, fx)?,
             PacketType::BinaryEvent | PacketType::BinaryAck if packet.attachments == 0 => {
@@ -134,9 +143,9 @@ impl Device {
             let packet = socket_io::parse(pending.text(), u32::MAX).map_err(|_| MALFORMED)?;
             return self.on_complete(id, &packet, &pending.attachments(bytes), cx, fx);
         }
-        pending.push(bytes, cx.config.limits.max_message).map_err(|Full| {
-            Fault("the attachments of one event are longer than one message may be (--max-message)")
-        })
+        pending
+            .push(bytes, cx.config.limits.max_message)
+            .map_err(|Full| Fault("the attachments of one event are longer than one message may be (--max-message)"))
     }
 
     fn on_complete(
@@ -159,7 +168,7 @@ impl Device {
                 let arguments = data[1..data.len() - 1].trim_ascii();
                 plugin::on_ack(id, cx, &Ack { id: id_of_call, arguments, attachments }, fx);
             }
-            PacketType::Connect | PacketType::Disconnect | PacketType::Error => {}
+            PacketType::Connect | PacketType::Disconnect | PacketType::ConnectError => {}
         }
         Ok(())
     }
@@ -206,8 +215,9 @@ impl Device {
 
 impl Protocol for Device {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Some(Arrival { sid, transport, claim }) = self.arrival.take() else { return };
-        let device = devices::Device::new(cx.id, sid, self.revision, transport, cx.address, cx.wall, claim);
+        let Some(Arrival { sid, transport, base64_only, claim }) = self.arrival.take() else { return };
+        let mut device = devices::Device::new(cx.id, sid, self.revision, transport, cx.address, cx.wall, claim);
+        device.base64_only = base64_only;
         let id = cx.hub.devices.add(device);
         self.id = Some(id);
         let limits = &cx.config.limits;
@@ -229,9 +239,20 @@ impl Protocol for Device {
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
         let Some(id) = self.id else { return };
         self.heard = Some(cx.now);
-        let outcome = match engine_io::packet(message.kind(), message.payload(), self.revision) {
+        let unwrapped = match engine_io::unwrapped(message.kind(), message.payload(), self.revision) {
+            Ok(unwrapped) => unwrapped,
+            Err(_) => {
+                fx.close(cx.id, CloseCode::Policy, "not base64");
+                return;
+            }
+        };
+        let (kind, item) = match &unwrapped {
+            Some(item) => (Kind::Binary, &item[..]),
+            None => (message.kind(), message.payload()),
+        };
+        let outcome = match engine_io::packet(kind, item, self.revision) {
             Err(_) => Err(Fault("not a packet of Engine.IO")),
-            Ok((EnginePacket::Message, payload)) => match message.kind() {
+            Ok((EnginePacket::Message, payload)) => match kind {
                 Kind::Text => self.on_packet(id, payload, cx, fx),
                 Kind::Binary => self.on_attachment(id, payload, cx, fx),
             },

@@ -5,6 +5,7 @@
 //! `encodePacket`). A packet and its attachments are written in one go, as a client takes anything between them for a
 //! fault.
 
+use super::engine_io::push_wrapped;
 use crate::frame::message::Kind;
 use crate::hub::devices::{Device, Revision};
 use crate::json::escape::push_string;
@@ -105,6 +106,16 @@ fn packet(
     all[used] = b"]";
     send(Kind::Text, &all[..=used]);
     for attachment in attachments {
+        if to.base64_only {
+            let mut item = Vec::with_capacity(attachment.len() * 4 / 3 + 8);
+            let typed = match to.revision {
+                Revision::Three => &[MESSAGE, attachment].concat()[..],
+                Revision::Four => attachment,
+            };
+            push_wrapped(&mut item, typed, to.revision);
+            send(Kind::Text, &[&item]);
+            continue;
+        }
         match to.revision {
             Revision::Three => send(Kind::Binary, &[MESSAGE, attachment]),
             Revision::Four => send(Kind::Binary, &[attachment]),
