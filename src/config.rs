@@ -28,6 +28,45 @@ pub enum Root {
     Named,
 }
 
+/// An application protocol that can be switched off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Switch {
+    /// Pairs by key: `/webshare`, and who speaks it at `/`.
+    Webshare,
+    /// Rooms: `/pocket`, and who speaks it at `/`.
+    Pocket,
+    /// Socket.IO devices: `/socket.io/`.
+    P2p,
+    /// Named channels: `/local/NAME`, `/broadcast/NAME`.
+    Named,
+    /// TCP in JSON: `/ws2s`, and who speaks it at `/`.
+    Ws2s,
+    /// Raw TCP: `/tcp/TARGET`.
+    Tcp,
+    /// Channels with peer ids: `/network/NAME`.
+    Network,
+}
+
+impl Switch {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Webshare, Self::Pocket, Self::P2p, Self::Named, Self::Ws2s, Self::Tcp, Self::Network];
+
+    /// Its name, as options and messages have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Webshare => "webshare",
+            Self::Pocket => "pocket",
+            Self::P2p => "p2p",
+            Self::Named => "named",
+            Self::Ws2s => "ws2s",
+            Self::Tcp => "tcp",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// One address to listen on, with the protocol that answers at its `/`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Listen {
@@ -35,6 +74,16 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Who answers at `/`.
     pub root: Root,
+    /// Whether every connection begins with a PROXY header (versions 1 and 2), which says who the client is.
+    pub proxy: bool,
+}
+
+impl Listen {
+    /// A plain listener: clients come to it themselves.
+    #[must_use]
+    pub fn new(address: SocketAddr, root: Root) -> Self {
+        Self { address, root, proxy: false }
+    }
 }
 
 /// Everything that can be configured.
@@ -48,6 +97,9 @@ pub struct Config {
     /// Host names, beside `localhost`, this machine's own and any IP address, that requests may name.
     /// Default: none. Prevents DNS rebinding.
     pub allow_host: Vec<String>,
+    /// Proxies that are believed when they say whom a connection or a request is for: `ADDRESS` or `ADDRESS/PREFIX`.
+    /// Default: none; on listeners with `proxy`, those of this machine. Prevents clients from inventing addresses.
+    pub trusted_proxy: Vec<String>,
     /// Where the bridge may connect to: `PATTERN:PORTS`, see `net::targets`. Default: nowhere. Prevents strangers from
     /// reaching through this machine what they cannot reach themselves.
     pub bridge_allow: Vec<String>,
@@ -55,6 +107,8 @@ pub struct Config {
     /// target needs no entry in `bridge_allow` and may have any address, as the operator named exactly this one; where
     /// the host is a name, whoever controls it in DNS decides which address that is.
     pub bridge_names: Vec<(String, String, u16)>,
+    /// Protocols that are switched off: their paths answer 404, and nobody becomes theirs at `/`. Default: none.
+    pub without: Vec<Switch>,
     /// Whether named channels always send presence frames, as the first namedwebsockets did. Default: only to clients
     /// that ask with `?presence=1`.
     pub presence: bool,
@@ -76,11 +130,13 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec![Listen { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), root: Root::Auto }],
+            listen: vec![Listen::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), Root::Auto)],
             allow_origin: Vec::new(),
             allow_host: Vec::new(),
+            trusted_proxy: Vec::new(),
             bridge_allow: Vec::new(),
             bridge_names: Vec::new(),
+            without: Vec::new(),
             presence: false,
             echo: false,
             device_overwrite: false,

@@ -93,7 +93,7 @@ mod tests {
 
     fn listening(listen: &[(&str, Root)]) -> (Config, Vec<SocketAddr>) {
         let addresses: Vec<SocketAddr> = listen.iter().map(|(address, _)| address.parse().unwrap()).collect();
-        let listen = listen.iter().zip(&addresses).map(|((_, root), &address)| Listen { address, root: *root });
+        let listen = listen.iter().zip(&addresses).map(|((_, root), &address)| Listen::new(address, *root));
         (Config { listen: listen.collect(), ..Config::default() }, addresses)
     }
 

@@ -1,4 +1,4 @@
-//! `[ROOT@]HOST:PORT`, and the originals' own ports. Layer 3, beside `main`.
+//! `[proxy+][ROOT@]HOST:PORT`, and the originals' own ports. Layer 3, beside `main`.
 //!
 //! One entry is one listener. A name is looked up once, at start, and its first address is taken, IPv4 before IPv6;
 //! `localhost` is always 127.0.0.1 and `*` is 0.0.0.0, so that neither depends on this machine's tables.
@@ -16,11 +16,16 @@ pub(super) type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 const CLASSIC: [(u16, Root); 4] =
     [(9000, Root::Webshare), (8001, Root::Pocket), (9009, Root::Named), (3613, Root::Ws2s)];
 
+/// Stands in front of an entry whose connections begin with a PROXY header.
+const PROXY: &str = "proxy+";
+
 /// One entry as it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Entry {
     /// `None` where the entry leaves it to [`resolve`].
     root: Option<Root>,
+    /// Whether connections begin with a PROXY header.
+    proxy: bool,
     place: Place,
 }
 
@@ -32,19 +37,22 @@ enum Place {
 
 impl From<&Listen> for Entry {
     fn from(listen: &Listen) -> Self {
-        Self { root: (listen.root != Root::Auto).then_some(listen.root), place: Place::Address(listen.address) }
+        Self { root: (listen.root != Root::Auto).then_some(listen.root), ..Self::explicit(listen) }
     }
 }
 
 impl Entry {
     /// The entry that says all about `listen`, leaving nothing to [`resolve`].
     pub(super) fn explicit(listen: &Listen) -> Self {
-        Self { root: Some(listen.root), place: Place::Address(listen.address) }
+        Self { root: Some(listen.root), proxy: listen.proxy, place: Place::Address(listen.address) }
     }
 }
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.proxy {
+            f.write_str(PROXY)?;
+        }
         if let Some(root) = self.root {
             write!(f, "{}@", root_name(root))?;
         }
@@ -71,6 +79,7 @@ pub(super) fn root_name(root: Root) -> &'static str {
 /// # Errors
 /// What is wrong with it and what would be right.
 pub(super) fn read(text: &str) -> Result<Entry, String> {
+    let (proxy, text) = text.strip_prefix(PROXY).map_or((false, text), |rest| (true, rest));
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
             let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named];
@@ -114,7 +123,7 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
     } else {
         return Err(format!("{host:?} is neither a host name nor an address"));
     };
-    Ok(Entry { root, place })
+    Ok(Entry { root, proxy, place })
 }
 
 /// Looks the names up and, with `classic`, adds the originals' ports on every host that is listed: an entry that names
@@ -131,14 +140,14 @@ pub(super) fn resolve(entries: &[Entry], classic: bool, lookup: Lookup) -> Resul
         };
         let original = CLASSIC.into_iter().find(|(port, _)| classic && *port == address.port());
         let root = entry.root.or(original.map(|(_, root)| root)).unwrap_or_default();
-        listen.push(Listen { address, root });
+        listen.push(Listen { proxy: entry.proxy, ..Listen::new(address, root) });
     }
     if classic {
         for mut address in listen.clone().into_iter().map(|listen| listen.address) {
             for (port, root) in CLASSIC {
                 address.set_port(port);
                 if listen.iter().all(|listen| listen.address != address) {
-                    listen.push(Listen { address, root });
+                    listen.push(Listen::new(address, root));
                 }
             }
         }
@@ -210,6 +219,8 @@ mod tests {
             "webshare@host.example:1",
             "pocket@0.0.0.0:8001",
             "ws2s@host:1",
+            "proxy+127.0.0.1:1",
+            "proxy+pocket@[::1]:1",
         ] {
             assert_eq!(read(text).unwrap().to_string(), text);
         }

@@ -6,7 +6,9 @@
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
 use crate::cli::{bridge, listen};
+use crate::config::Switch;
 use crate::http::guard::{is_host, is_origin};
+use crate::net::address::Net;
 
 /// One thing that can be configured.
 pub(super) struct Setting {
@@ -200,7 +202,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
               says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
-              that only listen need), ws2s, or named (nobody).",
+              that only listen need), ws2s, or named (nobody). With proxy+ in front, every connection begins with a \
+              PROXY header (version 1 or 2), as HAProxy's send-proxy writes it.",
         kind: Kind::List {
             placeholder: "[ROOT@]HOST:PORT",
             continues: never,
@@ -269,6 +272,26 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "trusted-proxy",
+        short: None,
+        group: Group::Access,
+        doc: "Proxies in front of this server, by address or range: 10.0.0.5, 127.0.0.0/8 or fd00::/8. For what comes \
+              from them, Forwarded and X-Forwarded-For say who the client is: whose limits count, who the log names. \
+              They may speak to proxy+ listeners, as this machine always may.",
+        kind: Kind::List {
+            placeholder: "CIDR",
+            continues: never,
+            get: |settings| settings.config.trusted_proxy.clone(),
+            set: |settings, texts| {
+                for text in texts {
+                    text.parse::<Net>().map_err(|wrong| about(text, texts, wrong.to_string()))?;
+                }
+                settings.config.trusted_proxy = texts.iter().map(ToString::to_string).collect();
+                Ok(())
+            },
+        },
+    },
+    Setting {
         name: "bridge-allow",
         short: None,
         group: Group::Bridge,
@@ -308,6 +331,25 @@ pub(super) const SETTINGS: &[Setting] = &[
                     targets.push(target);
                 }
                 settings.config.bridge_names = targets;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "without",
+        short: None,
+        group: Group::Protocols,
+        doc: "Switches a protocol off: webshare, pocket, p2p (Socket.IO), named, ws2s, tcp or network. Its paths answer \
+              404, and nobody becomes its client at `/`.",
+        kind: Kind::List {
+            placeholder: "PROTOCOL",
+            continues: never,
+            get: |settings| settings.config.without.iter().map(|switch| switch.name().to_owned()).collect(),
+            set: |settings, texts| {
+                let read = |text: &&str| Switch::ALL.into_iter().find(|switch| switch.name() == *text);
+                let form = "expected webshare, pocket, p2p, named, ws2s, tcp or network";
+                let switches = texts.iter().map(|text| read(text).ok_or_else(|| about(text, texts, form.to_owned())));
+                settings.config.without = switches.collect::<Result<_, _>>()?;
                 Ok(())
             },
         },

@@ -61,7 +61,7 @@ fn every_field_of_the_configuration_is_an_option() {
     let debug = format!("{:?}", Config { limits: Limits::default(), ..Config::default() });
     let fields = debug.split([' ', '{', '[']).filter_map(|word| word.strip_suffix(':'));
     let mut count = 0;
-    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "limits")) {
+    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "proxy" | "limits")) {
         // Of what may be given several times, an option gives one.
         let is_field = |key: String| key == field || field == "bridge_names" && key == "bridge_name";
         assert!(SETTINGS.iter().any(|setting| is_field(setting.key())), "{field}");
@@ -401,6 +401,8 @@ proptest! {
                     "allow-origin" => "https://example.com:8443",
                     "bridge-allow" => "[fd00::]/8:80,8000-8100",
                     "bridge-name" => "db=[::1]:5432",
+                    "trusted-proxy" => "fd00::/8",
+                    "without" => "p2p",
                     _ => "*.example.com",
                 }
                 .to_owned(),

@@ -2,10 +2,12 @@
 //!
 //! [`reactor`] is the loop, [`listener`] accepts, [`socket`] is a [`stream`] with a write [`queue`], [`scratch`] is
 //! where all connections receive, [`timer`] keeps their deadlines. For connections that we open, [`resolve`] looks names
-//! up, and [`targets`] says which addresses are allowed, by what kind of [`address`] they are.
+//! up, and [`targets`] says which addresses are allowed, by what kind of [`address`] they are. [`proxy`] reads who a
+//! connection is for that a proxy passes on.
 
 pub mod address;
 pub mod listener;
+pub mod proxy;
 pub mod queue;
 pub mod reactor;
 pub mod resolve;

@@ -41,15 +41,12 @@ impl Socket {
 
     /// One receive.
     pub fn recv(&mut self, buffer: &mut [u8]) -> Received {
-        loop {
-            return match self.stream.recv(buffer) {
-                Ok(0) => Received::End,
-                Ok(bytes) => Received::Bytes(bytes),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => Received::Failed(error),
-            };
-        }
+        received(|| self.stream.recv(buffer))
+    }
+
+    /// What one receive would bring, without taking it.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> Received {
+        received(|| self.stream.peek(buffer))
     }
 
     /// Writes `slices` behind what already waits. `keep` appends the rest of them, from the given byte on, to the
@@ -115,6 +112,20 @@ impl Socket {
 
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         write(&mut self.stream, slices)
+    }
+}
+
+/// What a receive came to, once it is not interrupted.
+#[inline]
+fn received(mut receive: impl FnMut() -> io::Result<usize>) -> Received {
+    loop {
+        return match receive() {
+            Ok(0) => Received::End,
+            Ok(bytes) => Received::Bytes(bytes),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => Received::Failed(error),
+        };
     }
 }
 

@@ -30,6 +30,14 @@ impl Stream {
         (&self.tcp).read(buffer)
     }
 
+    /// As [`recv`](Self::recv), and what is received stays to be received again.
+    ///
+    /// # Errors
+    /// As `recv(2)`; `WouldBlock` if nothing is there.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.tcp.peek(buffer)
+    }
+
     /// Sends what the kernel takes of `slices`.
     ///
     /// # Errors

@@ -84,7 +84,7 @@ impl Exchange {
         port: u16,
     ) -> Result<(), DialError> {
         let limits = &self.config.limits;
-        let peer = self.conns[own as usize].peer;
+        let peer = self.conns[own as usize].client();
         let is_configured = self.config.bridge_names.iter().any(|(_, name, number)| *name == host && *number == port);
         if !is_configured && !self.targets.may_match(&host, port) {
             return Err(DialError::Forbidden);
@@ -210,7 +210,7 @@ impl Exchange {
                 }
                 self.bridges.set(session, Some(id));
                 if let Some(own) = self.outlets.get(session) {
-                    let (peer, at) = (self.conns[own as usize].peer, self.conns[id as usize].peer);
+                    let (peer, at) = (self.conns[own as usize].client(), self.conns[id as usize].peer());
                     info!("{peer}: reached {:?} at {at}", dial.host);
                 }
                 self.report(turn, session, BridgeEvent::Open);
@@ -234,7 +234,7 @@ impl Exchange {
             self.remove(turn, id);
         }
         if let Some(own) = self.outlets.get(dial.session) {
-            let peer = self.conns[own as usize].peer;
+            let peer = self.conns[own as usize].client();
             self.bridged.leave(peer.ip());
             info!("{peer}: {:?} port {} not reached: {error:?}", dial.host, dial.port);
         }
@@ -289,7 +289,7 @@ impl Exchange {
         if !idle.is_zero() {
             turn.wheel.set(&mut conn.alarm, id, idle.into());
         }
-        let address = Some(self.conns[own as usize].peer);
+        let address = Some(self.conns[own as usize].client());
         let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
         let place = Place::of(scratch);
         let message = Message::in_place(Kind::Binary, &mut scratch[..HEADROOM + received], HEADROOM);
@@ -314,7 +314,7 @@ impl Exchange {
         if std::mem::take(&mut conn.was_written) {
             return turn.wheel.set(&mut conn.alarm, id, self.config.limits.bridge_idle.into());
         }
-        info!("{}: {}", self.conns[id as usize].peer, Ending::TimedOut("an idle bridge (--bridge-idle)"));
+        info!("{}: {}", self.conns[id as usize].peer(), Ending::TimedOut("an idle bridge (--bridge-idle)"));
         self.end_bridge(turn, id, session);
         self.report(turn, session, BridgeEvent::Broken(io::ErrorKind::TimedOut));
     }
@@ -328,7 +328,7 @@ impl Exchange {
                 self.remove(turn, id);
             }
             if let Some(own) = self.outlets.get(session) {
-                self.bridged.leave(self.conns[own as usize].peer.ip());
+                self.bridged.leave(self.conns[own as usize].client().ip());
                 self.conns[own as usize].is_held = false;
                 self.revisit(turn, own);
             }
@@ -350,7 +350,7 @@ impl Exchange {
         self.bridges.set(session, None);
         self.resume(turn, Behind::socket(id));
         if let Some(own) = self.outlets.get(session) {
-            self.bridged.leave(self.conns[own as usize].peer.ip());
+            self.bridged.leave(self.conns[own as usize].client().ip());
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use super::client::Address;
 use crate::config::Limits;
 use crate::frame::assemble::Assembler;
 use crate::hub::SessionId;
@@ -58,12 +59,15 @@ pub(super) struct Connection {
     pub(super) is_ours: bool,
     /// Which listener accepted it.
     pub(super) listener: u16,
-    pub(super) peer: SocketAddr,
+    /// The other end of the socket, and the client that it is for.
+    pub(super) address: Address,
 }
 
 /// What a connection's bytes mean.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Phase {
+    /// A PROXY header; the deadline is for it and the first request head together.
+    Preamble,
     /// Requests; the deadline is for the next complete head.
     Http,
     /// A request to Engine.IO that is not answered yet; the deadline is for its body.
@@ -99,7 +103,7 @@ impl Connection {
             was_written: false,
             is_ours: false,
             listener,
-            peer,
+            address: Address::Peer(peer),
         }
     }
 
@@ -152,6 +156,8 @@ pub(super) enum Ending {
     Answered,
     /// A deadline passed.
     TimedOut(&'static str),
+    /// It was turned away before anything was said.
+    TurnedAway(&'static str),
 }
 
 impl std::fmt::Display for Ending {
@@ -164,6 +170,7 @@ impl std::fmt::Display for Ending {
             Self::Broken(error) => write!(f, "broken: {error}"),
             Self::Answered => f.write_str("answered"),
             Self::TimedOut(what) => write!(f, "timed out: {what}"),
+            Self::TurnedAway(reason) => write!(f, "turned away: {reason}"),
         }
     }
 }

@@ -15,12 +15,13 @@ use slab::Slab;
 use super::StartError;
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
+use super::client::Trusted;
 use super::conn::{Behind, ConnId, Connection, Phase};
 use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
-use crate::config::{Config, Root};
+use crate::config::{Config, Listen};
 use crate::frame::pool::{Pool, large_buffer};
 use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
@@ -48,7 +49,7 @@ const BUFFER_KEPT_BYTES: usize = 512 * 1024;
 pub(super) struct Exchange {
     pub(super) config: Config,
     pub(super) started: Instant,
-    pub(super) listeners: Vec<(Listener, Root)>,
+    pub(super) listeners: Vec<(Listener, Listen)>,
     pub(super) controls: Controls,
     pub(super) pages: Pages,
     pub(super) conns: Slab<Connection>,
@@ -70,6 +71,8 @@ pub(super) struct Exchange {
     /// Who waits for whom to catch up, by the one that is behind.
     pub(super) waiting: HashMap<Behind, Vec<ConnId>>,
     pub(super) census: Census,
+    /// Proxies that are believed when they say whom a connection is for.
+    pub(super) trusted: Trusted,
     /// Sessions without a socket, and requests to them.
     pub(super) polling: Polling,
     /// When sessions want to be called, for those that do.
@@ -139,7 +142,7 @@ impl Outlets {
 impl Exchange {
     pub(super) fn new(
         config: Config,
-        listeners: Vec<(Listener, Root)>,
+        listeners: Vec<(Listener, Listen)>,
         controls: Controls,
         max_connections: usize,
         now: Instant,
@@ -151,6 +154,7 @@ impl Exchange {
             pong: limits.pong_timeout.into(),
             close: limits.close_timeout.into(),
         };
+        let trusted = Trusted::parse(&config.trusted_proxy).map_err(StartError::BadProxy)?;
         let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
         let handle = controls.handle();
         Ok(Self {
@@ -174,6 +178,7 @@ impl Exchange {
             failures: Vec::new(),
             waiting: HashMap::new(),
             census: Census::default(),
+            trusted,
             polling: Polling::default(),
             alarms: HashMap::new(),
             bridges: Outlets::default(),
@@ -208,7 +213,7 @@ impl Exchange {
     }
 
     /// Counts a connection that was turned away, and says so once a second: a flood of them must not flood the log.
-    fn turned_away(&mut self, turn: &Turn, reason: &str) {
+    pub(super) fn turned_away(&mut self, turn: &Turn, reason: &str) {
         self.metrics.turned_away += 1;
         let is_due = self.warned.is_none_or(|(at, _)| turn.now.saturating_duration_since(at) >= Duration::from_secs(1));
         if is_due {
@@ -222,9 +227,13 @@ impl Exchange {
     /// Takes a new connection into the table, if the limits allow it.
     fn admit(&mut self, turn: &mut Turn, stream: Stream, peer: std::net::SocketAddr, listener: usize) {
         let limits = &self.config.limits;
+        let is_proxied = self.listeners[listener].1.proxy;
+        let per_address = self.trusted.limit_of(peer.ip(), is_proxied, limits.max_per_address);
         let refusal = if self.conns.len() >= self.max_connections {
             Some("too many connections (--max-connections)")
-        } else if !self.census.admit(peer.ip(), limits.max_per_address) {
+        } else if is_proxied && !self.trusted.may_speak_for_others(peer.ip()) {
+            Some("only proxies may connect here (--trusted-proxy)")
+        } else if !self.census.admit(peer.ip(), per_address) {
             Some("too many connections from one address (--max-per-address)")
         } else {
             None
@@ -246,6 +255,9 @@ impl Exchange {
             self.census.leave(peer.ip());
             self.conns.remove(id as usize);
             return;
+        }
+        if is_proxied {
+            conn.phase = Phase::Preamble;
         }
         self.metrics.accepted += 1;
         turn.wheel.set(&mut conn.alarm, id, self.spans.handshake);
@@ -271,7 +283,7 @@ impl Exchange {
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
         let address = match self.outlets.get(id) {
-            Some(conn) => Some(self.conns[conn as usize].peer),
+            Some(conn) => Some(self.conns[conn as usize].client()),
             None => self.polling.peer(id),
         };
         let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;

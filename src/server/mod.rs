@@ -5,6 +5,7 @@
 
 mod batch;
 mod bridge;
+mod client;
 mod conn;
 mod control;
 mod exchange;
@@ -21,6 +22,7 @@ use log::warn;
 use mio::{Interest, Token};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+pub use client::BadProxy;
 pub use control::Handle;
 
 use crate::config::Config;
@@ -53,6 +55,8 @@ pub enum StartError {
     BadEntry(BadEntry),
     /// A target of the bridge that is none.
     BadTarget(BadTarget),
+    /// A proxy that is no address.
+    BadProxy(BadProxy),
 }
 
 impl fmt::Display for StartError {
@@ -63,6 +67,7 @@ impl fmt::Display for StartError {
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
+            Self::BadProxy(error) => error.fmt(f),
         }
     }
 }
@@ -87,7 +92,7 @@ impl Server {
             let mut listener = Listener::bind(listen.address).map_err(fail)?;
             let token = Token(FIRST_LISTENER + number);
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
-            listeners.push((listener, listen.root));
+            listeners.push((listener, *listen));
         }
         let max_connections = max_connections(config.limits.max_connections);
         let now = turn.now;

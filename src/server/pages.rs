@@ -12,7 +12,8 @@ use bytes::Bytes;
 use log::{debug, info};
 use sha1::{Digest, Sha1};
 
-use super::conn::{ConnId, Ending, Phase};
+use super::client::{Attribution, Derivation};
+use super::conn::{ConnId, Connection, Ending, Phase};
 use super::exchange::Exchange;
 use super::polling::{Action, AnswerTo, Ask, refuse_with};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
@@ -32,7 +33,7 @@ use crate::protocol::p2p::claim::claim;
 use crate::protocol::p2p::engine_io::{Call, Error};
 use crate::protocol::p2p::probe::Probe;
 use crate::protocol::p2p::{Arrival, Claim, Device};
-use crate::protocol::route::route;
+use crate::protocol::route::{admit, route};
 
 /// How long a browser may use our files without asking whether they are still right, in words of RFC 9111 §5.2.2.
 const CACHING: &str = "no-cache";
@@ -91,7 +92,10 @@ impl Pages {
             return self.upgrade(request, from, config, hub, framing, out);
         }
         if is_engine(request.path) {
-            return self.ask(request, from, config, out);
+            return match admit(request.path, from.root, config) {
+                Ok(()) => self.ask(request, from, config, out),
+                Err(refusal) => refusal_of(refusal.status(), &refusal.to_string(), framing, out),
+            };
         }
         let is_read = matches!(request.method, Method::Get | Method::Head);
         if request.path == "/metrics" && self.is_operator(request, from) {
@@ -268,9 +272,12 @@ impl Pages {
             Ok(handshake) => {
                 let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
                 let session = match origin {
-                    Ok(()) if is_engine(request.path) => {
-                        self.engine(request, from, config, hub).map_err(|(error, reason)| (error.status(), reason))
-                    }
+                    Ok(()) if is_engine(request.path) => match admit(request.path, from.root, config) {
+                        Ok(()) => {
+                            self.engine(request, from, config, hub).map_err(|(error, reason)| (error.status(), reason))
+                        }
+                        Err(refusal) => Err((refusal.status(), refusal.to_string())),
+                    },
                     _ => route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string())),
                 };
                 match (origin, session) {
@@ -309,11 +316,12 @@ impl Exchange {
         }
         loop {
             let conn = &mut self.conns[id as usize];
-            let (listener, root) = &self.listeners[usize::from(conn.listener)];
-            let from = Origin {
-                root: *root,
-                is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
-                is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
+            let (listener, listen) = &self.listeners[usize::from(conn.listener)];
+            let from = |conn: &Connection| Origin {
+                root: listen.root,
+                is_loopback_listener: listener.address().ip().to_canonical().is_loopback()
+                    && conn.derivation() == Derivation::Peer,
+                is_loopback_peer: conn.is_from_here(),
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -326,19 +334,27 @@ impl Exchange {
                     return;
                 }
                 Err(error) => {
-                    info!("{}: bad request: {}", conn.peer, error.message());
+                    info!("{}: bad request: {}", conn.client(), error.message());
                     refuse(&mut reply, error.status(), error.message(), Framing::CLOSE);
                     Answer::Response(Framing::CLOSE)
                 }
                 Ok(Some(request)) => {
                     window.start += request.head_len;
-                    let answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
-                    match &answer {
-                        Answer::Session(_) => info!("{}: opened {}", conn.peer, request.path),
-                        Answer::Refusal(_, status, reason) => {
-                            info!("{}: {status} for {}: {reason}", conn.peer, request.path);
+                    let limit = limits.max_per_address;
+                    let attribution = Attribution { trusted: &self.trusted, census: &mut self.census, limit };
+                    let answer = match attribution.attribute(conn, &request) {
+                        Ok(()) => {
+                            let from = from(conn);
+                            self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply)
                         }
-                        _ => debug!("{}: {} {}", conn.peer, request.method.as_str(), request.path),
+                        Err((status, reason)) => refusal_of(status, reason, Framing::CLOSE, &mut reply),
+                    };
+                    match &answer {
+                        Answer::Session(_) => info!("{}: opened {}", conn.client(), request.path),
+                        Answer::Refusal(_, status, reason) => {
+                            info!("{}: {status} for {}: {reason}", conn.client(), request.path);
+                        }
+                        _ => debug!("{}: {} {}", conn.client(), request.method.as_str(), request.path),
                     }
                     answer
                 }
@@ -382,7 +398,7 @@ impl Exchange {
             }
             // Whoever asks for more than it reads is not kept either.
             if !framing.keep_alive || conn.socket.weight() > self.config.limits.queue_high {
-                debug!("{}: {}", conn.peer, Ending::Answered);
+                debug!("{}: {}", conn.client(), Ending::Answered);
                 return self.finish(turn, id, &[]);
             }
             self.await_request(turn, id);
@@ -415,7 +431,7 @@ impl Exchange {
         if !conn.carry.is_empty() {
             refuse(&mut reply, 408, "The request took too long to arrive (--handshake-timeout).", Framing::CLOSE);
         }
-        info!("{}: {}", conn.peer, Ending::TimedOut("no request (--handshake-timeout)"));
+        info!("{}: {}", conn.client(), Ending::TimedOut("no request (--handshake-timeout)"));
         self.finish(turn, id, &reply);
     }
 
@@ -434,6 +450,8 @@ impl Exchange {
             ("jackfield_polling_sessions", self.polling.len()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
+            ("jackfield_address_connections", self.census.total()),
+            ("jackfield_address_connections_most", self.census.most()),
         ];
         let mut page = String::new();
         for (name, value) in gauges {

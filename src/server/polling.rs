@@ -22,7 +22,7 @@ use super::relay::Progress;
 use crate::frame::assemble::Window;
 use crate::frame::message::{HEADROOM, Kind, Message};
 use crate::frame::write::push_data_header;
-use crate::http::response::{Framing, Response, refuse};
+use crate::http::response::{Framing, RETRY_AFTER_S, Response, refuse};
 use crate::hub::SessionId;
 use crate::hub::ids::Key;
 use crate::net::listener::Census;
@@ -217,7 +217,7 @@ impl Exchange {
         claim: Claim,
         answer_to: AnswerTo,
     ) {
-        let peer = self.conns[id as usize].peer;
+        let peer = self.conns[id as usize].client();
         let refusal = if self.polling.len() >= self.max_connections {
             Some("too many sessions (--max-connections)")
         } else if !self.polling.census.admit(peer.ip(), self.config.limits.max_per_address) {
@@ -243,10 +243,10 @@ impl Exchange {
     }
 
     fn unavailable(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, reason: &str) {
-        info!("{}: 503 for /socket.io/: {reason}", self.conns[id as usize].peer);
+        info!("{}: 503 for /socket.io/: {reason}", self.conns[id as usize].client());
         let mut reply = Vec::with_capacity(256);
         let response = shared_with(Response::begin(&mut reply, 503, answer_to.framing), answer_to);
-        response.header("Retry-After", "5").body("text/plain; charset=utf-8", reason.as_bytes());
+        response.header("Retry-After", RETRY_AFTER_S).body("text/plain; charset=utf-8", reason.as_bytes());
         self.answer(turn, id, answer_to.framing, &reply);
     }
 
@@ -500,7 +500,7 @@ impl Exchange {
 
     /// Answers with an error of Engine.IO.
     fn refuse_ask(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, error: Error) {
-        debug!("{}: {error:?} at /socket.io/", self.conns[id as usize].peer);
+        debug!("{}: {error:?} at /socket.io/", self.conns[id as usize].client());
         let mut reply = Vec::with_capacity(256);
         refuse_with(&mut reply, answer_to, error, None);
         self.answer(turn, id, answer_to.framing, &reply);
@@ -521,7 +521,7 @@ impl Exchange {
             return;
         }
         if !framing.keep_alive || is_draining || conn.socket.weight() > self.config.limits.queue_high {
-            debug!("{}: {}", conn.peer, Ending::Answered);
+            debug!("{}: {}", conn.client(), Ending::Answered);
             return self.finish(turn, id, &[]);
         }
         conn.has_unread = !conn.carry.is_empty();

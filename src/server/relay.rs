@@ -92,6 +92,7 @@ impl Exchange {
         match conn.phase {
             Phase::Bridge(session) => return self.on_bridge_readable(turn, id, session),
             Phase::Polling => return self.on_ask_readable(turn, id),
+            Phase::Preamble => return self.on_preamble(turn, id),
             _ => {}
         }
         if conn.has_unread {
@@ -124,7 +125,8 @@ impl Exchange {
         match conn.phase {
             Phase::Open(session) => self.on_frames(turn, id, session, window),
             Phase::Http => self.on_requests(turn, id, window, kept),
-            Phase::Polling | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
+            Phase::Preamble | Phase::Polling | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {
+            }
         }
         if received < asked { Progress::Drained(received) } else { Progress::More(received) }
     }
@@ -201,7 +203,7 @@ impl Exchange {
         let limits = &config.limits;
         let bounds = MessageLimits { bytes: limits.max_message, fragments: limits.max_fragments };
         let place = Place::of(scratch);
-        let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
+        let (address, now, wall) = (Some(conn.client()), turn.now, turn.wall);
         let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         while !fx.batch.is_full() && fx.deeds.is_empty() && *share > 0 {
@@ -243,7 +245,7 @@ impl Exchange {
         match conn.assembler.received(received) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
-                let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
+                let (address, now, wall) = (Some(conn.client()), turn.now, turn.wall);
                 let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
                 let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);

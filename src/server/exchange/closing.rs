@@ -138,7 +138,7 @@ impl Exchange {
     fn depart(&mut self, turn: &mut Turn, id: ConnId, why: &Ending) {
         let conn = &mut self.conns[id as usize];
         if conn.phase != Phase::Ended && conn.phase != Phase::Closing {
-            info!("{}: {why}", conn.peer);
+            info!("{}: {why}", conn.client());
         }
         if conn.phase == Phase::Polling {
             return self.abandon_ask(id);
@@ -161,7 +161,7 @@ impl Exchange {
         conn.phase = Phase::Ended;
         conn.assembler.abandon(&mut self.pool);
         if !conn.is_ours {
-            self.census.leave(conn.peer.ip());
+            self.census.leave(conn.client().ip());
         }
         self.ended.push(id);
         self.resume(turn, Behind::socket(id));
@@ -191,6 +191,10 @@ impl Exchange {
     pub(in crate::server) fn on_passed_deadline(&mut self, turn: &mut Turn, id: ConnId) {
         let conn = &mut self.conns[id as usize];
         match conn.phase {
+            Phase::Preamble => {
+                let what = "no PROXY header, which a listener with proxy+ expects (--handshake-timeout)";
+                self.end(turn, id, &Ending::TimedOut(what));
+            }
             Phase::Http => self.on_request_timeout(turn, id),
             Phase::Polling => self.on_ask_timeout(turn, id),
             Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => self.touch(turn, id),
@@ -238,7 +242,9 @@ impl Exchange {
         let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
         for id in ids {
             match self.conns[id as usize].phase {
-                Phase::Http | Phase::Polling => self.end(turn, id, &Ending::TimedOut("the server is shutting down")),
+                Phase::Preamble | Phase::Http | Phase::Polling => {
+                    self.end(turn, id, &Ending::TimedOut("the server is shutting down"))
+                }
                 Phase::Open(_) => {
                     self.close(turn, id, CloseCode::Restart, "the server is shutting down".to_owned());
                 }
