@@ -172,6 +172,19 @@ pub struct Limits {
     /// `--max-queue`: bytes waiting for one member of a channel above which it is closed as too slow (1008).
     /// Default: 1 MiB. Prevents one slow reader from holding everybody's memory.
     pub max_queue: usize,
+    /// `--max-memory`: bytes of everything that waits for clients or for more from them: write queues, mailboxes, halves of
+    /// requests and messages; 0 sets no bound. Default: 256 MiB. From three quarters of it on, new sessions are refused
+    /// (503) and senders wait for receivers that are hardly behind; from seven eighths on, clients that have taken nothing
+    /// for longest are closed; above it, those that hold most. Prevents many modest clients from doing together what none
+    /// of them may.
+    pub max_memory: usize,
+    /// `--write-stall-timeout`: how long a client may take not a byte of what waits for it; 0 waits for ever. Default:
+    /// 30 s. Prevents clients that never read from holding their queue. Targets of the bridge may stop as long as they like.
+    pub write_stall_timeout: Duration,
+    /// `--first-message-timeout`: how long a client that belongs to nobody until it speaks (`/` of an `auto` listener) may
+    /// stay silent; 0 waits for ever. Default: 0, as pages may connect long before they have something to say, and such a
+    /// client is sent nothing and costs no more than any idle one.
+    pub first_message_timeout: Duration,
     /// `--control-rate`: control frames accepted per second from one client. Default: 50. Above the burst: close 1008.
     pub control_rate: u32,
     /// `--control-burst`: control frames accepted at once from one client. Default: 200.
@@ -231,6 +244,9 @@ impl Default for Limits {
             max_fragments: 4096,
             queue_high: 256 * 1024,
             max_queue: 1024 * 1024,
+            max_memory: 256 * 1024 * 1024,
+            write_stall_timeout: Duration::from_secs(30),
+            first_message_timeout: Duration::ZERO,
             control_rate: 50,
             control_burst: 200,
             ping_interval: Duration::from_secs(54),

@@ -463,6 +463,33 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind: limit!(Bytes, max_queue, 4 * KIB, GIB),
     },
     Setting {
+        name: "max-memory",
+        short: None,
+        group: Group::Limits,
+        doc: "Bytes of everything that waits for clients or for more from them, over all of them; 0 sets no bound. From \
+              three quarters of it on, new sessions are refused (503) and senders wait sooner; from seven eighths on, \
+              clients that have taken nothing for longest are closed; above it, those that hold most.",
+        kind: match limit!(Bytes, max_memory, 4 * KIB * KIB, 4 * GIB - 1) {
+            Kind::Number { unit, range, get, set, .. } => Kind::Number { unit, range, or_zero: true, get, set },
+            other => other,
+        },
+    },
+    Setting {
+        name: "write-stall-timeout",
+        short: None,
+        group: Group::Limits,
+        doc: "How long a client may take not a byte of what waits for it before it is dropped; 0 waits for ever.",
+        kind: time!(write_stall_timeout, SHORT_MS, HOUR_MS, or_zero),
+    },
+    Setting {
+        name: "first-message-timeout",
+        short: None,
+        group: Group::Limits,
+        doc: "How long a client that belongs to no protocol until it speaks (at `/`) may stay silent before it is closed; \
+              0 waits for ever.",
+        kind: time!(first_message_timeout, SHORT_MS, HOUR_MS, or_zero),
+    },
+    Setting {
         name: "control-rate",
         short: None,
         group: Group::Limits,

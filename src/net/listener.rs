@@ -30,8 +30,9 @@ pub enum Accepted {
     Connection(TcpStream, SocketAddr),
     /// Nobody waits.
     Nobody,
-    /// A peer had to be turned away because no descriptor is left.
-    TurnedAway,
+    /// No descriptor is left but the one in reserve, which this peer has: it must be turned away at once, and
+    /// [`Listener::recover`] called.
+    TurnedAway(TcpStream),
     /// A peer was gone before it was accepted, or the system is short of something; try the next one.
     Failed(io::Error),
 }
@@ -74,13 +75,23 @@ impl Listener {
                     self.reserve = reserve();
                     return Accepted::Failed(error);
                 }
-                let turned_away = self.tcp.accept();
-                drop(turned_away);
-                self.reserve = reserve();
-                Accepted::TurnedAway
+                match self.tcp.accept() {
+                    Ok((stream, _)) => Accepted::TurnedAway(stream),
+                    Err(error) => {
+                        self.recover();
+                        Accepted::Failed(error)
+                    }
+                }
             }
             Err(error) => Accepted::Failed(error),
         }
+    }
+}
+
+impl Listener {
+    /// Takes the descriptor in reserve again, once the peer that was turned away has let go of it.
+    pub fn recover(&mut self) {
+        self.reserve = reserve();
     }
 }
 

@@ -104,6 +104,23 @@ impl Socket {
         self.queue.weight()
     }
 
+    /// Drops what waits: nothing more can be written.
+    pub fn forget(&mut self) {
+        self.queue = WriteQueue::default();
+        self.is_finishing = false;
+    }
+
+    /// See [`WriteQueue::taken`].
+    #[must_use]
+    pub fn taken(&self) -> Option<u64> {
+        self.queue.taken()
+    }
+
+    /// See [`WriteQueue::watch`].
+    pub fn watch(&mut self) -> bool {
+        self.queue.watch()
+    }
+
     /// Bytes that wait to be written.
     #[must_use]
     pub fn queued(&self) -> usize {

@@ -188,6 +188,14 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Whether the client belongs to nobody until it speaks, which it may have to do in time.
+    #[must_use]
+    pub fn must_speak(&self) -> bool {
+        matches!(self, Self::Undecided(_))
+    }
+}
+
 impl Protocol for Session {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         match self {

@@ -71,6 +71,9 @@ impl Exchange {
         self.hang_up(turn, session);
         let Some(own) = self.outlets.get(session) else { return };
         if let Err(error) = self.start_dial(turn, session, own, host, port) {
+            if let DialError::TooMany(option) = error {
+                self.refusals.count(option);
+            }
             self.report(turn, session, BridgeEvent::Failed(error));
         }
     }

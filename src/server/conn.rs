@@ -107,6 +107,18 @@ impl Connection {
         }
     }
 
+    /// The memory that it holds, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.socket.weight() + self.carry.len() + self.assembler.weight()
+    }
+
+    /// Gives that memory back, once it has ended.
+    pub(super) fn forget(&mut self) {
+        self.socket.forget();
+        self.carry = Carry::default();
+        self.assembler = Assembler::default();
+    }
+
     /// Whether it is being finished or is between requests, and something is still to be written.
     pub(super) fn is_owed(&self) -> bool {
         matches!(self.phase, Phase::Http | Phase::Closing) && self.socket.queued() > 0
@@ -141,6 +153,17 @@ impl ControlBudget {
     }
 }
 
+impl Ending {
+    /// The reason of an end that we decide, which names the option behind it.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::ByUs(_, reason) => Some(reason),
+            Self::TimedOut(reason) | Self::Shed(reason) | Self::TurnedAway(reason) => Some(reason),
+            Self::ByPeer(_) | Self::Vanished | Self::Broken(_) | Self::Answered => None,
+        }
+    }
+}
+
 /// Why a connection ends, for the log.
 #[derive(Debug)]
 pub(super) enum Ending {
@@ -156,6 +179,8 @@ pub(super) enum Ending {
     Answered,
     /// A deadline passed.
     TimedOut(&'static str),
+    /// Its memory is needed.
+    Shed(&'static str),
     /// It was turned away before anything was said.
     TurnedAway(&'static str),
 }
@@ -170,6 +195,7 @@ impl std::fmt::Display for Ending {
             Self::Broken(error) => write!(f, "broken: {error}"),
             Self::Answered => f.write_str("answered"),
             Self::TimedOut(what) => write!(f, "timed out: {what}"),
+            Self::Shed(reason) => write!(f, "closed to give memory back: {reason}"),
             Self::TurnedAway(reason) => write!(f, "turned away: {reason}"),
         }
     }

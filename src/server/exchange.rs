@@ -2,16 +2,20 @@
 //! paused and resumed. Layer 3; the traffic is in [`super::relay`], the end in [`closing`].
 
 mod closing;
+mod shedding;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 use mio::event::Event;
+use mio::net::TcpStream;
 use mio::{Interest, Token};
 use slab::Slab;
 
+use self::shedding::{Farewells, Stalls};
 use super::StartError;
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
@@ -21,9 +25,11 @@ use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
+use super::usage::Refusals;
 use crate::config::{Config, Listen};
 use crate::frame::pool::{Pool, large_buffer};
 use crate::hub::{Hub, SessionId};
+use crate::memory::Account;
 use crate::net::listener::{Accepted, Census, Listener};
 use crate::net::reactor::{Handler, Turn, token};
 use crate::net::resolve::Resolver;
@@ -59,6 +65,8 @@ pub(super) struct Exchange {
     /// Where everybody receives, up to `SCRATCH_BYTES` at a time; a long message may take it along.
     pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
+    /// What clients make us remember.
+    pub(super) memory: Account,
     pub(super) batch: Batch,
     /// The response being put together, used again for the next.
     pub(super) reply: Vec<u8>,
@@ -93,6 +101,11 @@ pub(super) struct Exchange {
     /// With fewer connections than this the tables are cut to what they hold.
     shrinks_below: usize,
     ended_sessions: Vec<SessionId>,
+    stalls: Stalls,
+    /// Connections that are behind since the last event.
+    fresh: Vec<ConnId>,
+    farewells: Farewells,
+    pub(super) refusals: Refusals,
     /// When a drain must be over.
     drains_until: Option<Instant>,
     drain_alarm: Alarm,
@@ -102,6 +115,8 @@ pub(super) struct Exchange {
 /// Deadlines in the wheel's unit.
 struct Spans {
     handshake: Ticks,
+    /// `None` waits for ever.
+    first_message: Option<Ticks>,
     /// `None` never pings.
     idle: Option<Ticks>,
     pong: Ticks,
@@ -150,6 +165,7 @@ impl Exchange {
         let limits = &config.limits;
         let spans = Spans {
             handshake: limits.handshake_timeout.into(),
+            first_message: (!limits.first_message_timeout.is_zero()).then(|| limits.first_message_timeout.into()),
             idle: (!limits.ping_interval.is_zero()).then(|| limits.ping_interval.into()),
             pong: limits.pong_timeout.into(),
             close: limits.close_timeout.into(),
@@ -157,6 +173,7 @@ impl Exchange {
         let trusted = Trusted::parse(&config.trusted_proxy).map_err(StartError::BadProxy)?;
         let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
         let handle = controls.handle();
+        let memory = Account::default();
         Ok(Self {
             pages: Pages::new(&config).map_err(StartError::BadEntry)?,
             spans,
@@ -170,7 +187,8 @@ impl Exchange {
             outlets: Outlets::default(),
             hub: Hub::default(),
             scratch: large_buffer(),
-            pool: Pool::default(),
+            pool: Pool::new(memory.clone()),
+            memory,
             batch: Batch::default(),
             reply: Vec::new(),
             buffer: Vec::new(),
@@ -191,6 +209,10 @@ impl Exchange {
             shrinks_below: 0,
             warned: None,
             ended_sessions: Vec::new(),
+            stalls: Stalls::default(),
+            fresh: Vec::new(),
+            farewells: Farewells::default(),
+            refusals: Refusals::default(),
             drains_until: None,
             drain_alarm: Alarm::default(),
             is_stopped: false,
@@ -201,10 +223,14 @@ impl Exchange {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some((socket, _)) = self.listeners.get_mut(listener) else { return };
             match socket.accept() {
-                Accepted::Connection(stream, peer) => self.admit(turn, Stream::plain(stream), peer, listener),
+                Accepted::Connection(stream, peer) => self.admit(turn, stream, peer, listener),
                 Accepted::Nobody => return,
-                Accepted::TurnedAway => {
-                    self.turned_away(turn, "no file descriptor is left (raise `ulimit -n`)");
+                Accepted::TurnedAway(stream) => {
+                    self.farewells.say_in_passing(stream, NO_DESCRIPTOR);
+                    if let Some((socket, _)) = self.listeners.get_mut(listener) {
+                        socket.recover();
+                    }
+                    self.turned_away(turn, NO_DESCRIPTOR);
                 }
                 Accepted::Failed(error) => debug!("accepting failed: {error}"),
             }
@@ -215,6 +241,7 @@ impl Exchange {
     /// Counts a connection that was turned away, and says so once a second: a flood of them must not flood the log.
     pub(super) fn turned_away(&mut self, turn: &Turn, reason: &str) {
         self.metrics.turned_away += 1;
+        self.refusals.count(reason);
         let is_due = self.warned.is_none_or(|(at, _)| turn.now.saturating_duration_since(at) >= Duration::from_secs(1));
         if is_due {
             let before = self.warned.map_or(0, |(_, count)| count);
@@ -225,7 +252,7 @@ impl Exchange {
     }
 
     /// Takes a new connection into the table, if the limits allow it.
-    fn admit(&mut self, turn: &mut Turn, stream: Stream, peer: std::net::SocketAddr, listener: usize) {
+    fn admit(&mut self, turn: &mut Turn, stream: TcpStream, peer: SocketAddr, listener: usize) {
         let limits = &self.config.limits;
         let is_proxied = self.listeners[listener].1.proxy;
         let per_address = self.trusted.limit_of(peer.ip(), is_proxied, limits.max_per_address);
@@ -240,6 +267,7 @@ impl Exchange {
         };
         if let Some(reason) = refusal {
             debug!("{peer}: turned away: {reason}");
+            self.refuse_at_once(turn, stream, reason);
             return self.turned_away(turn, reason);
         }
         if self.conns.len() > ROOMY_SLOTS && self.conns.len() > self.conns.capacity() / 4 {
@@ -248,7 +276,7 @@ impl Exchange {
         let listener = u16::try_from(listener).expect("the configuration holds fewer listeners");
         let entry = self.conns.vacant_entry();
         let id = u32::try_from(entry.key()).expect("descriptors are fewer");
-        let conn = entry.insert(Connection::new(Socket::new(stream), peer, listener, limits));
+        let conn = entry.insert(Connection::new(Socket::new(Stream::plain(stream)), peer, listener, limits));
         let interests = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = turn.registry.register(conn.socket.stream(), token(id), interests) {
             warn!("{peer}: not registered: {error}");
@@ -269,7 +297,12 @@ impl Exchange {
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
         self.metrics.handshakes += 1;
-        self.touch(turn, id);
+        match self.spans.first_message {
+            Some(span) if self.sessions[session.0 as usize].must_speak() => {
+                turn.wheel.set(&mut self.conns[id as usize].alarm, id, span);
+            }
+            _ => self.touch(turn, id),
+        }
         self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
         session
     }
@@ -297,6 +330,13 @@ impl Exchange {
     #[inline]
     pub(super) fn touch(&mut self, turn: &mut Turn, id: ConnId) {
         let conn = &mut self.conns[id as usize];
+        // Until it has spoken, bytes buy no time.
+        if self.spans.first_message.is_some()
+            && let Phase::Open(session) = conn.phase
+            && self.sessions[session.0 as usize].must_speak()
+        {
+            return;
+        }
         conn.is_pinged = false;
         if let Some(idle) = self.spans.idle {
             turn.wheel.set(&mut conn.alarm, id, idle);
@@ -380,6 +420,15 @@ impl Exchange {
 /// The wheel's owners from this one on are sessions that want to be called; connections are below, dials above.
 const FIRST_SESSION: u32 = 1 << 30;
 
+/// The wheel's owner that stands for the look at who takes nothing.
+const STALL_OWNER: u32 = u32::MAX - 1;
+
+/// The wheel's owner that stands for the connections that were told why they are not served.
+const FAREWELL_OWNER: u32 = u32::MAX - 2;
+
+/// What a client is told when no descriptor is left for it.
+const NO_DESCRIPTOR: &str = "no file descriptor is left (raise `ulimit -n`, or lower --max-connections)";
+
 /// The wheel's owner that stands for the drain; connections are numbered from 0 and fewer.
 const DRAIN_OWNER: u32 = u32::MAX;
 
@@ -430,6 +479,12 @@ impl Handler for Exchange {
     }
 
     fn on_deadline(&mut self, turn: &mut Turn, fired: Fired) {
+        if fired.owner == STALL_OWNER {
+            return self.on_stall_sweep(turn, fired);
+        }
+        if fired.owner == FAREWELL_OWNER {
+            return self.farewells.on_deadline(turn, fired);
+        }
         if fired.owner >= FIRST_DIAL && fired.owner != DRAIN_OWNER {
             self.on_dial_deadline(turn, fired);
             return self.settle(turn);

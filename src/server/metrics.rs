@@ -23,6 +23,8 @@ pub(super) struct Metrics {
     pub(super) violations: u64,
     /// Members of a channel closed because they read too slowly.
     pub(super) too_slow: u64,
+    /// Connections and sessions closed to give memory back.
+    pub(super) shed: u64,
 }
 
 impl Metrics {
@@ -34,7 +36,7 @@ impl Metrics {
     }
 
     /// Names and values, in the form of the page that shows them.
-    pub(super) fn rows(&self) -> [(&'static str, u64); 10] {
+    pub(super) fn rows(&self) -> [(&'static str, u64); 11] {
         [
             ("jackfield_connections_accepted_total", self.accepted),
             ("jackfield_connections_turned_away_total", self.turned_away),
@@ -46,6 +48,7 @@ impl Metrics {
             ("jackfield_writes_total", self.writes),
             ("jackfield_violations_total", self.violations),
             ("jackfield_too_slow_total", self.too_slow),
+            ("jackfield_shed_total", self.shed),
         ]
     }
 }

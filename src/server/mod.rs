@@ -13,6 +13,7 @@ mod metrics;
 mod pages;
 mod polling;
 mod relay;
+mod usage;
 
 use std::fmt;
 use std::io;
@@ -33,8 +34,12 @@ use crate::net::targets::BadTarget;
 use control::Controls;
 use exchange::{Exchange, FIRST_LISTENER};
 
-/// Descriptors that are not for clients: listeners, epoll, signals, log, the reserve, and some to spare.
-const OWN_DESCRIPTORS: u64 = 64;
+/// Descriptors that are not for clients: epoll, signals, log, connections that are told why they are not served, and some
+/// to spare.
+const OWN_DESCRIPTORS: u64 = 62;
+
+/// A listener's own, and its reserve.
+const DESCRIPTORS_PER_LISTENER: u64 = 2;
 
 /// A server that listens and does not run yet.
 pub struct Server {
@@ -94,7 +99,7 @@ impl Server {
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
             listeners.push((listener, *listen));
         }
-        let max_connections = max_connections(config.limits.max_connections);
+        let max_connections = max_connections(config.limits.max_connections, listeners.len());
         let now = turn.now;
         let exchange = Exchange::new(config, listeners, controls, max_connections, now)?;
         Ok(Self { reactor, exchange })
@@ -131,14 +136,15 @@ impl Server {
 
 /// Raises the limit on descriptors as far as the system lets us, and fits the limit on connections into it. One thread
 /// and small tables make every descriptor worth having.
-fn max_connections(wanted: usize) -> usize {
+fn max_connections(wanted: usize, listeners: usize) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current < maximum || (current.is_some() && maximum.is_none()) {
         // Refused, the old limit stays, which is read again below.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let possible = usize::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX);
+    let own = OWN_DESCRIPTORS + DESCRIPTORS_PER_LISTENER * listeners as u64;
+    let possible = usize::try_from(descriptors.saturating_sub(own)).unwrap_or(usize::MAX);
     if wanted > possible {
         warn!(
             "--max-connections {wanted} needs more file descriptors than the {descriptors} allowed; using {possible}"

@@ -38,6 +38,9 @@ use crate::protocol::route::{admit, route};
 /// How long a browser may use our files without asking whether they are still right, in words of RFC 9111 §5.2.2.
 const CACHING: &str = "no-cache";
 
+/// What a client is told that wants a session when there is no room for it.
+pub(super) const MEMORY_IS_SHORT: &str = "Memory is short (--max-memory): try again later.";
+
 /// What all requests are answered with.
 pub(super) struct Pages {
     guard: Guard,
@@ -51,6 +54,8 @@ struct Origin {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
+    /// Memory is short: nobody new is let in.
+    is_full: bool,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -268,6 +273,7 @@ impl Pages {
         out: &mut Vec<u8>,
     ) -> Answer {
         let refused = match upgrade::check(request) {
+            Ok(_) if from.is_full => (503, MEMORY_IS_SHORT.to_owned()),
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
                 let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
@@ -311,10 +317,11 @@ impl Exchange {
         let received = &self.scratch[..window.end];
         // A head that dribbles in is looked at once, however many pieces it comes in.
         if scanned > 0 && matches!(end_of_head(received, scanned, self.config.limits.max_head), Ok(None)) {
-            self.conns[id as usize].carry.keep(received);
+            self.conns[id as usize].carry.keep(received, &self.memory);
             return;
         }
         loop {
+            let is_full = self.is_tight();
             let conn = &mut self.conns[id as usize];
             let (listener, listen) = &self.listeners[usize::from(conn.listener)];
             let from = |conn: &Connection| Origin {
@@ -322,6 +329,7 @@ impl Exchange {
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback()
                     && conn.derivation() == Derivation::Peer,
                 is_loopback_peer: conn.is_from_here(),
+                is_full,
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -329,12 +337,13 @@ impl Exchange {
             reply.clear();
             let answer = match parse(bytes, limits.max_head, limits.max_headers) {
                 Ok(None) => {
-                    conn.carry.keep(bytes);
+                    conn.carry.keep(bytes, &self.memory);
                     self.reply = reply;
                     return;
                 }
                 Err(error) => {
                     info!("{}: bad request: {}", conn.client(), error.message());
+                    self.refusals.count(error.message());
                     refuse(&mut reply, error.status(), error.message(), Framing::CLOSE);
                     Answer::Response(Framing::CLOSE)
                 }
@@ -352,6 +361,7 @@ impl Exchange {
                     match &answer {
                         Answer::Session(_) => info!("{}: opened {}", conn.client(), request.path),
                         Answer::Refusal(_, status, reason) => {
+                            self.refusals.count(reason);
                             info!("{}: {status} for {}: {reason}", conn.client(), request.path);
                         }
                         _ => debug!("{}: {} {}", conn.client(), request.method.as_str(), request.path),
@@ -415,9 +425,9 @@ impl Exchange {
         let parts = if body.is_empty() { &slices[..1] } else { &slices[..] };
         let sent = conn.socket.send(parts, |written, queue| {
             if let Some(rest) = head.get(written..) {
-                queue.push(Bytes::copy_from_slice(rest));
+                queue.push(self.memory.keep(rest.to_vec()), &self.memory);
             }
-            queue.push(Bytes::from_static(&body[written.saturating_sub(head.len())..]));
+            queue.push(Bytes::from_static(&body[written.saturating_sub(head.len())..]), &self.memory);
         });
         if let Err(error) = sent {
             self.end(turn, id, &Ending::Broken(error));
@@ -431,7 +441,9 @@ impl Exchange {
         if !conn.carry.is_empty() {
             refuse(&mut reply, 408, "The request took too long to arrive (--handshake-timeout).", Framing::CLOSE);
         }
-        info!("{}: {}", conn.client(), Ending::TimedOut("no request (--handshake-timeout)"));
+        let ending = Ending::TimedOut("no request (--handshake-timeout)");
+        info!("{}: {ending}", conn.client());
+        self.refusals.count(ending.refusal().unwrap_or_default());
         self.finish(turn, id, &reply);
     }
 
@@ -450,16 +462,15 @@ impl Exchange {
             ("jackfield_polling_sessions", self.polling.len()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
-            ("jackfield_address_connections", self.census.total()),
-            ("jackfield_address_connections_most", self.census.most()),
         ];
         let mut page = String::new();
-        for (name, value) in gauges {
+        for (name, value) in gauges.into_iter().chain(self.usage()) {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
         for (name, value) in self.metrics.rows() {
             writeln!(page, "# TYPE {name} counter\n{name} {value}").expect("writing to memory does not fail");
         }
+        self.refusals.write(&mut page);
         page
     }
 }

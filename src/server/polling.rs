@@ -11,13 +11,13 @@ use std::collections::HashMap;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
 use log::{debug, info};
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::batch::Deed;
 use super::conn::{Behind, ConnId, Ending, Phase};
 use super::exchange::Exchange;
+use super::pages::MEMORY_IS_SHORT;
 use super::relay::Progress;
 use crate::frame::assemble::Window;
 use crate::frame::message::{HEADROOM, Kind, Message};
@@ -25,6 +25,7 @@ use crate::frame::write::push_data_header;
 use crate::http::response::{Framing, RETRY_AFTER_S, Response, refuse};
 use crate::hub::SessionId;
 use crate::hub::ids::Key;
+use crate::memory::Charge;
 use crate::net::listener::Census;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
@@ -61,6 +62,8 @@ struct Mailbox {
     peer: SocketAddr,
     /// Whole frames.
     frames: Vec<u8>,
+    /// For them.
+    charge: Charge,
     /// The connection of the GET that is held.
     poll: Option<ConnId>,
     /// The connection of the POST that is arriving.
@@ -76,7 +79,7 @@ struct Farewell {
 /// A request that is not answered yet.
 enum Pending {
     /// Its body is arriving.
-    Body { ask: Ask, bytes: Vec<u8> },
+    Body { ask: Ask, bytes: Vec<u8>, charge: Charge },
     /// It waits for something to be said.
     Poll { session: SessionId, answer_to: AnswerTo },
     /// It is answered once whoever is behind has caught up.
@@ -119,6 +122,24 @@ impl Polling {
         self.mailboxes.len()
     }
 
+    /// What every session that polls holds, in bytes.
+    pub(super) fn weights(&self) -> impl Iterator<Item = (usize, SessionId)> {
+        self.mailboxes.iter().map(|(session, mailbox)| (mailbox.frames.capacity(), *session))
+    }
+
+    /// What the body of a request holds that is arriving on this connection, in bytes.
+    pub(super) fn body_weight(&self, id: ConnId) -> usize {
+        match self.asks.get(&id) {
+            Some(Pending::Body { bytes, .. }) => bytes.capacity(),
+            _ => 0,
+        }
+    }
+
+    /// The most sessions that the clients of one address have.
+    pub(super) fn most_of_one(&self) -> usize {
+        self.census.most()
+    }
+
     /// Bytes that wait in mailboxes.
     pub(super) fn queued(&self) -> usize {
         self.mailboxes.values().map(|mailbox| mailbox.frames.len()).sum()
@@ -146,7 +167,7 @@ impl Exchange {
         let (rest, conn) = (&self.scratch[window.start..window.end], &mut self.conns[id as usize]);
         let (body, rest) = rest.split_at(ask.body.min(rest.len()));
         let bytes = body.to_vec();
-        conn.carry.keep(rest);
+        conn.carry.keep(rest, &self.memory);
         conn.phase = Phase::Polling;
         if bytes.len() == ask.body {
             return self.perform(turn, id, ask, &bytes);
@@ -160,7 +181,9 @@ impl Exchange {
             return self.overlap(turn, id, session, &ask.answer_to);
         }
         mailbox.post = Some(id);
-        self.polling.asks.insert(id, Pending::Body { ask, bytes });
+        let mut charge = self.memory.charge();
+        charge.set(bytes.capacity());
+        self.polling.asks.insert(id, Pending::Body { ask, bytes, charge });
         let patience = self.config.limits.device_ping_timeout;
         turn.wheel.set(&mut self.conns[id as usize].alarm, id, patience.into());
     }
@@ -218,7 +241,9 @@ impl Exchange {
         answer_to: AnswerTo,
     ) {
         let peer = self.conns[id as usize].client();
-        let refusal = if self.polling.len() >= self.max_connections {
+        let refusal = if self.is_tight() {
+            Some(MEMORY_IS_SHORT)
+        } else if self.polling.len() >= self.max_connections {
             Some("too many sessions (--max-connections)")
         } else if !self.polling.census.admit(peer.ip(), self.config.limits.max_per_address) {
             Some("too many sessions from one address (--max-per-address)")
@@ -235,7 +260,8 @@ impl Exchange {
         let device = Device::new(revision, Arrival { sid, transport: Transport::Polling, base64_only, claim });
         let slot = self.sessions.insert(Session::Device(Box::new(device)));
         let session = SessionId(u32::try_from(slot).expect("limited as connections are"));
-        let mailbox = Mailbox { sid, revision, peer, frames: Vec::new(), poll: None, post: None };
+        let charge = self.memory.charge();
+        let mailbox = Mailbox { sid, revision, peer, frames: Vec::new(), charge, poll: None, post: None };
         self.polling.mailboxes.insert(session, mailbox);
         info!("{peer}: opened /socket.io/, polling");
         self.hold(id, session, answer_to);
@@ -243,6 +269,7 @@ impl Exchange {
     }
 
     fn unavailable(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, reason: &str) {
+        self.refusals.count(reason);
         info!("{}: 503 for /socket.io/: {reason}", self.conns[id as usize].client());
         let mut reply = Vec::with_capacity(256);
         let response = shared_with(Response::begin(&mut reply, 503, answer_to.framing), answer_to);
@@ -360,16 +387,17 @@ impl Exchange {
     pub(super) fn on_ask_readable(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
         let conn = &mut self.conns[id as usize];
         match self.polling.asks.get_mut(&id) {
-            Some(Pending::Body { ask, bytes }) => {
+            Some(Pending::Body { ask, bytes, charge }) => {
                 let asked = (ask.body - bytes.len()).min(SCRATCH_BYTES);
                 let received = match conn.socket.recv(&mut self.scratch[..asked]) {
                     Received::Bytes(received) => received,
                     other => return self.on_silence(turn, id, other),
                 };
                 bytes.extend_from_slice(&self.scratch[..received]);
+                charge.set(bytes.capacity());
                 self.metrics.on_read(received);
                 if bytes.len() == ask.body
-                    && let Some(Pending::Body { ask, bytes }) = self.polling.asks.remove(&id)
+                    && let Some(Pending::Body { ask, bytes, .. }) = self.polling.asks.remove(&id)
                 {
                     self.perform(turn, id, ask, &bytes);
                     self.settle(turn);
@@ -387,11 +415,11 @@ impl Exchange {
                 let asked = SCRATCH_BYTES - kept;
                 let received = conn.socket.recv(&mut self.scratch[kept..]);
                 let Received::Bytes(received) = received else {
-                    conn.carry.keep(&self.scratch[..kept]);
+                    conn.carry.keep(&self.scratch[..kept], &self.memory);
                     return self.on_silence(turn, id, received);
                 };
                 self.metrics.on_read(received);
-                conn.carry.keep(&self.scratch[..kept + received]);
+                conn.carry.keep(&self.scratch[..kept + received], &self.memory);
                 if kept + received > self.config.limits.max_head {
                     self.end(turn, id, &Ending::TimedOut("it sent too much behind a poll (--max-head)"));
                     return Progress::Stop;
@@ -450,6 +478,7 @@ impl Exchange {
         for slice in slices {
             mailbox.frames.extend_from_slice(slice);
         }
+        mailbox.charge.set(mailbox.frames.capacity());
         if mailbox.poll.is_some() {
             self.polling.due.push(session);
         } else if keeps_pace
@@ -465,6 +494,7 @@ impl Exchange {
         let Some(mailbox) = self.polling.mailboxes.get_mut(&session) else { return };
         push_data_header(&mut mailbox.frames, Kind::Text, packet.len());
         mailbox.frames.extend_from_slice(packet);
+        mailbox.charge.set(mailbox.frames.capacity());
         if mailbox.poll.is_some() {
             self.polling.due.push(session);
         }
@@ -479,6 +509,7 @@ impl Exchange {
         let Some(id) = mailbox.poll.take() else { return };
         let revision = mailbox.revision;
         let frames = std::mem::take(&mut mailbox.frames);
+        mailbox.charge.set(0);
         let Some(Pending::Poll { answer_to, .. }) = self.polling.asks.remove(&id) else { return };
         self.answer_with(turn, id, &answer_to, revision, &frames);
         self.resume(turn, Behind::mailbox(session));
@@ -533,10 +564,12 @@ impl Exchange {
 
     fn write_raw(&mut self, turn: &mut Turn, id: ConnId, bytes: &[u8]) {
         let sent = self.conns[id as usize].socket.send(&[IoSlice::new(bytes)], |written, queue| {
-            queue.push(Bytes::copy_from_slice(&bytes[written..]));
+            queue.push(self.memory.keep(bytes[written..].to_vec()), &self.memory);
         });
-        if let Err(error) = sent {
-            self.end(turn, id, &Ending::Broken(error));
+        match sent {
+            Err(error) => self.end(turn, id, &Ending::Broken(error)),
+            Ok(()) if self.conns[id as usize].socket.watch() => self.watch(id),
+            Ok(()) => {}
         }
     }
 
@@ -551,6 +584,7 @@ impl Exchange {
         let mailbox = self.polling.mailboxes.get_mut(&session).expect("it is here");
         let frames = std::mem::take(&mut mailbox.frames);
         info!("{}: session closed: {reason}", mailbox.peer);
+        self.refusals.count(reason);
         self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
         let mailbox = self.polling.mailboxes.remove(&session).expect("it is here");
         self.polling.census.leave(mailbox.peer.ip());

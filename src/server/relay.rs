@@ -116,7 +116,7 @@ impl Exchange {
         let received = match conn.socket.recv(&mut self.scratch[kept..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
             other => {
-                conn.carry.keep(&self.scratch[..kept]);
+                conn.carry.keep(&self.scratch[..kept], &self.memory);
                 return self.on_silence(turn, id, other);
             }
         };
@@ -172,7 +172,7 @@ impl Exchange {
         }
         let conn = &mut self.conns[id as usize];
         conn.has_unread = (conn.is_held || share == 0) && window.start < window.end;
-        conn.carry.keep(&self.scratch[window.start..window.end]);
+        conn.carry.keep(&self.scratch[window.start..window.end], &self.memory);
     }
 
     /// Frames that arrived while the connection was held, or requests behind one that was.
@@ -280,7 +280,7 @@ impl Exchange {
     /// Writes `slices` to everybody in the lane.
     #[inline]
     fn write_lane(&mut self, lane: &Lane, slices: &[IoSlice<'_>], reader: Option<ConnId>) {
-        let (high, hard) = (self.config.limits.queue_high, self.config.limits.max_queue);
+        let (high, hard) = (self.high_mark(), self.config.limits.max_queue);
         // What is left over is copied once for all who are behind; for one receiver, only what is left over.
         let mut shared: Option<Bytes> = None;
         for receiver in lane.receivers() {
@@ -300,23 +300,30 @@ impl Exchange {
             self.metrics.writes += 1;
             conn.was_written |= lane.is_bridge;
             let sent = conn.socket.send(slices, |written, queue| match lane.only {
-                Some(_) => queue.push(copy(slices, written)),
-                None => queue.push(shared.get_or_insert_with(|| copy(slices, 0)).slice(written..)),
+                Some(_) => queue.push(self.memory.keep(copy(slices, written)), &self.memory),
+                None => {
+                    let shared = shared.get_or_insert_with(|| self.memory.keep(copy(slices, 0)));
+                    queue.push(shared.slice(written..), &self.memory);
+                }
             });
             if let Err(error) = sent {
                 self.failures.push((to, Some(error)));
-            } else if (lane.keeps_pace || is_own)
-                && conn.socket.weight() > high
-                && let Some(reader) = reader
-            {
-                self.pause(reader, Behind::socket(to));
+            } else if conn.socket.queued() > 0 {
+                let is_new = conn.socket.watch();
+                let waits = (lane.keeps_pace || is_own) && conn.socket.weight() > high;
+                if is_new {
+                    self.watch(to);
+                }
+                if waits && let Some(reader) = reader {
+                    self.pause(reader, Behind::socket(to));
+                }
             }
         }
     }
 }
 
 /// The slices as one, without their first `skip` bytes.
-fn copy(slices: &[IoSlice<'_>], mut skip: usize) -> Bytes {
+fn copy(slices: &[IoSlice<'_>], mut skip: usize) -> Vec<u8> {
     let total: usize = slices.iter().map(|slice| slice.len()).sum();
     let mut bytes = Vec::with_capacity(total - skip);
     for slice in slices {
@@ -324,5 +331,5 @@ fn copy(slices: &[IoSlice<'_>], mut skip: usize) -> Bytes {
         bytes.extend_from_slice(&slice[skipped..]);
         skip -= skipped;
     }
-    bytes.into()
+    bytes
 }

@@ -24,6 +24,7 @@ impl Exchange {
     /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
     /// connection may cause the end of any number of others, so nothing that ends one calls this.
     pub(in crate::server) fn settle(&mut self, turn: &mut Turn) {
+        self.watch_fresh(turn);
         loop {
             if let Some((id, error)) = self.failures.pop() {
                 match error {
@@ -43,7 +44,7 @@ impl Exchange {
                 }
             } else if let Some(session) = self.polling.next_due() {
                 self.answer_poll(turn, session);
-            } else {
+            } else if self.memory.used() < self.slow_mark() || !self.shed(turn) {
                 return;
             }
         }
@@ -108,7 +109,7 @@ impl Exchange {
         conn.carry = Carry::default();
         conn.assembler.abandon(&mut self.pool);
         (conn.waits_for, conn.is_held, conn.has_unread) = (None, false, false);
-        let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
+        let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into(), &self.memory);
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
             return self.end(turn, id, &Ending::Broken(error));
         }
@@ -139,6 +140,7 @@ impl Exchange {
         let conn = &mut self.conns[id as usize];
         if conn.phase != Phase::Ended && conn.phase != Phase::Closing {
             info!("{}: {why}", conn.client());
+            self.refusals.count(why.refusal().unwrap_or_default());
         }
         if conn.phase == Phase::Polling {
             return self.abandon_ask(id);
@@ -160,6 +162,7 @@ impl Exchange {
         }
         conn.phase = Phase::Ended;
         conn.assembler.abandon(&mut self.pool);
+        conn.forget();
         if !conn.is_ours {
             self.census.leave(conn.client().ip());
         }
@@ -198,6 +201,13 @@ impl Exchange {
             Phase::Http => self.on_request_timeout(turn, id),
             Phase::Polling => self.on_ask_timeout(turn, id),
             Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => self.touch(turn, id),
+            Phase::Open(session)
+                if self.spans.first_message.is_some() && self.sessions[session.0 as usize].must_speak() =>
+            {
+                let limit = self.config.limits.first_message_timeout;
+                let reason = format!("nothing said within {limit:?} (--first-message-timeout)");
+                self.close(turn, id, CloseCode::Policy, reason);
+            }
             Phase::Open(_) if conn.is_pinged => {
                 let limit = self.config.limits.pong_timeout;
                 let reason = format!("no answer to a ping within {limit:?} (--pong-timeout)");
@@ -208,7 +218,8 @@ impl Exchange {
                 turn.wheel.set(&mut conn.alarm, id, self.spans.pong);
                 let mut ping = Vec::with_capacity(2);
                 push_control(&mut ping, Control::Ping, &[]);
-                let keep = |written: usize, queue: &mut WriteQueue| queue.push(ping[written..].to_vec().into());
+                let keep =
+                    |written: usize, queue: &mut WriteQueue| queue.push(ping[written..].to_vec().into(), &self.memory);
                 if let Err(error) = conn.socket.send(&[io::IoSlice::new(&ping)], keep) {
                     self.end(turn, id, &Ending::Broken(error));
                 }
