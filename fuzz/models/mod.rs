@@ -6,4 +6,5 @@
 
 pub(crate) mod input;
 pub(crate) mod json;
+pub(crate) mod proxies;
 pub(crate) mod session;
