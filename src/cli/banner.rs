@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::bridge;
 use crate::cli::units::Unit;
-use crate::config::{Config, Root};
+use crate::config::{Config, Listen, Root};
 
 /// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`.
 #[must_use]
@@ -20,9 +20,13 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
             Root::Pocket => "at / pocket answers",
             Root::Named => "at / nobody answers, only paths are served",
         };
-        out += &format!("  listening  {:<28} {root}\n", format!("http://{address}/"));
+        let proxied = if listen.proxy { ", for proxies only: with a PROXY header" } else { "" };
+        out += &format!("  listening  {:<28} {root}{proxied}\n", format!("http://{address}/"));
     }
-    if let Some(here) = addresses.first().copied().map(from_here) {
+    // Addresses to open, so none where a header must come first, unless there is no other.
+    let is_direct = |(_, listen): &(&SocketAddr, &Listen)| !listen.proxy;
+    let direct = addresses.iter().zip(&config.listen).find(is_direct).map(|(address, _)| address);
+    if let Some(here) = direct.or(addresses.first()).copied().map(from_here) {
         let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
         out += &format!("  console    http://{here}/console\n");
         out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
@@ -47,6 +51,16 @@ pub(super) fn warnings(config: &Config, addresses: &[SocketAddr]) -> Vec<String>
         addresses.iter().filter(|address| !is_loopback(address.ip())).map(ToString::to_string).collect();
     if !open.is_empty() {
         out.push(format!("{} can be reached from other machines, without encryption (no TLS)", open.join(", ")));
+    }
+    let deaf = addresses
+        .iter()
+        .zip(&config.listen)
+        .filter(|(address, listen)| listen.proxy && !is_loopback(address.ip()) && config.trusted_proxy.is_empty());
+    for (address, _) in deaf {
+        out.push(format!("{address} hears only proxies on this machine: --trusted-proxy names others"));
+    }
+    if config.trusted_proxy.iter().any(|entry| entry.ends_with("/0")) {
+        out.push("--trusted-proxy with /0 lets every client say that it is somebody else".to_owned());
     }
     let is_any = |list: &[String]| list.iter().any(|entry| entry == "*");
     if is_any(&config.allow_origin) {
@@ -89,7 +103,6 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Listen;
 
     fn listening(listen: &[(&str, Root)]) -> (Config, Vec<SocketAddr>) {
         let addresses: Vec<SocketAddr> = listen.iter().map(|(address, _)| address.parse().unwrap()).collect();
@@ -160,6 +173,21 @@ mod tests {
                  when the next one comes is closed as too slow",
             ]
         );
+    }
+
+    #[test]
+    fn proxies_are_asked_for_where_they_must_come_first() {
+        let (mut config, addresses) = listening(&[("0.0.0.0:1", Root::Auto), ("127.0.0.1:2", Root::Auto)]);
+        config.listen[0].proxy = true;
+        let text = banner(&config, &addresses);
+        assert!(text.contains("decides who answers, for proxies only: with a PROXY header\n"), "{text}");
+        assert!(text.contains("  console    http://127.0.0.1:2/console\n"), "{text}");
+        let deaf = "0.0.0.0:1 hears only proxies on this machine: --trusted-proxy names others";
+        assert!(warnings(&config, &addresses).contains(&deaf.to_owned()), "{text}");
+        config.trusted_proxy = vec!["0.0.0.0/0".to_owned()];
+        let invented = "--trusted-proxy with /0 lets every client say that it is somebody else";
+        let warnings = warnings(&config, &addresses);
+        assert!(warnings.contains(&invented.to_owned()) && !warnings.contains(&deaf.to_owned()), "{warnings:?}");
     }
 
     #[test]
