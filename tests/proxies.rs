@@ -219,6 +219,9 @@ fn a_listener_for_proxies_hears_nobody_else() {
         assert!(is_refused, "{preamble:?}: {answer:?}");
     }
     assert!(started.elapsed() < common::DEADLINE);
+    let address = server.addresses()[1];
+    let values = common::server::Metrics::of(address).read();
+    assert_eq!(values["jackfield_refused_total{option=\"listen\"}"], 6.0, "each is counted once");
     // One that never finishes its header has the time of a handshake.
     let mut half = Client::connect(server.address());
     half.write(b"PROXY TCP4 192.0.2.1 ");
@@ -236,4 +239,46 @@ fn the_log_names_the_client() {
     server.expect_output("[2001:db8::7]:99: opened /local/a");
     client.close();
     server.expect_output("[2001:db8::7]:99: closed by the client");
+}
+
+#[test]
+fn guesses_and_bridges_are_the_clients() {
+    let target = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = target.local_addr().expect("bound").port();
+    let server = behind_a_proxy(|config| {
+        config.limits.guess_burst = 2;
+        config.limits.guess_interval = std::time::Duration::from_secs(3600);
+        config.limits.max_bridges_per_address = 1;
+        config.limits.max_per_address = 10;
+        config.bridge_allow = vec![format!("127.0.0.1:{port}")];
+    });
+    let open = |address: &str, path: &str| {
+        let (client, answer) = knock(&server, b"", path, &[&format!("X-Forwarded-For: {address}")]);
+        assert_eq!(status(&answer), 101);
+        client
+    };
+    let mut guess = |address: &str| {
+        let mut client = open(address, "/webshare");
+        client.send(&text(r#"{"command":"key"}"#));
+        client.any_text();
+        client.send(&text(r#"{"command":"pair","body":{"target":"00000000"}}"#));
+        client.any_text()
+    };
+    for _ in 0..2 {
+        assert!(guess("192.0.2.1").contains("TARGET_NOT_FOUND"));
+    }
+    assert!(guess("192.0.2.1").contains("RATE_LIMITED"));
+    assert!(guess("192.0.2.2").contains("TARGET_NOT_FOUND"), "another client has its own");
+    let path = format!("/tcp/127.0.0.1:{port}");
+    let mut first = open("192.0.2.1", &path);
+    first.round_trip();
+    let mut second = open("192.0.2.1", &path);
+    assert!(second.expect_close(1013).contains("--max-bridges-per-address"));
+    let mut other = open("192.0.2.2", &path);
+    other.round_trip();
+    let mut observer = server.metrics();
+    assert_eq!(observer.value("jackfield_address_bridges_most"), 1.0);
+    drop((first, other));
+    observer.wait_for("no bridge", |values| values["jackfield_address_bridges_most"] == 0.0);
+    assert_eq!(observer.value("jackfield_refused_total{option=\"max-bridges-per-address\"}"), 1.0);
 }

@@ -45,8 +45,8 @@ impl Fault {
     pub fn message(self) -> &'static str {
         match self {
             Self::Missing => "no PROXY header, which a listener with proxy+ expects (--listen)",
-            Self::Malformed => "a malformed PROXY header",
-            Self::TooLong => "a PROXY header longer than 4096 bytes",
+            Self::Malformed => "a malformed PROXY header (--listen)",
+            Self::TooLong => "a PROXY header longer than 4096 bytes (--listen)",
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::net::socket::{Received, Socket};
 use crate::net::stream::Stream;
 use crate::net::targets::Host;
 use crate::net::timer::{Alarm, Fired, Ticks};
-use crate::protocol::{BridgeEvent, Context, DialError, Protocol};
+use crate::protocol::{BridgeEvent, Context, DialError, Protocol, Session};
 
 /// The wheel's owners from this one on are dials; connections are below.
 pub(super) const FIRST_DIAL: u32 = FIRST_LISTENER as u32;
@@ -71,7 +71,11 @@ impl Exchange {
         self.hang_up(turn, session);
         let Some(own) = self.outlets.get(session) else { return };
         if let Err(error) = self.start_dial(turn, session, own, host, port) {
-            if let DialError::TooMany(option) = error {
+            // A client of /tcp is closed for it, which is counted then.
+            let stays = matches!(self.sessions[session.0 as usize], Session::Ws2s(_));
+            if let DialError::TooMany(option) = error
+                && stays
+            {
                 self.refusals.count(option);
             }
             self.report(turn, session, BridgeEvent::Failed(error));

@@ -158,8 +158,9 @@ impl Ending {
     pub(super) fn refusal(&self) -> Option<&str> {
         match self {
             Self::ByUs(_, reason) => Some(reason),
-            Self::TimedOut(reason) | Self::Shed(reason) | Self::TurnedAway(reason) => Some(reason),
-            Self::ByPeer(_) | Self::Vanished | Self::Broken(_) | Self::Answered => None,
+            Self::TimedOut(reason) | Self::Shed(reason) => Some(reason),
+            // Whoever turns away counts it.
+            Self::TurnedAway(_) | Self::ByPeer(_) | Self::Vanished | Self::Broken(_) | Self::Answered => None,
         }
     }
 }
