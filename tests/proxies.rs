@@ -257,7 +257,7 @@ fn guesses_and_bridges_are_the_clients() {
         assert_eq!(status(&answer), 101);
         client
     };
-    let mut guess = |address: &str| {
+    let guess = |address: &str| {
         let mut client = open(address, "/webshare");
         client.send(&text(r#"{"command":"key"}"#));
         client.any_text();
