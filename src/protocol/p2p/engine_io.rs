@@ -20,6 +20,8 @@ use crate::frame::message::Kind;
 use crate::http::{Method, Request};
 use crate::json::escape;
 
+pub use payload::{decode_payload, encode_payload};
+
 /// The revisions of the protocol that are spoken (`EIO` in the query).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Revision {
