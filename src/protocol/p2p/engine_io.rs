@@ -21,6 +21,20 @@ use crate::http::{Method, Request};
 pub use crate::hub::devices::Revision;
 use crate::json::escape;
 
+<<<<<<< HEAD
+=======
+pub use payload::{decode_payload, encode_payload};
+
+/// The revisions of the protocol that are spoken (`EIO` in the query).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Revision {
+    /// socket.io 1.x and 2.x. The client sends the pings.
+    Three,
+    /// socket.io 3.x and 4.x. The server sends the pings.
+    Four,
+}
+
+>>>>>>> codec
 /// How packets travel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Transport {
