@@ -11,6 +11,8 @@
 pub mod jsonp;
 pub mod payload;
 
+pub use payload::{decode_payload, encode_payload};
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
@@ -21,20 +23,6 @@ use crate::http::{Method, Request};
 pub use crate::hub::devices::Revision;
 use crate::json::escape;
 
-<<<<<<< HEAD
-=======
-pub use payload::{decode_payload, encode_payload};
-
-/// The revisions of the protocol that are spoken (`EIO` in the query).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Revision {
-    /// socket.io 1.x and 2.x. The client sends the pings.
-    Three,
-    /// socket.io 3.x and 4.x. The server sends the pings.
-    Four,
-}
-
->>>>>>> codec
 /// How packets travel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Transport {
