@@ -23,6 +23,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use self::engine_io::PacketType as EnginePacket;
 use self::pending::{Full, Pending};
+pub use self::plugin::push_list;
 use self::plugin::{Ack, Event};
 use self::socket_io::{Packet, PacketType};
 use super::{Context, Effects, Protocol};
