@@ -30,7 +30,6 @@ use super::{Context, Effects, Protocol};
 use crate::config::Limits;
 use crate::frame::message::{Kind, Message};
 use crate::hub::devices::{self, DeviceId, Standing};
-pub use self::plugin::push_list;
 pub use crate::hub::devices::{Claim, Revision, Transport};
 use crate::hub::ids::Key;
 
