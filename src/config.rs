@@ -61,6 +61,9 @@ pub struct Config {
     /// Whether pocket clients always get their own messages back, after the receipt. Default: only those that ask with
     /// `?echo=1`.
     pub echo: bool,
+    /// Whether a device that comes with an id that is taken gets it at once. Default: only if the one that has it gives no
+    /// sign of life.
+    pub device_overwrite: bool,
     /// Hexadecimal digits of a WebShare key, 4 to 32. Default: 8, short enough to read aloud.
     pub key_digits: u8,
     /// Log verbosity: 0 warnings and the life of the server, 1 connections with reasons and the senders of pocket
@@ -80,6 +83,7 @@ impl Default for Config {
             bridge_names: Vec::new(),
             presence: false,
             echo: false,
+            device_overwrite: false,
             key_digits: 8,
             verbose: 0,
             limits: Limits::default(),
@@ -143,6 +147,20 @@ pub struct Limits {
     /// `--bridge-idle`: silence in both directions after which a TCP connection is closed; 0 never closes. Default: 0, as
     /// many protocols are silent for hours.
     pub bridge_idle: Duration,
+    /// `--device-ping-interval`: how often Socket.IO clients and we assure each other that we are there. Default: 25 s, as
+    /// socket.io.
+    pub device_ping_interval: Duration,
+    /// `--device-ping-timeout`: how much later than that a Socket.IO client is given up. Default: 20 s, as socket.io.
+    pub device_ping_timeout: Duration,
+    /// `--max-attachments`: binary attachments of one Socket.IO event. Default: 64. Prevents one event from being many.
+    pub max_attachments: u32,
+    /// `--call-timeout`: how long a device may take to answer another's call. Default: 60 s. Prevents calls that nobody
+    /// answers from piling up.
+    pub call_timeout: Duration,
+    /// `--max-calls`: calls of one device that wait for an answer. Default: 1,024.
+    pub max_calls: usize,
+    /// `--max-rooms`: rooms, targets and services, each, of one device. Default: 128.
+    pub max_rooms: usize,
 }
 
 impl Default for Limits {
@@ -170,6 +188,12 @@ impl Default for Limits {
             max_bridges_per_address: 64,
             dial_timeout: Duration::from_secs(10),
             bridge_idle: Duration::ZERO,
+            device_ping_interval: Duration::from_secs(25),
+            device_ping_timeout: Duration::from_secs(20),
+            max_attachments: 64,
+            call_timeout: Duration::from_secs(60),
+            max_calls: 1024,
+            max_rooms: 128,
         }
     }
 }

@@ -331,6 +331,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind: Kind::Switch { get: |settings| settings.config.echo, set: |settings, on| settings.config.echo = on },
     },
     Setting {
+        name: "device-overwrite",
+        short: None,
+        group: Group::Protocols,
+        doc: "A Socket.IO device that comes with an id that is taken gets it at once, instead of only if the device that \
+              has it gives no sign of life within 5 seconds.",
+        kind: Kind::Switch {
+            get: |settings| settings.config.device_overwrite,
+            set: |settings, on| settings.config.device_overwrite = on,
+        },
+    },
+    Setting {
         name: "key-digits",
         short: None,
         group: Group::Protocols,
@@ -501,6 +512,49 @@ pub(super) const SETTINGS: &[Setting] = &[
         group: Group::Limits,
         doc: "Silence in both directions after which a TCP connection of the bridge is closed; 0 never closes it.",
         kind: time!(bridge_idle, SHORT_MS, 24 * HOUR_MS, or_zero),
+    },
+    Setting {
+        name: "device-ping-interval",
+        short: None,
+        group: Group::Limits,
+        doc: "How often Socket.IO clients and the server assure each other that they are there.",
+        kind: time!(device_ping_interval, SHORT_MS, HOUR_MS),
+    },
+    Setting {
+        name: "device-ping-timeout",
+        short: None,
+        group: Group::Limits,
+        doc: "How much later than that a silent Socket.IO client is given up, and its id is free again.",
+        kind: time!(device_ping_timeout, SHORT_MS, HOUR_MS),
+    },
+    Setting {
+        name: "max-attachments",
+        short: None,
+        group: Group::Limits,
+        doc: "Binary attachments of one Socket.IO event; above it the connection is closed. Together they may be as long \
+              as one message (--max-message).",
+        kind: limit!(Count, max_attachments, 1, MANY),
+    },
+    Setting {
+        name: "call-timeout",
+        short: None,
+        group: Group::Limits,
+        doc: "How long a device may take to answer the call of another.",
+        kind: time!(call_timeout, SHORT_MS, HOUR_MS),
+    },
+    Setting {
+        name: "max-calls",
+        short: None,
+        group: Group::Limits,
+        doc: "Calls of one device that wait for an answer at once.",
+        kind: limit!(Count, max_calls, 1, MANY),
+    },
+    Setting {
+        name: "max-rooms",
+        short: None,
+        group: Group::Limits,
+        doc: "Rooms that one device is in, and as many targets and services.",
+        kind: limit!(Count, max_rooms, 1, MANY),
     },
 ];
 

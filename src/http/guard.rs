@@ -110,6 +110,29 @@ impl Guard {
     }
 }
 
+/// Whether a request that names no origin was sent for a page of another site all the same, as scripts and images are
+/// (Fetch Metadata): it may not do anything. Browsers say so on secure connections and to this machine.
+#[must_use]
+pub fn is_cross_site(request: &Request<'_>) -> bool {
+    request.origin().is_none()
+        && request.headers("Sec-Fetch-Site").any(|site| !matches!(site, b"same-origin" | b"none"))
+}
+
+/// The origin of the page that a script tag is on, by the Referer field, for requests that name none themselves.
+#[must_use]
+pub fn referring_origin<'b>(request: &Request<'b>) -> Option<&'b str> {
+    let referer = request.header("Referer")?;
+    let host = referer.find("://")? + "://".len();
+    let end = referer[host..].find(['/', '?', '#']).map_or(referer.len(), |len| host + len);
+    Some(&referer[..end])
+}
+
+/// Whether `origin` is a page that came from `host`, which the request is for.
+#[must_use]
+pub fn is_own_page(origin: &str, host: &str) -> bool {
+    Origin::parse(origin).is_some_and(|origin| origin.is_page_of(host))
+}
+
 /// Whether `host` (`host[:port]`) can only mean this machine itself: what administrative routes demand.
 #[must_use]
 pub fn is_local_host(host: &str) -> bool {

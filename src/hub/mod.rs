@@ -1,6 +1,7 @@
-//! Who is related to whom: pairs, channels. Layer 2: plain tables, no sockets and no wire formats.
+//! Who is related to whom: pairs, channels, devices. Layer 2: plain tables, no sockets and no wire formats.
 
 pub mod channels;
+pub mod devices;
 pub mod ids;
 pub mod pairs;
 
@@ -13,4 +14,6 @@ pub struct Hub {
     pub pairs: pairs::Pairs,
     /// Named channels and their members.
     pub channels: channels::Channels,
+    /// Socket.IO clients, and the ids by which they find each other.
+    pub devices: devices::Devices,
 }

@@ -70,9 +70,15 @@ impl<'t> Scanner<'t> {
         Ok(&start[..start.len() - self.rest.len()])
     }
 
+    /// What lies ahead.
+    #[inline(always)]
+    pub(super) fn rest(&self) -> &'t [u8] {
+        self.rest
+    }
+
     /// Skips white space and shows the byte behind it: 0, with which nothing begins, if JSON cannot go on.
     #[inline(always)]
-    fn peek(&mut self) -> u8 {
+    pub(super) fn peek(&mut self) -> u8 {
         loop {
             match self.rest {
                 [byte, ..] if *byte > b' ' => return *byte,

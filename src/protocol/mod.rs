@@ -9,6 +9,7 @@
 
 mod membership;
 pub mod named;
+pub mod p2p;
 pub mod pocket;
 pub mod recorder;
 pub mod root;
@@ -84,6 +85,17 @@ pub trait Effects {
     /// [`Protocol::on_bridge`] hears nothing more of it. Without one, nothing happens.
     fn hang_up(&mut self, who: SessionId);
 
+    /// Asks the client of `who` for a sign of life: [`Protocol::on_alive`] hears it. One without a WebSocket is not asked,
+    /// its next request is its sign.
+    fn ping(&mut self, who: SessionId);
+
+    /// Has [`Protocol::on_timeout`] of `who` called once `at` has passed, in place of what was asked for before.
+    fn wake_at(&mut self, who: SessionId, at: Instant);
+
+    /// Gives the connection of `from` to `to`, which has none: what waits for `to` goes out first, and what `from`'s
+    /// client says from now on is said to `to`. The session `from` is no more; it hears nothing of that.
+    fn hand_over(&mut self, from: SessionId, to: SessionId);
+
     /// Starts the closing handshake. `reason` is cut to the 123 bytes that fit (RFC 6455 §5.5.1).
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str);
 }
@@ -133,6 +145,16 @@ pub trait Protocol {
         let _ = (cx, event, fx);
     }
 
+    /// The instant of [`Effects::wake_at`] has passed. Only protocols that ask for it hear of it.
+    fn on_timeout(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        let _ = (cx, fx);
+    }
+
+    /// The client gave a sign of life that is no message: a pong, or a request.
+    fn on_alive(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        let _ = (cx, fx);
+    }
+
     /// The client is gone, for whatever reason. Called exactly once; effects on itself are ignored.
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects);
 }
@@ -152,6 +174,10 @@ pub enum Session {
     Ws2s(ws2s::Ws2s),
     /// A client of the bytes of one TCP connection.
     Tcp(tcp::Tcp),
+    /// A Socket.IO client.
+    Device(Box<p2p::Device>),
+    /// A WebSocket that a Socket.IO client tries out before it gives up polling.
+    Probe(p2p::probe::Probe),
 }
 
 impl Session {
@@ -171,6 +197,8 @@ impl Protocol for Session {
             Self::Webshare(webshare) => webshare.on_open(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_open(cx, fx),
             Self::Tcp(tcp) => tcp.on_open(cx, fx),
+            Self::Device(device) => device.on_open(cx, fx),
+            Self::Probe(probe) => probe.on_open(cx, fx),
         }
     }
 
@@ -182,6 +210,8 @@ impl Protocol for Session {
             Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
             Self::Ws2s(ws2s) => ws2s.on_message(cx, message, fx),
             Self::Tcp(tcp) => tcp.on_message(cx, message, fx),
+            Self::Device(device) => device.on_message(cx, message, fx),
+            Self::Probe(probe) => probe.on_message(cx, message, fx),
             Self::Undecided(undecided) => {
                 let mut session = undecided.decide(&message);
                 session.on_open(cx, fx);
@@ -196,7 +226,21 @@ impl Protocol for Session {
         match self {
             Self::Ws2s(ws2s) => ws2s.on_bridge(cx, event, fx),
             Self::Tcp(tcp) => tcp.on_bridge(cx, event, fx),
-            Self::Undecided(_) | Self::Named(_) | Self::Pocket(_) | Self::Webshare(_) => {}
+            _ => {}
+        }
+    }
+
+    fn on_timeout(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        match self {
+            Self::Device(device) => device.on_timeout(cx, fx),
+            Self::Probe(probe) => probe.on_timeout(cx, fx),
+            _ => {}
+        }
+    }
+
+    fn on_alive(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        if let Self::Device(device) = self {
+            device.on_alive(cx, fx);
         }
     }
 
@@ -208,6 +252,8 @@ impl Protocol for Session {
             Self::Webshare(webshare) => webshare.on_close(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_close(cx, fx),
             Self::Tcp(tcp) => tcp.on_close(cx, fx),
+            Self::Device(device) => device.on_close(cx, fx),
+            Self::Probe(probe) => probe.on_close(cx, fx),
         }
     }
 }

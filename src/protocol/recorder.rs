@@ -33,6 +33,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use super::{Audience, BridgeEvent, Context, Effects, Protocol};
 use crate::config::Config;
 use crate::frame::message::{Framed, HEADROOM, Kind, Message};
+use crate::hub::devices::Devices;
 use crate::hub::ids::KeySource;
 use crate::hub::pairs::Pairs;
 use crate::hub::{Hub, SessionId};
@@ -92,6 +93,25 @@ pub enum Effect {
         /// Whose connection.
         who: SessionId,
     },
+    /// [`Effects::ping`].
+    Pinged {
+        /// Who is asked.
+        who: SessionId,
+    },
+    /// [`Effects::wake_at`].
+    Woken {
+        /// Who is called.
+        who: SessionId,
+        /// When.
+        at: Instant,
+    },
+    /// [`Effects::hand_over`].
+    HandedOver {
+        /// Whose connection it was.
+        from: SessionId,
+        /// Whose it is now.
+        to: SessionId,
+    },
     /// [`Effects::close`].
     Closed {
         /// The session that ends.
@@ -123,7 +143,7 @@ impl Effect {
             Self::Sent { payload, .. } | Self::Relayed { payload, .. } | Self::Broadcast { payload, .. } => {
                 Some(payload)
             }
-            Self::Closed { .. } | Self::Dialled { .. } | Self::Bridged { .. } | Self::HungUp { .. } => None,
+            _ => None,
         }
     }
 
@@ -131,8 +151,8 @@ impl Effect {
     #[must_use]
     pub fn receivers(&self) -> Vec<SessionId> {
         match self {
-            Self::Sent { to, .. } | Self::Relayed { to, .. } => vec![*to],
-            Self::Closed { who, .. } => vec![*who],
+            Self::Sent { to, .. } | Self::Relayed { to, .. } | Self::HandedOver { to, .. } => vec![*to],
+            Self::Closed { who, .. } | Self::Pinged { who } | Self::Woken { who, .. } => vec![*who],
             // What they reach is no session.
             Self::Dialled { .. } | Self::Bridged { .. } | Self::HungUp { .. } => Vec::new(),
             Self::Broadcast { members, except, .. } => {
@@ -146,7 +166,7 @@ impl Effect {
     pub fn caller(&self) -> Option<SessionId> {
         match self {
             Self::Dialled { who, .. } | Self::Bridged { who, .. } | Self::HungUp { who } => Some(*who),
-            Self::Sent { .. } | Self::Relayed { .. } | Self::Broadcast { .. } | Self::Closed { .. } => None,
+            _ => None,
         }
     }
 }
@@ -168,6 +188,9 @@ impl fmt::Debug for Effect {
             Self::Dialled { who, host, port } => write!(f, "{} dials {host}:{port}", who.0),
             Self::Bridged { who, bytes } => write!(f, "{} bridges {}", who.0, words(bytes)),
             Self::HungUp { who } => write!(f, "{} hangs up", who.0),
+            Self::Pinged { who } => write!(f, "ping {}", who.0),
+            Self::Woken { who, .. } => write!(f, "wake {}", who.0),
+            Self::HandedOver { from, to } => write!(f, "hand the connection of {} to {}", from.0, to.0),
             Self::Closed { who, code, reason } => write!(f, "close {} with {code}: {reason}", who.0),
         }
     }
@@ -219,6 +242,18 @@ impl Effects for Recorder {
 
     fn hang_up(&mut self, who: SessionId) {
         self.effects.push(Effect::HungUp { who });
+    }
+
+    fn ping(&mut self, who: SessionId) {
+        self.effects.push(Effect::Pinged { who });
+    }
+
+    fn wake_at(&mut self, who: SessionId, at: Instant) {
+        self.effects.push(Effect::Woken { who, at });
+    }
+
+    fn hand_over(&mut self, from: SessionId, to: SessionId) {
+        self.effects.push(Effect::HandedOver { from, to });
     }
 
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {
@@ -275,6 +310,8 @@ struct Seat<P> {
     line: Line,
     /// What the client said while its session dialled.
     held: VecDeque<(Kind, Vec<u8>)>,
+    /// When it wants to be called.
+    alarm: Option<Instant>,
 }
 
 /// The connection that a session dialled.
@@ -298,15 +335,39 @@ impl<P: Protocol> World<P> {
     /// A world with nobody in it.
     #[must_use]
     pub fn new() -> Self {
-        let hub = Hub { pairs: Pairs::new(KeySource::seeded(0)), ..Hub::default() };
+        let devices = Devices::new(KeySource::seeded(1));
+        let hub = Hub { pairs: Pairs::new(KeySource::seeded(0)), devices, ..Hub::default() };
         let wall = SystemTime::UNIX_EPOCH + Duration::from_micros(1_367_930_096_123_456);
         Self { hub, config: Config::default(), now: Instant::now(), wall, seats: Vec::new() }
     }
 
-    /// Lets time pass.
+    /// Lets time pass, without calling anybody.
     pub fn advance(&mut self, time: Duration) {
         self.now += time;
         self.wall += time;
+    }
+
+    /// Lets time pass, calling sessions at the instants that they have asked for, in their order.
+    pub fn sleep(&mut self, time: Duration) -> Vec<Effect> {
+        let (until, mut effects) = (self.now + time, Vec::new());
+        loop {
+            let next = self.seats.iter().enumerate().filter_map(|(id, seat)| Some((seat.alarm?, id))).min();
+            let Some((at, id)) = next.filter(|(at, _)| *at <= until) else { break };
+            self.advance(at.saturating_duration_since(self.now));
+            self.seats[id].alarm = None;
+            effects.extend(self.call(SessionId(id as u32), |session, cx, fx| session.on_timeout(cx, fx)));
+        }
+        self.advance(until.saturating_duration_since(self.now));
+        effects
+    }
+
+    /// A client gives a sign of life that is no message.
+    ///
+    /// # Panics
+    /// When the session is not open.
+    pub fn alive(&mut self, who: SessionId) -> Vec<Effect> {
+        assert!(self.is_open(who), "session {} is not open", who.0);
+        self.call(who, |session, cx, fx| session.on_alive(cx, fx))
     }
 
     /// A client of this machine connects, from the port of its id. Its protocol must say nothing about that to anybody.
@@ -323,7 +384,7 @@ impl<P: Protocol> World<P> {
     /// A client connects from `address`. Returns what that led to as well.
     pub fn open_from(&mut self, address: Option<SocketAddr>, session: P) -> (SessionId, Vec<Effect>) {
         let id = SessionId(u32::try_from(self.seats.len()).expect("nobody opens that many by hand"));
-        self.seats.push(Seat { session, address, is_open: true, line: Line::Idle, held: VecDeque::new() });
+        self.seats.push(Seat { session, address, is_open: true, line: Line::Idle, held: VecDeque::new(), alarm: None });
         (id, self.call(id, |session, cx, fx| session.on_open(cx, fx)))
     }
 
@@ -417,6 +478,7 @@ impl<P: Protocol> World<P> {
         seat.is_open = false;
         seat.line = Line::Idle;
         seat.held.clear();
+        seat.alarm = None;
         self.call(who, |session, cx, fx| session.on_close(cx, fx))
     }
 
@@ -450,7 +512,13 @@ impl<P: Protocol> World<P> {
                     assert_eq!(self.line(*who), Line::Open, "nothing is open: {effect:?}");
                 }
                 Effect::Closed { who, .. } => closed.push(*who),
-                Effect::Sent { .. } | Effect::Relayed { .. } | Effect::Broadcast { .. } => {}
+                Effect::HandedOver { from, .. } => {
+                    assert!(self.is_open(*from) && !closed.contains(from), "the giver is gone: {effect:?}");
+                    self.seats[from.0 as usize].is_open = false;
+                    self.seats[from.0 as usize].alarm = None;
+                }
+                Effect::Woken { who, at } => self.seats[who.0 as usize].alarm = Some(*at),
+                Effect::Sent { .. } | Effect::Relayed { .. } | Effect::Broadcast { .. } | Effect::Pinged { .. } => {}
             }
         }
         for who in closed {

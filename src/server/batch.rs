@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Instant;
 
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
@@ -214,6 +215,10 @@ pub(super) enum Deed {
     Dial(SessionId, String, u16),
     /// This session wants to hear no more of what it dialled.
     HangUp(SessionId),
+    /// This session wants to be called at this time.
+    WakeAt(SessionId, Instant),
+    /// The connection of the first is the second's.
+    HandOver(SessionId, SessionId),
 }
 
 /// Where the receive buffer is, to tell whether bytes lie in it.
@@ -331,6 +336,18 @@ impl Effects for Actions<'_> {
 
     fn hang_up(&mut self, who: SessionId) {
         self.deeds.push_back(Deed::HangUp(who));
+    }
+
+    fn ping(&mut self, who: SessionId) {
+        self.batch.control(who, Control::Ping, &[]);
+    }
+
+    fn wake_at(&mut self, who: SessionId, at: Instant) {
+        self.deeds.push_back(Deed::WakeAt(who, at));
+    }
+
+    fn hand_over(&mut self, from: SessionId, to: SessionId) {
+        self.deeds.push_back(Deed::HandOver(from, to));
     }
 
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {

@@ -14,7 +14,7 @@ use mio::net::TcpStream;
 use slab::Slab;
 
 use super::batch::{Actions, Place};
-use super::conn::{ConnId, Connection, Ending, Phase};
+use super::conn::{Behind, ConnId, Connection, Ending, Phase};
 use super::exchange::{Exchange, FIRST_LISTENER};
 use super::relay::Progress;
 use crate::frame::message::{HEADROOM, Kind, Message};
@@ -348,7 +348,7 @@ impl Exchange {
     fn release(&mut self, turn: &mut Turn, session: SessionId) {
         let Some(id) = self.bridges.get(session) else { return };
         self.bridges.set(session, None);
-        self.resume(turn, id);
+        self.resume(turn, Behind::socket(id));
         if let Some(own) = self.outlets.get(session) {
             self.bridged.leave(self.conns[own as usize].peer.ip());
         }

@@ -14,6 +14,23 @@ use crate::net::timer::Alarm;
 /// A connection's slot, which is its token too. It is free again only at the end of the turn in which it ended.
 pub(super) type ConnId = u32;
 
+/// Who must catch up before a connection is read again: a socket, or a session that has a mailbox instead.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Behind(u32);
+
+impl Behind {
+    /// Mailboxes from here on, sockets below.
+    const FIRST_MAILBOX: u32 = 1 << 31;
+
+    pub(super) fn socket(id: ConnId) -> Self {
+        Self(id)
+    }
+
+    pub(super) fn mailbox(session: SessionId) -> Self {
+        Self(Self::FIRST_MAILBOX + session.0)
+    }
+}
+
 /// One accepted connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -26,7 +43,7 @@ pub(super) struct Connection {
     pub(super) alarm: Alarm,
     pub(super) controls: ControlBudget,
     /// The receiver that must catch up before this connection is read again.
-    pub(super) waits_for: Option<ConnId>,
+    pub(super) waits_for: Option<Behind>,
     /// A ping went out and nothing came back since.
     pub(super) is_pinged: bool,
     /// What its client sends waits until its dial is answered.
@@ -49,6 +66,8 @@ pub(super) struct Connection {
 pub(super) enum Phase {
     /// Requests; the deadline is for the next complete head.
     Http,
+    /// A request to Engine.IO that is not answered yet; the deadline is for its body.
+    Polling,
     /// Frames of this session; the deadline is for silence.
     Open(SessionId),
     /// A target that is being connected to for this session.

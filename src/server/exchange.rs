@@ -15,10 +15,11 @@ use slab::Slab;
 use super::StartError;
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
-use super::conn::{ConnId, Connection, Phase};
+use super::conn::{Behind, ConnId, Connection, Phase};
 use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
+use super::polling::Polling;
 use crate::config::{Config, Root};
 use crate::frame::pool::{Pool, large_buffer};
 use crate::hub::{Hub, SessionId};
@@ -67,8 +68,12 @@ pub(super) struct Exchange {
     /// Connections whose write failed, or that are too slow (no error), to be closed once the batch is written.
     pub(super) failures: Vec<(ConnId, Option<io::Error>)>,
     /// Who waits for whom to catch up, by the one that is behind.
-    pub(super) waiting: HashMap<ConnId, Vec<ConnId>>,
+    pub(super) waiting: HashMap<Behind, Vec<ConnId>>,
     pub(super) census: Census,
+    /// Sessions without a socket, and requests to them.
+    pub(super) polling: Polling,
+    /// When sessions want to be called, for those that do.
+    alarms: HashMap<SessionId, Alarm>,
     /// What sessions have dialled.
     pub(super) bridges: Outlets,
     pub(super) dials: Dials,
@@ -169,6 +174,8 @@ impl Exchange {
             failures: Vec::new(),
             waiting: HashMap::new(),
             census: Census::default(),
+            polling: Polling::default(),
+            alarms: HashMap::new(),
             bridges: Outlets::default(),
             dials: Dials::default(),
             bridged: Census::default(),
@@ -263,7 +270,10 @@ impl Exchange {
         reader: Option<ConnId>,
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
-        let address = self.outlets.get(id).map(|conn| self.conns[conn as usize].peer);
+        let address = match self.outlets.get(id) {
+            Some(conn) => Some(self.conns[conn as usize].peer),
+            None => self.polling.peer(id),
+        };
         let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
         let mut cx = Context { id, address, now: turn.now, wall: turn.wall, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
@@ -298,7 +308,7 @@ impl Exchange {
     }
 
     /// Stops reading from `reader` until `behind` has caught up.
-    pub(super) fn pause(&mut self, reader: ConnId, behind: ConnId) {
+    pub(super) fn pause(&mut self, reader: ConnId, behind: Behind) {
         let conn = &mut self.conns[reader as usize];
         if conn.waits_for.is_none() {
             conn.waits_for = Some(behind);
@@ -306,14 +316,34 @@ impl Exchange {
         }
     }
 
-    /// Reads again from everybody who waited for `id`.
-    pub(super) fn resume(&mut self, turn: &mut Turn, id: ConnId) {
-        for reader in self.waiting.remove(&id).unwrap_or_default() {
+    /// Reads again from everybody who waited for `caught_up`.
+    pub(super) fn resume(&mut self, turn: &mut Turn, caught_up: Behind) {
+        for reader in self.waiting.remove(&caught_up).unwrap_or_default() {
             let conn = &mut self.conns[reader as usize];
-            if conn.waits_for.take_if(|behind| *behind == id).is_some() {
+            if conn.waits_for.take_if(|behind| *behind == caught_up).is_some() {
                 self.revisit(turn, reader);
             }
         }
+    }
+
+    /// Has a session called once `at` has passed.
+    pub(super) fn wake_at(&mut self, turn: &mut Turn, session: SessionId, at: Instant) {
+        if self.outlets.get(session).is_some() || self.polling.peer(session).is_some() {
+            let alarm = self.alarms.entry(session).or_default();
+            let span = at.saturating_duration_since(turn.now);
+            turn.wheel.set(alarm, FIRST_SESSION + session.0, span.into());
+        }
+    }
+
+    /// A session has ended: its slot is free at the end of the turn.
+    pub(super) fn forget(&mut self, session: SessionId) {
+        self.alarms.remove(&session);
+        self.ended_sessions.push(session);
+    }
+
+    /// Whether everybody is on their way out.
+    pub(super) fn is_draining(&self) -> bool {
+        self.drains_until.is_some()
     }
 
     fn on_writable(&mut self, turn: &mut Turn, id: ConnId) {
@@ -325,7 +355,7 @@ impl Exchange {
             return self.on_broken(turn, id, error);
         }
         if conn.socket.weight() <= self.config.limits.queue_high / 4 && !self.waiting.is_empty() {
-            self.resume(turn, id);
+            self.resume(turn, Behind::socket(id));
         }
         let conn = &self.conns[id as usize];
         if conn.phase == Phase::Closing && conn.socket.queued() == 0 {
@@ -334,6 +364,9 @@ impl Exchange {
         }
     }
 }
+
+/// The wheel's owners from this one on are sessions that want to be called; connections are below, dials above.
+const FIRST_SESSION: u32 = 1 << 30;
 
 /// The wheel's owner that stands for the drain; connections are numbered from 0 and fewer.
 const DRAIN_OWNER: u32 = u32::MAX;
@@ -391,6 +424,15 @@ impl Handler for Exchange {
         }
         if fired.owner == DRAIN_OWNER {
             self.is_stopped |= turn.wheel.has_passed(&mut self.drain_alarm, fired);
+            return;
+        }
+        if fired.owner >= FIRST_SESSION {
+            let session = SessionId(fired.owner - FIRST_SESSION);
+            let Some(alarm) = self.alarms.get_mut(&session) else { return };
+            if turn.wheel.has_passed(alarm, fired) {
+                self.act(turn, session, None, |session, cx, fx| session.on_timeout(cx, fx));
+                self.settle(turn);
+            }
             return;
         }
         let Some(conn) = self.conns.get_mut(fired.owner as usize) else { return };

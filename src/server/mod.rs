@@ -10,6 +10,7 @@ mod control;
 mod exchange;
 mod metrics;
 mod pages;
+mod polling;
 mod relay;
 
 use std::fmt;

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
 use super::batch::{Actions, Lane, Place};
-use super::conn::{ConnId, Ending, Phase};
+use super::conn::{Behind, ConnId, Ending, Phase};
 use super::exchange::Exchange;
 use crate::frame::assemble::{Item, MessageLimits, Window};
 use crate::frame::close::ClosePayload;
@@ -89,8 +89,10 @@ impl Exchange {
         if conn.waits_for.is_some() || conn.is_held || conn.phase == Phase::Ended {
             return Progress::Stop;
         }
-        if let Phase::Bridge(session) = conn.phase {
-            return self.on_bridge_readable(turn, id, session);
+        match conn.phase {
+            Phase::Bridge(session) => return self.on_bridge_readable(turn, id, session),
+            Phase::Polling => return self.on_ask_readable(turn, id),
+            _ => {}
         }
         if conn.has_unread {
             return self.on_unread(turn, id);
@@ -122,7 +124,7 @@ impl Exchange {
         match conn.phase {
             Phase::Open(session) => self.on_frames(turn, id, session, window),
             Phase::Http => self.on_requests(turn, id, window, kept),
-            Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
+            Phase::Polling | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
         }
         if received < asked { Progress::Drained(received) } else { Progress::More(received) }
     }
@@ -140,7 +142,7 @@ impl Exchange {
     }
 
     /// `scratch[window]` holds frames of this session.
-    pub(super) fn on_frames(&mut self, turn: &mut Turn, id: ConnId, session: SessionId, mut window: Window) {
+    pub(super) fn on_frames(&mut self, turn: &mut Turn, id: ConnId, mut session: SessionId, mut window: Window) {
         self.touch(turn, id);
         let mut share = TURN_MESSAGES;
         loop {
@@ -156,9 +158,10 @@ impl Exchange {
                 Outcome::Violated(violation) => return self.on_violation(turn, id, violation),
             }
             self.settle(turn);
-            // The batch was full, or the session has gone.
-            if self.conns[id as usize].phase != Phase::Open(session) {
-                return;
+            // The batch was full, or the connection is another session's now, or nobody's.
+            match self.conns[id as usize].phase {
+                Phase::Open(owner) => session = owner,
+                _ => return,
             }
             let is_held = self.conns[id as usize].is_held || share == 0;
             if window.start == before || window.start == window.end || is_held {
@@ -170,13 +173,15 @@ impl Exchange {
         conn.carry.keep(&self.scratch[window.start..window.end]);
     }
 
-    /// Frames that arrived while the connection was held.
+    /// Frames that arrived while the connection was held, or requests behind one that was.
     fn on_unread(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
         let conn = &mut self.conns[id as usize];
         conn.has_unread = false;
         let kept = conn.carry.restore(&mut self.scratch);
-        if let Phase::Open(session) = conn.phase {
-            self.on_frames(turn, id, session, Window::new(kept));
+        match conn.phase {
+            Phase::Open(session) => self.on_frames(turn, id, session, Window::new(kept)),
+            Phase::Http => self.on_requests(turn, id, Window::new(kept), 0),
+            _ => {}
         }
         Progress::More(kept)
     }
@@ -218,6 +223,8 @@ impl Exchange {
                     // RFC 6455 §5.5.2: a ping is answered with its own payload; §5.5.3: a pong is not answered.
                     if control == Control::Ping {
                         fx.batch.control(session, Control::Pong, payload);
+                    } else {
+                        sessions[session.0 as usize].on_alive(&mut cx, &mut fx);
                     }
                 }
                 Ok(None) => break,
@@ -276,7 +283,12 @@ impl Exchange {
         let mut shared: Option<Bytes> = None;
         for receiver in lane.receivers() {
             let outlets = if lane.is_bridge { &self.bridges } else { &self.outlets };
-            let Some(to) = outlets.get(receiver) else { continue };
+            let Some(to) = outlets.get(receiver) else {
+                if !lane.is_bridge {
+                    self.keep(receiver, lane.keeps_pace, slices, reader);
+                }
+                continue;
+            };
             let conn = &mut self.conns[to as usize];
             let is_own = Some(to) == reader;
             if !lane.keeps_pace && !is_own && conn.socket.weight() > hard {
@@ -295,7 +307,7 @@ impl Exchange {
                 && conn.socket.weight() > high
                 && let Some(reader) = reader
             {
-                self.pause(reader, to);
+                self.pause(reader, Behind::socket(to));
             }
         }
     }

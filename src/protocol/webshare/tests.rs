@@ -424,6 +424,18 @@ impl Effects for Places {
         unreachable!("WebShare dials nobody");
     }
 
+    fn ping(&mut self, _: SessionId) {
+        unreachable!("WebShare probes nobody");
+    }
+
+    fn wake_at(&mut self, _: SessionId, _: std::time::Instant) {
+        unreachable!("WebShare waits for nothing");
+    }
+
+    fn hand_over(&mut self, _: SessionId, _: SessionId) {
+        unreachable!("WebShare has one connection");
+    }
+
     fn close(&mut self, _: SessionId, _: CloseCode, _: &str) {}
 }
 

@@ -10,7 +10,7 @@ use log::info;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
 use super::super::batch::Deed;
-use super::super::conn::{ConnId, Ending, Phase};
+use super::super::conn::{Behind, ConnId, Ending, Phase};
 use super::{DRAIN_OWNER, Exchange, Outlets};
 use crate::config::LIFE;
 use crate::frame::split::Violation;
@@ -32,14 +32,17 @@ impl Exchange {
                 }
             } else if let Some(deed) = self.deeds.pop_front() {
                 match deed {
-                    Deed::Close(session, code, reason) => {
-                        if let Some(id) = self.outlets.get(session) {
-                            self.close(turn, id, code, reason);
-                        }
-                    }
+                    Deed::Close(session, code, reason) => match self.outlets.get(session) {
+                        Some(id) => self.close(turn, id, code, reason),
+                        None => self.close_mailbox(turn, session, code, &reason),
+                    },
                     Deed::Dial(session, host, port) => self.dial(turn, session, host, port),
                     Deed::HangUp(session) => self.hang_up(turn, session),
+                    Deed::WakeAt(session, at) => self.wake_at(turn, session, at),
+                    Deed::HandOver(from, to) => self.hand_over(turn, from, to),
                 }
+            } else if let Some(session) = self.polling.next_due() {
+                self.answer_poll(turn, session);
             } else {
                 return;
             }
@@ -137,13 +140,16 @@ impl Exchange {
         if conn.phase != Phase::Ended && conn.phase != Phase::Closing {
             info!("{}: {why}", conn.peer);
         }
+        if conn.phase == Phase::Polling {
+            return self.abandon_ask(id);
+        }
         let Some(session) = conn.session() else { return };
         conn.phase = Phase::Closing;
         self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
         self.hang_up(turn, session);
         self.outlets.set(session, None);
-        self.ended_sessions.push(session);
-        self.resume(turn, id);
+        self.forget(session);
+        self.resume(turn, Behind::socket(id));
     }
 
     /// Takes the connection out of everything but its slot.
@@ -158,7 +164,7 @@ impl Exchange {
             self.census.leave(conn.peer.ip());
         }
         self.ended.push(id);
-        self.resume(turn, id);
+        self.resume(turn, Behind::socket(id));
     }
 
     /// Frees the slots of what ended in this turn, and the tables' memory after a crowd has gone.
@@ -186,6 +192,7 @@ impl Exchange {
         let conn = &mut self.conns[id as usize];
         match conn.phase {
             Phase::Http => self.on_request_timeout(turn, id),
+            Phase::Polling => self.on_ask_timeout(turn, id),
             Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => self.touch(turn, id),
             Phase::Open(_) if conn.is_pinged => {
                 let limit = self.config.limits.pong_timeout;
@@ -225,10 +232,13 @@ impl Exchange {
         self.listeners.clear();
         // Everybody goes: nobody is told of the others any more, which in one large room would take all the time there is.
         self.outlets = Outlets::default();
+        for session in self.polling.sessions() {
+            self.close_mailbox(turn, session, CloseCode::Restart, "the server is shutting down");
+        }
         let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
         for id in ids {
             match self.conns[id as usize].phase {
-                Phase::Http => self.end(turn, id, &Ending::TimedOut("the server is shutting down")),
+                Phase::Http | Phase::Polling => self.end(turn, id, &Ending::TimedOut("the server is shutting down")),
                 Phase::Open(_) => {
                     self.close(turn, id, CloseCode::Restart, "the server is shutting down".to_owned());
                 }

@@ -1,0 +1,51 @@
+//! An event or an ack of which attachments are still to come. Layer 2.
+//!
+//! It is passed on only when it is complete: a receiver takes anything that comes between a packet and its attachments
+//! for a fault, and several senders may speak to one receiver.
+
+/// What has come so far. Allocation follows what came, not what was announced.
+#[derive(Debug)]
+pub(super) struct Pending {
+    text: Box<[u8]>,
+    attachments: Vec<Box<[u8]>>,
+    /// Still to come; `> 0`.
+    missing: u32,
+    bytes: usize,
+}
+
+/// More came than one message may have.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Pending {
+    /// The packet as it came, `missing > 0` attachments short.
+    pub(super) fn new(text: &[u8], missing: u32) -> Self {
+        Self { text: text.into(), attachments: Vec::new(), missing, bytes: text.len() }
+    }
+
+    /// The packet.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Whether the next attachment completes it.
+    pub(super) fn is_last(&self) -> bool {
+        self.missing == 1
+    }
+
+    /// Takes in an attachment that is not the last.
+    pub(super) fn push(&mut self, bytes: &[u8], max_bytes: usize) -> Result<(), Full> {
+        self.bytes += bytes.len();
+        if self.bytes > max_bytes {
+            return Err(Full);
+        }
+        self.missing -= 1;
+        self.attachments.push(bytes.into());
+        Ok(())
+    }
+
+    /// All attachments, `last` being the last.
+    pub(super) fn attachments<'a>(&'a self, last: &'a [u8]) -> Vec<&'a [u8]> {
+        self.attachments.iter().map(|attachment| &attachment[..]).chain([last]).collect()
+    }
+}
