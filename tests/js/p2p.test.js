@@ -1,12 +1,12 @@
 /** p2p.js over socket.io-client 2, 3, 4 and over its own client, against the real server. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connected, device, heard, next } from './support/devices.js';
-import { NO_SERVER, jackfield } from './support/jackfield.js';
+import { connected, device, heard, next, serve } from './support/devices.js';
+import { NO_SERVER } from './support/jackfield.js';
 import { until } from './support/wait.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, concurrency: true }, body);
+const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 20_000 }, body);
 
 const BYTES = Uint8Array.of(0, 1, 2, 253, 254, 255);
 
@@ -25,7 +25,7 @@ for (const major of [2, 3, 4, 'own']) {
   const options = { major };
 
   real(`${major}: a pair exchanges text and binary with acks, and parts`, async (t) => {
-    const server = await jackfield(t);
+    const server = await serve(t);
     const [a, b] = await pair(t, server, ['A', 'B'], options);
     assert.deepEqual([a.targetClientId, b.targetDeviceId, a.clientId, b.deviceId], ['B', 'A', 'A', 'B']);
 
@@ -49,7 +49,7 @@ for (const major of [2, 3, 4, 'own']) {
   });
 
   real(`${major}: what a registration cannot have is told to callback, promise and event`, async (t) => {
-    const server = await jackfield(t);
+    const server = await serve(t);
     const [a] = await pair(t, server, ['A', 'B'], options);
     const c = device(t, server, 'C', options);
     const told = heard(c, 'P2P_REGISTER_FAILED');
@@ -79,5 +79,159 @@ for (const major of [2, 3, 4, 'own']) {
     const d = device(t, server, 'D', options);
     await connected(d);
     assert.equal(await c.registerP2pTarget('D'), true);
+  });
+}
+
+for (const major of [2, 3, 4, 'own']) {
+  const options = { major };
+
+  real(`${major}: targets, rooms, lists and services`, async (t) => {
+    const server = await serve(t);
+    const [a, b, c] = ['A', 'B', 'C'].map((id) => device(t, server, id, options));
+    await connected(a, b, c);
+    assert.deepEqual((await a.getClientList()).sort(), ['A', 'B', 'C']);
+    assert.deepEqual((await new Promise((resolve) => b.getClientList(resolve))).sort(), ['A', 'B', 'C']);
+    assert.deepEqual([await a.isClientConnected('B'), await a.isClientConnected('Z')], [true, false]);
+    assert.equal(await new Promise((resolve) => a.isClientConnected('C', resolve)), true);
+
+    const added = new Promise((resolve) => b.onAddP2pTarget(resolve));
+    await a.addP2pTarget('B');
+    assert.equal(await added, 'A');
+    await assert.rejects(a.addP2pTarget('Z'), { message: 'Target client Z is not connected to server' });
+    assert.match((await new Promise((resolve) => a.addP2pTarget('Z', resolve))).message, /Z is not connected/);
+    assert.equal(await new Promise((resolve) => a.addP2pTarget('B', resolve)), undefined);
+    assert.throws(() => a.onAddP2pTarget(), /requires a Function/);
+    assert.throws(() => a.onP2pTargetDisconnect('x'), /requires a Function/);
+
+    b.on('ask', (...args) => args.pop()(args.length, ...args));
+    assert.equal(await a.callTo('B', 'ask', 'x', BYTES.buffer), 2);
+    assert.equal(await new Promise((resolve) => a.emitTo('B', 'ask', resolve)), 0);
+
+    await Promise.all([b.joinRoom('r'), new Promise((resolve) => c.joinRoom('r', resolve))]);
+    const toRoom = heard(b, 'news');
+    const last = next(c, 'news');
+    a.emitRoom('r', 'news', 1, { two: 2 });
+    assert.deepEqual(await last, [1, { two: 2 }]);
+    await until(() => toRoom.length === 1);
+    await b.leaveRoom('r');
+    const again = next(c, 'news');
+    a.emitRoom('r', 'news', 2);
+    await again;
+    assert.equal(await b.isClientConnected('A'), true, 'what was sent to the room before has come by now');
+    assert.equal(toRoom.length, 1);
+
+    assert.equal(await a.provideService('double', (n, ack) => ack(2 * n)), true);
+    assert.equal(await new Promise((resolve) => b.emitService('double', 21, resolve)), 42);
+    let why;
+    assert.equal(await b.provideService('double', () => {}, (text) => (why = text)), false);
+    assert.equal(why, 'Duplicated API name: double');
+    const errors = heard(b, 'SERVER_ERROR');
+    assert.equal(await b.emitService('halve', 1), false);
+    assert.deepEqual(errors, [['SERVER_ERROR', 'API is not registered: halve']]);
+    a.destroyService('double');
+    await a.provideService('other', () => {});
+    assert.equal(await b.emitService('double', 1), false);
+    a.destroyAllServices();
+    await a.getClientList();
+    assert.equal(await b.provideService('other', () => {}), true);
+
+    const gone = heard(a, 'TARGET_DISCONNECT');
+    const told = new Promise((resolve) => a.onP2pTargetDisconnect(resolve));
+    b.disconnect();
+    assert.equal(await told, 'B');
+    assert.deepEqual((await a.getClientList()).sort(), ['A', 'C']);
+    assert.equal(gone.length, 1);
+  });
+
+  real(`${major}: streams carry bytes in order, as fast as the reader reads`, async (t) => {
+    const server = await serve(t);
+    const [a, b] = ['A', 'B'].map((id) => device(t, server, id, options));
+    await connected(a, b);
+    const arrived = new Promise((resolve) => b.onAddP2pStream('files', (...args) => resolve(args)));
+    const mine = await a.addP2pStream('B', 'files', { sourceStreamId: 'up' });
+    const [theirs] = await arrived;
+    assert.deepEqual([mine.targetClientId, theirs.targetClientId, theirs.targetStreamId], ['B', 'A', 'up']);
+
+    const chunks = [];
+    let reading = 0;
+    let release;
+    // The second chunk is held until the test says so; what comes before a listener waits for one.
+    const writes = ['one', BYTES, 'é'.repeat(70_000)].map((chunk) => mine.write(chunk));
+    theirs.on('data', async (chunk) => {
+      reading += 1;
+      assert.equal(reading, 1, 'one chunk at a time');
+      if (chunks.push(chunk) === 2) await new Promise((resolve) => (release = resolve));
+      reading -= 1;
+    });
+    await writes[0];
+    await until(() => release);
+    let isTaken = false;
+    writes[1].then(() => (isTaken = true));
+    await a.getClientList();
+    assert.equal(isTaken, false);
+    const ended = next(theirs, 'end');
+    const end = mine.end('last');
+    release();
+    await Promise.all([...writes, end, ended]);
+    assert.deepEqual(chunks.map((chunk) => [chunk.constructor.name.replace('Buffer', 'Uint8Array'), chunk.length]), [
+      ['Uint8Array', 3],
+      ['Uint8Array', 6],
+      ['Uint8Array', 140_000],
+      ['Uint8Array', 4],
+    ]);
+    assert.deepEqual([...chunks[1]], [...BYTES]);
+
+    // The other direction goes on until it ends too.
+    const back = next(mine, 'data');
+    await Promise.all([theirs.write(BYTES.subarray(1, 3)), back]);
+    assert.deepEqual(plain((await back)[0]), [1, 2]);
+    const over = [next(mine, 'close'), next(theirs, 'close')];
+    theirs.end();
+    await Promise.all(over);
+    await assert.rejects(mine.write('late'), { code: 'CLOSED' });
+  });
+
+  real(`${major}: a stream ends with its refusal, its destruction, its peer or its connection`, async (t) => {
+    const server = await serve(t);
+    const [a, b] = ['A', 'B'].map((id) => device(t, server, id, options));
+    await connected(a, b);
+    await assert.rejects(a.addP2pStream('Z'), { code: 'UNAVAILABLE', message: /Z is not connected/ });
+    assert.match((await new Promise((resolve) => a.addP2pStream('Z', resolve))).message, /Z is not connected/);
+
+    const accepted = [];
+    b.onAddP2pStream({}, (stream, args) => accepted.push([stream, args]));
+    const open = async (...args) => [await a.addP2pStream('B', ...args), await until(() => accepted.shift())];
+    const [first, [itsFirst, args]] = await open([1, { two: 2 }], {});
+    assert.deepEqual(args, [1, { two: 2 }]);
+    const [second, [itsSecond]] = await open();
+    const closed = next(itsFirst, 'close');
+    const failed = next(first, 'error');
+    first.destroy(new Error('why'));
+    assert.equal((await failed)[0].message, 'why');
+    await closed;
+    assert.deepEqual([first.destroyed, itsFirst.destroyed, second.destroyed, itsSecond.destroyed], [true, true, false, false]);
+
+    const write = second.write('nobody reads it');
+    const bothClosed = [next(second, 'close'), next(itsSecond, 'close')];
+    b.disconnect();
+    await Promise.all(bothClosed);
+    await assert.rejects(write, { code: 'CLOSED' });
+  });
+
+  real(`${major}: a pair has a stream of its own`, async (t) => {
+    const server = await serve(t);
+    const [a, b] = await pair(t, server, ['A', 'B'], options);
+    assert.equal(await a.registerP2pStream(), null);
+    await new Promise((resolve) => a.registerP2pStream({}, assert.fail, resolve));
+    const arrived = new Promise((resolve) => b.onRegisterP2pStream({}, resolve));
+    const mine = await a.registerP2pStream({});
+    const theirs = await arrived;
+    theirs.on('data', (chunk) => theirs.write(chunk));
+    const back = next(mine, 'data');
+    await mine.write(BYTES);
+    assert.deepEqual(plain((await back)[0]), [...BYTES]);
+    const closed = [next(mine, 'close'), next(theirs, 'close')];
+    b.unregisterP2pTarget();
+    await Promise.all(closed);
   });
 }

@@ -62,9 +62,9 @@
   /** Answers where an answer is wanted. What a peer sent in place of an ack is not called. */
   const answer = (ack, ...args) => typeof ack === 'function' && ack(...args);
 
-  /** Hands the outcome of a promise to callbacks. With one of them nobody has to look at the promise. */
-  const settle = (promise, ok, bad) => {
-    if (ok || bad) promise.then(ok, bad ?? ignore);
+  /** Hands the outcome to callbacks. They came first: nobody has to look at the promise, and who does sees all. */
+  const settle = (promise, ok, bad = ignore) => {
+    promise.then(ok, bad);
     return promise;
   };
 
@@ -81,12 +81,8 @@
     if (typeof callback !== 'function') throw new Error(`${name} requires a Function as parameter`);
   };
 
-  const streamId = () =>
-    Array.from({ length: 4 }, () => {
-      // Not in node 18 and not secret: the id only keeps streams apart.
-      const random = globalThis.crypto?.getRandomValues(new Uint32Array(1))[0] ?? Math.random() * 2 ** 32;
-      return Math.floor(random).toString(36);
-    }).join('-');
+  /** Hard to guess, as whoever knows it can write into the stream. Node 18 has no global `crypto`. */
+  const streamId = () => String(globalThis.crypto?.getRandomValues(new Uint32Array(4)) ?? Math.random());
 
   /** Arguments in any order, by what they are: `string`, `array`, `function`, `object`. */
   const sorted = (args) => Object.fromEntries(args.map((arg) => [Array.isArray(arg) ? 'array' : typeof arg, arg]));
@@ -189,37 +185,6 @@
       return super.on(type, listener);
     }
 
-    /** A ReadableStream of the same bytes, in place of `data`. */
-    get readable() {
-      let isOver = false;
-      let pulled;
-      return new ReadableStream({
-        start: (controller) => {
-          const finish = (how) => () => {
-            if (!isOver) how();
-            isOver = true;
-          };
-          this.on('data', (chunk) => {
-            if (!isOver) controller.enqueue(chunk);
-            if (controller.desiredSize <= 0) return new Promise((resolve) => (pulled = resolve));
-          });
-          this.on('end', finish(() => controller.close()));
-          this.on('close', finish(() => controller.error(problem('The stream is closed', 'CLOSED'))));
-        },
-        pull: () => pulled?.(),
-        cancel: () => void this.destroy(),
-      });
-    }
-
-    /** A WritableStream in place of `write` and `end`. */
-    get writable() {
-      return new WritableStream({
-        write: (chunk) => this.write(chunk),
-        close: () => this.end(),
-        abort: () => void this.destroy(),
-      });
-    }
-
     #push(chunk) {
       this.#written = this.#written.then(
         () =>
@@ -317,31 +282,31 @@
     };
 
     const request = async (to, options) => {
-      if (to === id) throw problem(`Target ${kind} ID can not be the same as source ${kind} ID`, 'SELF');
-      const current = target ?? asked?.to;
-      if (current !== undefined) throw problem(`Current target: ${current}, it must be left before registering`, 'BUSY');
-      // Too late to be paired: the partner must not go on believing it.
-      const late = (isPaired) => isPaired && (target ?? asked) === undefined && socket.emit('P2P_UNREGISTER');
-      const outcome = ask(['P2P_REGISTER', to], { ...options, late });
-      asked = { to, outcome };
       try {
-        // If both have asked each other, one of them may be told that the other is taken.
-        if (!(await outcome) && target !== to)
-          throw problem(`Target ${kind} is not available for connection`, 'UNAVAILABLE');
-      } finally {
-        asked = undefined;
-      }
-      adopt(to);
-    };
-
-    const register = async (to, options) => {
-      try {
-        if (to !== target) await (to === asked?.to ? asked.outcome : request(to, options));
+        const current = target ?? asked?.to;
+        if (to === id) throw problem(`Target ${kind} ID can not be the same as source ${kind} ID`, 'SELF');
+        if (current !== undefined) throw problem(`Current target: ${current}, leave it before registering`, 'BUSY');
+        // Too late to be paired: the partner must not go on believing it.
+        const late = (isPaired) => isPaired && (target ?? asked) === undefined && socket.emit('P2P_UNREGISTER');
+        asked = { to };
+        const isPaired = await ask(['P2P_REGISTER', to], { ...options, late }).finally(() => (asked = undefined));
+        // If both have asked each other, one of them may hear that the other is taken.
+        if (!isPaired && target !== to) throw problem(`Target ${kind} is not available for connection`, 'UNAVAILABLE');
+        adopt(to);
         return true;
       } catch (error) {
         tell(socket, 'P2P_REGISTER_FAILED', error, to);
         throw error;
       }
+    };
+
+    /** What is asked already, or is so already, is not asked again. */
+    const register = async (to, options) => {
+      if (to === target) return true;
+      if (to === asked?.to) return asked.done;
+      const done = request(to, options);
+      if (asked) asked.done = done;
+      return done;
     };
 
     const unregister = async () => {
@@ -519,15 +484,17 @@
       async provideService(name, handler, onError) {
         try {
           if (await exists(name)) return fail(`Duplicated API name: ${name}`, onError);
+          const create = () => socket.emit('CREATE_API', name);
+          create();
+          kept.set('CREATE_API,' + name, create);
+          handlers.set(name, handler);
+          socket.on(name, handler);
+          // It has no ack; once this is answered, it is there.
+          await exists(name).catch(ignore);
+          return true;
         } catch (error) {
           return fail(error.message, onError);
         }
-        const create = () => socket.emit('CREATE_API', name);
-        create();
-        kept.set('CREATE_API,' + name, create);
-        handlers.set(name, handler);
-        socket.on(name, handler);
-        return true;
       },
       destroyService(name) {
         socket.emit('DESTROY_API', name);
@@ -540,11 +507,11 @@
       async emitService(name, ...args) {
         try {
           if (!(await exists(name))) return fail(`API is not registered: ${name}`);
+          socket.emit('USE_API', name, ...args);
+          return true;
         } catch (error) {
           return fail(error.message);
         }
-        socket.emit('USE_API', name, ...args);
-        return true;
       },
     };
   };
@@ -699,6 +666,7 @@
           // A connection that lasted starts the backoff anew; one that is cut at once does not.
           this.#attempt = 0;
         } else if (type === '4') {
+          if (this.#partial) throw problem('An attachment is missing');
           const [, kind, count = 0, id, body] = /^4(\d)(?:(\d+)-)?(?:\/[^,]*,)?(\d*)(.*)$/s.exec(data);
           this.#partial = { kind, count: +count, id, body, attachments: [] };
           this.#complete();
@@ -744,7 +712,7 @@
       tell(this, 'connect');
       const queue = this.#queue;
       this.#queue = [];
-      queue.forEach((args) => this.emit(...args));
+      queue.forEach((args) => call(() => this.emit(...args)));
     }
 
     /** It is over with this WebSocket. */

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import WebSocket from 'ws';
 import { connectP2p, p2pClientPlugin } from '../../../src/assets/client/p2p.mjs';
 import { FAST } from './clients.js';
+import { jackfield } from './jackfield.js';
 import { until } from './wait.js';
 
 const require = createRequire(import.meta.url);
@@ -18,18 +19,27 @@ export const LIBRARIES = Object.fromEntries(
 /** Polling that is upgraded, polling that is not, and no polling. */
 export const TRANSPORTS = { default: undefined, polling: ['polling'], websocket: ['websocket'] };
 
+/** The sockets of each test. */
+const opened = new WeakMap();
+
+/** The real server. Its sockets end before it does: a library that is cut off tries to come back first. */
+export function serve(test, ...args) {
+  const sockets = [];
+  opened.set(test, sockets);
+  test.after(() => sockets.forEach((socket) => socket.close()));
+  return jackfield(test, { args });
+}
+
+function ends(test, socket) {
+  opened.get(test).push(socket);
+  return socket;
+}
+
 /** A socket of the real library that is closed with the test; `query` says who it is. */
 export function socket(test, server, query, { major = 4, transports, path = '', ...options } = {}) {
-  const opened = LIBRARIES[major](server.http + path, {
-    forceNew: true,
-    query,
-    reconnectionDelay: FAST.min,
-    reconnectionDelayMax: FAST.max,
-    ...(transports && { transports }),
-    ...options,
-  });
-  test.after(() => opened.close());
-  return opened;
+  const settings = { forceNew: true, query, reconnectionDelay: FAST.min, reconnectionDelayMax: FAST.max, ...options };
+  if (transports) settings.transports = transports;
+  return ends(test, LIBRARIES[major](server.http + path, settings));
 }
 
 /** The next event of this name: its arguments. */
@@ -53,9 +63,7 @@ export function device(test, server, id, { major = 4, plugin, query = { clientId
   if (major !== 'own') return p2pClientPlugin(socket(test, server, query, { major, ...options }), id, plugin);
   const address = new URL(server.http);
   Object.entries(query).forEach(([name, value]) => address.searchParams.set(name, value));
-  const opened = connectP2p(address, id, { WebSocket, reconnect: FAST, ...plugin, ...options });
-  test.after(() => opened.close());
-  return opened;
+  return ends(test, connectP2p(address, id, { WebSocket, reconnect: FAST, ...plugin, ...options }));
 }
 
 export { connectP2p, p2pClientPlugin };
