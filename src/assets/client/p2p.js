@@ -687,7 +687,7 @@
       if (attachments.length < count) return;
       this.#partial = undefined;
       const fill = (_, value) => (value?._placeholder === true ? attachments[value.num] : value);
-      const content = body && JSON.parse(body, count ? fill : undefined);
+      const content = kind === '1' || JSON.parse(body, count ? fill : undefined);
       if (kind === '0') this.#joined(content.sid);
       else if (kind === '1') this.#closed('io server disconnect', undefined, false);
       else if (kind === '4') this.#closed('', Object.assign(problem(content.message), { data: content.data }), false);
