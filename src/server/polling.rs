@@ -29,7 +29,7 @@ use crate::net::listener::Census;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
-use crate::protocol::p2p::engine_io::{Error, jsonp, payload};
+use crate::protocol::p2p::engine_io::{self, Error, jsonp};
 use crate::protocol::p2p::{Arrival, Claim, Device, Revision, Transport};
 use crate::protocol::{Protocol, Session};
 
@@ -320,7 +320,7 @@ impl Exchange {
         } else {
             (body, content_type)
         };
-        let Ok(packets) = payload::decode_payload(revision, content_type, body, MOST_PACKETS) else {
+        let Ok(packets) = engine_io::decode_payload(revision, content_type, body, MOST_PACKETS) else {
             self.metrics.violations += 1;
             let reason = "not a payload of Engine.IO".to_owned();
             self.deeds.push_back(Deed::Close(session, CloseCode::Policy, reason));
@@ -486,7 +486,8 @@ impl Exchange {
 
     fn answer_with(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, revision: Revision, frames: &[u8]) {
         let mut body = Vec::with_capacity(frames.len() + 64);
-        let mut content_type = payload::encode_payload(revision, answer_to.jsonp.is_some(), Frames(frames), &mut body);
+        let mut content_type =
+            engine_io::encode_payload(revision, answer_to.jsonp.is_some(), Frames(frames), &mut body);
         if let Some(index) = answer_to.jsonp {
             let mut script = Vec::with_capacity(body.len() + 64);
             jsonp::push_script(&mut script, index, &body);
