@@ -133,9 +133,8 @@ test('what is no protocol ends the connection and nothing else', async (t) => {
 test('a listener that throws disturbs nobody', async (t) => {
   const [server, a] = await joined(t);
   const thrown = [];
-  const report = (error) => thrown.push(error.message);
-  process.on('uncaughtException', report);
-  t.after(() => process.off('uncaughtException', report));
+  process.setUncaughtExceptionCaptureCallback((error) => thrown.push(error.message));
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null));
   a.on('x', () => {
     throw new Error('mine');
   });

@@ -748,5 +748,6 @@
   }
 
   Object.assign(globalThis, { p2pClientPlugin, connectP2p });
-  if (typeof module === 'object') module.exports = { p2pClientPlugin, connectP2p };
+  // The first generation's module is the function, later ones have it as a member.
+  if (typeof module === 'object') module.exports = Object.assign(p2pClientPlugin, { p2pClientPlugin, connectP2p });
 }
