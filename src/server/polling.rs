@@ -204,6 +204,7 @@ impl Exchange {
         self.outlets.set(to, Some(id));
         self.write_raw(turn, id, &mailbox.frames);
         self.resume(turn, Behind::mailbox(to));
+        self.act(turn, to, None, |session, cx, fx| session.on_alive(cx, fx));
         // A client that goes over has no request under way; one that has is let go of.
         for id in [mailbox.poll, mailbox.post].into_iter().flatten() {
             match self.polling.asks.remove(&id) {

@@ -24,7 +24,7 @@ impl Pages {
         config: &Config,
         hub: &mut Hub,
     ) -> Result<Session, (Error, String)> {
-        let plain = |error: Error| (error, error.message().to_owned());
+        let plain = |error: Error| (error, format!("{} (Engine.IO error {})", error.message(), error.code()));
         let call = Call::parse(request).map_err(plain)?;
         let Some(sid) = call.sid else {
             let claim = self.claim(request, from, config).map_err(|reason| (Error::BadRequest, reason))?;
