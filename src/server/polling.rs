@@ -264,6 +264,7 @@ impl Exchange {
         self.outlets.set(to, Some(id));
         self.write_raw(turn, id, &mailbox.frames);
         self.resume(turn, Behind::mailbox(to));
+        self.act(turn, to, None, |session, cx, fx| session.on_alive(cx, fx));
         // A client that goes over has no request under way; one that has is let go of.
         let mut noop = Vec::with_capacity(3);
         push_data_header(&mut noop, Kind::Text, 1);
