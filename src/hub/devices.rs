@@ -138,7 +138,9 @@ pub struct Device {
     pub questions: VecDeque<Question>,
     /// Invariant: `d.partner = e ⇔ e.partner = d`, `d ≠ e`, and both are connected.
     partner: Option<DeviceId>,
-    /// Changes of `partner`.
+    /// Whether it asked for its partner, rather than being asked.
+    has_asked: bool,
+    /// Changes of `partner`, and times it was told that it has none.
     pairings: u32,
     /// Invariant: `e ∈ d.targets ⇔ d ∈ e.targets`, `d ≠ e`, each once.
     targets: Vec<Target>,
@@ -182,6 +184,7 @@ impl Device {
             subscription: None,
             questions: VecDeque::new(),
             partner: None,
+            has_asked: false,
             pairings: 0,
             targets: Vec::new(),
             services: Vec::new(),
