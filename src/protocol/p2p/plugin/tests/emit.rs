@@ -138,7 +138,7 @@ fn calls_end_in_time() {
     let second = stage.asked[&b][1];
     stage.say(b, &format!("43{second}[]"));
     let late = error("A", "Error: Client B did not answer in time (--call-timeout)");
-    assert_eq!(stage.sleep(1), [late.clone()]);
+    assert_eq!(stage.sleep(1), [late.as_str()]);
     assert!(stage.sleep(1).is_empty());
     assert_eq!(stage.sleep(1), [late]);
     assert!(stage.answer(b, "1").is_empty(), "too late");
@@ -195,7 +195,7 @@ fn a_nameless_client_may_emit_in_the_oldest_form() {
     for event in
         [r#""P2P_EMIT","B","x",[]"#, r#""P2P_REGISTER","B""#, r#""JOIN_ROOM","r""#, r#""ADD_TARGET","B""#, r#""y""#]
     {
-        assert_eq!(stage.emit(a, None, event), [nameless.clone()]);
+        assert_eq!(stage.emit(a, None, event), [nameless.as_str()]);
     }
     assert!(stage.close(a).is_empty() && stage.close(b).is_empty() && stage.is_empty());
 }
