@@ -152,10 +152,11 @@ pub(super) fn on_unregister(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_
             unregister(fx, device);
         }
         if let Some(device) = partner.and_then(|partner| devices.connected(partner)) {
-            if !device.is_seed() {
+            let knows_it = device.manners.unregisters || device.manners.acks_registrations;
+            if knows_it || !device.is_seed() {
                 unregister(fx, device);
             }
-            if !device.manners.unregisters && !device.manners.acks_registrations {
+            if !knows_it {
                 tell_alone(partner.expect("it is connected"), cx, fx);
             }
         }
