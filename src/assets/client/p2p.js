@@ -14,35 +14,30 @@
  */
 'use strict';
 {
-  /** How long an answer may take, in ms. The server's own limits are below it, so that its answer wins. */
+  /** How long an answer may take, in ms, and how long a peer may take to accept a stream, as in the original. */
   const TIMEOUT_MS = 15000;
-
-  /** How long a peer may take to accept a stream, in ms, as in the original. */
   const STREAM_TIMEOUT_MS = 10000;
 
   /** A retry waits a random time below `min * 2^attempt` and below `max` (full jitter), both in milliseconds. */
   const RETRY = { min: 500, max: 30000 };
 
-  /** Events that may wait for a connection. */
+  /** Events that may wait for a connection, and chunks that a peer may send without waiting for our acks. */
   const QUEUE_LIMIT = 100;
+  const UNREAD_LIMIT = 64;
 
   /** Names that only the client itself says to its listeners. */
   const OWN_EVENTS = /^(connect(_error)?|disconnect|error)$/;
-
-  /** Chunks that a peer may send without waiting for our acks; the original sends one. */
-  const UNREAD_LIMIT = 64;
 
   const STREAM_DATA = 'P2P_EMIT_STREAM';
   const STREAM_DESTROYED = 'PEER_STREAM_DESTROYED';
 
   /** The reason of a `disconnect` that the user asked for. */
   const CLOSED_BY_US = 'io client disconnect';
-
   const NO_TARGET = 'emit2 must be called after targetClientId is set';
 
   const ignore = () => {};
-
   const problem = (message, code) => Object.assign(new Error(message), { code });
+  const closed = () => problem('The stream is closed', 'CLOSED');
 
   /** Runs what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (run) => {
@@ -56,7 +51,7 @@
   };
 
   /** Tells listeners, ours and the user's, on whatever kind of emitter; returns what they return. */
-  const tell = (emitter, type, ...args) => 
+  const tell = (emitter, type, ...args) =>
     [...emitter.listeners(type)].map((listener) => call(() => listener.apply(emitter, args)));
 
   /** Answers where an answer is wanted. What a peer sent in place of an ack is not called. */
@@ -123,10 +118,10 @@
    * `end` (the peer sends no more), `error`, `close`.
    */
   class P2pStream extends Emitter {
-    #socket;
     #send;
     #outgoing;
-    #watched;
+    /** Ends listening to the socket. */
+    #leave;
     #written = Promise.resolve();
     #read = Promise.resolve();
     #cancelWrite = ignore;
@@ -141,11 +136,11 @@
     /** `send(event, argument, ack)` reaches the peer; `watched` are listeners on the socket for as long as it lives. */
     constructor(socket, send, [incoming, outgoing], watched) {
       super();
-      this.#socket = socket;
       this.#send = send;
       this.#outgoing = outgoing;
-      this.#watched = [[incoming, (chunk, ack) => this.#received(chunk, ack)], ...Object.entries(watched)];
-      this.#watched.forEach(([type, listener]) => socket.on(type, listener));
+      const all = Object.entries({ ...watched, [incoming]: (chunk, ack) => this.#received(chunk, ack) });
+      all.forEach(([type, listener]) => socket.on(type, listener));
+      this.#leave = () => all.forEach(([type, listener]) => socket.off(type, listener));
     }
 
     /** Sends bytes or text (or what JSON can say) behind what was written before; resolves when the peer took it. */
@@ -173,8 +168,8 @@
     close(error) {
       if (this.destroyed) return this;
       this.destroyed = true;
-      this.#watched.forEach(([type, listener]) => this.#socket.off(type, listener));
-      this.#cancelWrite(error ?? problem('The stream is closed', 'CLOSED'));
+      this.#leave();
+      this.#cancelWrite(error ?? closed());
       if (error) tell(this, 'error', error);
       tell(this, 'close');
       return this;
@@ -186,14 +181,12 @@
     }
 
     #push(chunk) {
-      this.#written = this.#written.then(
-        () =>
-          new Promise((resolve, reject) => {
-            if (this.destroyed) throw problem('The stream is closed', 'CLOSED');
-            this.#cancelWrite = reject;
-            this.#send(this.#outgoing, chunk, () => resolve());
-          }),
-      );
+      const send = (resolve, reject) => {
+        if (this.destroyed) throw closed();
+        this.#cancelWrite = reject;
+        this.#send(this.#outgoing, chunk, () => resolve());
+      };
+      this.#written = this.#written.then(() => new Promise(send));
       // Who does not wait for it is told by `close`.
       this.#written.catch(ignore);
       return this.#written;
@@ -202,19 +195,18 @@
     #received(chunk, ack) {
       this.#unread += 1;
       if (this.#unread > UNREAD_LIMIT) this.destroy(problem('The peer does not wait for acks', 'FLOOD'));
-      this.#read = this.#read
-        .then(async () => {
-          if (this.destroyed) return;
-          if (chunk === null) tell(this, 'end');
-          else {
-            await this.#heard;
-            await Promise.all(tell(this, 'data', bytes(chunk)));
-          }
-          this.#unread -= 1;
-          answer(ack);
-          if (chunk === null) this.#end();
-        })
-        .catch((error) => this.destroy(error));
+      const read = async () => {
+        if (this.destroyed) return;
+        if (chunk === null) tell(this, 'end');
+        else {
+          await this.#heard;
+          await Promise.all(tell(this, 'data', bytes(chunk)));
+        }
+        this.#unread -= 1;
+        answer(ack);
+        if (chunk === null) this.#end();
+      };
+      this.#read = this.#read.then(read).catch((error) => this.destroy(error));
     }
 
     #end() {
@@ -552,12 +544,9 @@
   /** A socket of Socket.IO 5 over Engine.IO 4, with the part of socket.io-client's interface that programs use. */
   class Line extends Emitter {
     #url;
-    #Socket;
-    #retry;
-    #limit;
-    #auth;
+    #options;
     #socket;
-    /** Arguments of `emit` that no connection has seen, oldest first; length <= #limit. */
+    /** Arguments of `emit` that no connection has seen, oldest first; length <= queueLimit. */
     #queue = [];
     /** Acks to come, by the id that we gave them. */
     #acks = new Map();
@@ -572,20 +561,17 @@
     connected = false;
     id;
 
-    constructor(url, { path = '/socket.io/', auth, reconnect, queueLimit = QUEUE_LIMIT, WebSocket = globalThis.WebSocket }) {
+    constructor(url, options) {
       super();
-      if (!WebSocket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+      this.#options = { path: '/socket.io/', queueLimit: QUEUE_LIMIT, WebSocket: globalThis.WebSocket, ...options };
+      if (!this.#options.WebSocket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
       url.protocol = url.protocol.replace('http', 'ws');
-      url.pathname = path;
+      url.pathname = this.#options.path;
       url.hash = '';
       this.io = { opts: { query: new URLSearchParams(url.search) } };
       url.searchParams.set('EIO', 4);
       url.searchParams.set('transport', 'websocket');
       this.#url = url.href;
-      this.#Socket = WebSocket;
-      this.#auth = auth;
-      this.#limit = queueLimit;
-      this.#retry = reconnect !== false && { ...RETRY, ...reconnect };
       this.connect();
     }
 
@@ -598,7 +584,7 @@
     connect() {
       clearTimeout(this.#timer);
       if (this.#socket) return this;
-      const socket = (this.#socket = new this.#Socket(this.#url));
+      const socket = (this.#socket = new this.#options.WebSocket(this.#url));
       socket.binaryType = 'arraybuffer';
       // One that was given up may still speak.
       socket.onmessage = ({ data }) => socket === this.#socket && this.#received(data);
@@ -618,9 +604,7 @@
       return this;
     }
 
-    close() {
-      return this.disconnect();
-    }
+    close = () => this.disconnect();
 
     /** Sends an event; a function as the last argument is called with the answer. Waits for a connection. */
     emit(...args) {
@@ -628,7 +612,7 @@
         const ack = typeof args.at(-1) === 'function' ? args.pop() : undefined;
         if (ack) this.#acks.set(++this.#lastAck, ack);
         this.#send(2, ack ? this.#lastAck : '', args);
-      } else if (this.#queue.length < this.#limit) this.#queue.push(args);
+      } else if (this.#queue.length < this.#options.queueLimit) this.#queue.push(args);
       else tell(this, 'error', Object.assign(problem(`Too much waits: ${args[0]} is dropped`, 'QUEUE_FULL'), { args }));
       return this;
     }
@@ -654,12 +638,11 @@
     #received(data) {
       this.#heard();
       try {
-        if (typeof data !== 'string') return this.#attached(data);
-        const type = data[0];
+        const type = typeof data === 'string' ? data[0] : 'attachment';
         if (type === '0') {
           const { pingInterval, pingTimeout } = JSON.parse(data.slice(1));
           this.#patience = pingInterval + pingTimeout;
-          this.#socket.send('40' + (this.#auth ? JSON.stringify(this.#auth) : ''));
+          this.#socket.send('40' + (JSON.stringify(this.#options.auth) ?? ''));
         } else if (type === '1') this.#closed('transport close');
         else if (type === '2') {
           this.#socket.send('3' + data.slice(1));
@@ -668,18 +651,16 @@
         } else if (type === '4') {
           if (this.#partial) throw problem('An attachment is missing');
           const [, kind, count = 0, id, body] = /^4(\d)(?:(\d+)-)?(?:\/[^,]*,)?(\d*)(.*)$/s.exec(data);
-          this.#partial = { kind, count: +count, id, body, attachments: [] };
+          this.#partial = { kind, count, id, body, attachments: [] };
+          this.#complete();
+        } else if (type === 'attachment') {
+          this.#partial.attachments.push(data);
           this.#complete();
         }
       } catch {
         // Not a server of this protocol.
         this.#closed('parse error');
       }
-    }
-
-    #attached(data) {
-      this.#partial.attachments.push(data);
-      this.#complete();
     }
 
     #complete() {
@@ -716,7 +697,7 @@
     }
 
     /** It is over with this WebSocket. */
-    #closed(reason, detail, mayRetry = this.#retry) {
+    #closed(reason, detail, mayRetry = this.#options.reconnect !== false) {
       const wasConnected = this.connected;
       const socket = this.#socket;
       clearTimeout(this.#silence);
@@ -725,7 +706,7 @@
       this.#acks.clear();
       socket.close();
       if (mayRetry) {
-        const { min, max } = this.#retry;
+        const { min, max } = { ...RETRY, ...this.#options.reconnect };
         this.#timer = setTimeout(() => this.connect(), Math.random() * Math.min(max, min * 2 ** this.#attempt++));
       }
       if (wasConnected) tell(this, 'disconnect', reason, detail);
