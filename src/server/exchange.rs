@@ -256,14 +256,13 @@ impl Exchange {
     }
 
     /// The opening handshake is answered: frames of `session` follow.
-    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) -> SessionId {
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) {
         let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
         self.metrics.handshakes += 1;
         self.touch(turn, id);
         self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
-        session
     }
 
     /// Lets a session react, and writes what it says.

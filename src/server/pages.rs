@@ -235,8 +235,12 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, &[]);
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
-                        let session = self.open(turn, id, session);
-                        self.on_frames(turn, id, session, window);
+                        self.open(turn, id, session);
+                        // What it asked for comes before what its client may have sent already.
+                        self.settle(turn);
+                        if let Phase::Open(session) = self.conns[id as usize].phase {
+                            self.on_frames(turn, id, session, window);
+                        }
                     }
                     return;
                 }
