@@ -3,6 +3,8 @@
 //! Every request passes the same gates in the same order: its head is well-formed, its Host is a name of ours, its
 //! Origin may connect. Only then does its path mean anything.
 
+mod api;
+
 use std::fmt::Write as _;
 use std::io::IoSlice;
 
@@ -19,7 +21,7 @@ use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
 use crate::http::end_of_head;
-use crate::http::guard::{BadEntry, Guard, is_cross_site, is_local_host, is_own_page, referring_origin};
+use crate::http::guard::{BadEntry, Guard, is_cross_site, referring_origin};
 use crate::http::request::{Method, Request, parse};
 use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse};
 use crate::http::upgrade;
@@ -50,6 +52,8 @@ struct Origin {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
+    /// Whether the listener is the administrators'; `None` where they have none of their own.
+    is_admin: Option<bool>,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -60,8 +64,8 @@ enum Answer {
     Refusal(Framing, u16, String),
     /// A response whose body follows.
     Asset(Framing, &'static Asset),
-    /// A response whose body is the counters.
-    Metrics(Framing),
+    /// What an administrator asks for.
+    Call(Framing, api::Call),
     /// A request to Engine.IO, which needs a session.
     Ask(Ask),
     /// 101; frames follow.
@@ -94,11 +98,18 @@ impl Pages {
             return self.ask(request, from, config, out);
         }
         let is_read = matches!(request.method, Method::Get | Method::Head);
-        if request.path == "/metrics" && self.is_operator(request, from) {
-            if is_read {
-                return Answer::Metrics(framing);
-            }
-        } else if let Some(asset) = assets::find(request.path) {
+        if let Some(call) = api::read(request)
+            && api::is_operator(request, from)
+        {
+            return match call {
+                Ok(call) => Answer::Call(framing, call),
+                Err(fault) => {
+                    api::refuse_call(fault, framing, out);
+                    Answer::Response(framing)
+                }
+            };
+        }
+        if let Some(asset) = assets::find(request.path) {
             if is_read {
                 return self.asset(request, asset, framing, out);
             }
@@ -111,11 +122,6 @@ impl Pages {
         }
         method_not_allowed(out, "GET, HEAD", framing);
         Answer::Response(framing)
-    }
-
-    /// Counters are for whoever is on this machine, and for no page and no proxy.
-    fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
-        from.is_loopback_peer && is_local_host(request.host()) && request.origin().is_none() && !request.is_forwarded()
     }
 
     /// The session behind an upgrade to Engine.IO: a new one, or one that polls and would rather not.
@@ -144,10 +150,7 @@ impl Pages {
     }
 
     fn claim(&self, request: &Request<'_>, from: Origin, config: &Config) -> Result<Claim, String> {
-        let is_own_page = request.origin().is_none_or(|origin| is_own_page(origin, request.host()));
-        let is_operator =
-            from.is_loopback_peer && is_local_host(request.host()) && is_own_page && !request.is_forwarded();
-        claim(request, is_operator, config.limits.max_name)
+        claim(request, api::is_operator(request, from), config.limits.max_name)
             .map_err(|bad| format!("an id takes 1 to {} bytes and no control characters (--max-name)", bad.limit))
     }
 
@@ -314,6 +317,8 @@ impl Exchange {
                 root: *root,
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
+                is_admin: (self.first_admin < self.listeners.len())
+                    .then_some(usize::from(conn.listener) >= self.first_admin),
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -365,11 +370,8 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, if framing.head_only { &[] } else { asset.body });
                     framing
                 }
-                Answer::Metrics(framing) => {
-                    let page = self.metrics_page();
-                    Response::begin(&mut reply, 200, framing)
-                        .header("Cache-Control", "no-store")
-                        .body("text/plain; version=0.0.4; charset=utf-8", page.as_bytes());
+                Answer::Call(framing, call) => {
+                    self.answer_call(turn, id, call, framing, &mut reply);
                     self.send_reply(turn, id, &reply, &[]);
                     framing
                 }
@@ -419,10 +421,10 @@ impl Exchange {
         self.finish(turn, id, &reply);
     }
 
-    /// Gauges and counters, a line each, in the text format that Prometheus reads.
-    fn metrics_page(&self) -> String {
+    /// What there is right now, by the names of the page that shows it.
+    pub(super) fn gauges(&self) -> [(&'static str, usize); 11] {
         let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
-        let gauges = [
+        [
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),
             ("jackfield_channels", self.hub.channels.len()),
@@ -434,9 +436,13 @@ impl Exchange {
             ("jackfield_polling_sessions", self.polling.len()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
-        ];
+        ]
+    }
+
+    /// Gauges and counters, a line each, in the text format that Prometheus reads.
+    fn metrics_page(&self) -> String {
         let mut page = String::new();
-        for (name, value) in gauges {
+        for (name, value) in self.gauges() {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
         for (name, value) in self.metrics.rows() {
