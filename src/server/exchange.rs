@@ -3,6 +3,7 @@
 
 mod closing;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
@@ -69,7 +70,7 @@ pub(super) struct Exchange {
     pub(super) deeds: VecDeque<Deed>,
     /// Connections whose write failed, or that are too slow (no error), to be closed once the batch is written.
     pub(super) failures: Vec<(ConnId, Option<io::Error>)>,
-    /// Who waits for whom to catch up, by the one that is behind.
+    /// Who waits for whom to catch up, by the one that is behind. Invariant: `waiting[b]` has `c` ⇔ `conns[c].waits_for = b`.
     pub(super) waiting: HashMap<Behind, Vec<ConnId>>,
     pub(super) census: Census,
     /// Sessions without a socket, and requests to them.
@@ -319,6 +320,17 @@ impl Exchange {
         if conn.waits_for.is_none() {
             conn.waits_for = Some(behind);
             self.waiting.entry(behind).or_default().push(reader);
+        }
+    }
+
+    /// A connection that ends waits for nobody.
+    pub(super) fn wait_no_more(&mut self, id: ConnId) {
+        let Some(behind) = self.conns[id as usize].waits_for.take() else { return };
+        if let Entry::Occupied(mut readers) = self.waiting.entry(behind) {
+            readers.get_mut().retain(|reader| *reader != id);
+            if readers.get().is_empty() {
+                readers.remove();
+            }
         }
     }
 

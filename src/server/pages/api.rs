@@ -9,6 +9,7 @@ use crate::http::guard::{is_local_host, is_own_page};
 use crate::http::request::{Method, Request};
 use crate::http::response::{Framing, Response, method_not_allowed, refuse};
 use crate::net::reactor::Turn;
+use crate::protocol::p2p::push_list;
 use crate::server::conn::ConnId;
 use crate::server::exchange::Exchange;
 
@@ -30,6 +31,8 @@ pub(super) enum Call {
     Metrics,
     /// The state of everything.
     Live,
+    /// All devices.
+    Devices,
     /// That this connection is closed: its slot, and its serial, without which a later connection in the same slot could
     /// be meant.
     Close { slot: ConnId, serial: u32 },
@@ -51,6 +54,7 @@ pub(super) fn read(request: &Request<'_>) -> Option<Result<Call, Fault>> {
         "/readyz" => Call::Ready,
         "/metrics" => Call::Metrics,
         "/api/live" => Call::Live,
+        "/api/devices" => Call::Devices,
         "/api/close" => return Some(close(request)),
         _ => return None,
     };
@@ -96,6 +100,14 @@ pub(super) fn refuse_call(fault: Fault, framing: Framing, out: &mut Vec<u8>) {
 }
 
 impl Exchange {
+    /// All devices, as JSON.
+    fn device_list(&self) -> Vec<u8> {
+        let mut list = Vec::new();
+        push_list(&mut list, &self.hub.devices);
+        list.push(b'\n');
+        list
+    }
+
     /// Does what the administrator on connection `asker` asks for, and appends the response.
     pub(super) fn answer_call(
         &mut self,
@@ -111,6 +123,7 @@ impl Exchange {
             Call::Ready => (200, TEXT, b"ready\n".to_vec()),
             Call::Metrics => (200, "text/plain; version=0.0.4; charset=utf-8", self.metrics_page().into_bytes()),
             Call::Live => (200, JSON, self.live_page(turn)),
+            Call::Devices => (200, JSON, self.device_list()),
             Call::Close { slot, serial } => match self.dismiss(turn, asker, slot, serial) {
                 true => (200, JSON, b"{\"closed\":true}\n".to_vec()),
                 false => (404, JSON, b"{\"closed\":false}\n".to_vec()),
