@@ -4,6 +4,7 @@
 //! Origin may connect. Only then does its path mean anything.
 
 mod api;
+mod clients;
 mod engine;
 
 use std::fmt::Write as _;
@@ -40,6 +41,8 @@ pub(super) struct Pages {
     guard: Guard,
     /// The tag of each asset, in their order: a hash of its content.
     tags: Vec<String>,
+    /// The page of clients, and its tag.
+    clients: (String, String),
 }
 
 /// Where a request came from.
@@ -71,9 +74,12 @@ enum Answer {
 impl Pages {
     pub(super) fn new(config: &Config) -> Result<Self, BadEntry> {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let tag = |asset: &Asset| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(asset.body)));
+        let tag = |body: &[u8]| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(body)));
+        let clients = clients::page();
+        let clients_tag = tag(clients.as_bytes());
         let guard = Guard::new(&config.allow_origin, &config.allow_host, &[name])?;
-        Ok(Self { guard, tags: ASSETS.iter().map(tag).collect() })
+        let tags = ASSETS.iter().map(|asset| tag(asset.body)).collect();
+        Ok(Self { guard, tags, clients: (clients, clients_tag) })
     }
 
     fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, hub: &mut Hub, out: &mut Vec<u8>) -> Answer {
@@ -105,7 +111,11 @@ impl Pages {
                 }
             };
         }
-        if let Some(asset) = assets::find(request.path) {
+        if request.path == "/client/" {
+            if is_read {
+                return self.client_page(request, framing, out);
+            }
+        } else if let Some(asset) = assets::find(request.path) {
             if is_read {
                 return self.asset(request, asset, framing, out);
             }
@@ -123,15 +133,7 @@ impl Pages {
     fn asset(&self, request: &Request<'_>, asset: &'static Asset, framing: Framing, out: &mut Vec<u8>) -> Answer {
         let place = ASSETS.iter().position(|other| std::ptr::eq(other, asset)).expect("assets come from the table");
         let tag = &self.tags[place];
-        if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
-            not_modified(out, tag, framing);
-            return Answer::Response(framing);
-        }
-        let mut response = Response::begin(out, 200, framing)
-            .header("ETag", tag)
-            .header("Cache-Control", CACHING)
-            .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-            .header("Referrer-Policy", "no-referrer");
+        let Some(mut response) = begin_page(request, tag, framing, out) else { return Answer::Response(framing) };
         if asset.cross_origin {
             response = response
                 .header("Access-Control-Allow-Origin", "*")
@@ -139,6 +141,14 @@ impl Pages {
         }
         response.head(asset.content_type, asset.body.len());
         Answer::Asset(framing, asset)
+    }
+
+    fn client_page(&self, request: &Request<'_>, framing: Framing, out: &mut Vec<u8>) -> Answer {
+        let (page, tag) = &self.clients;
+        if let Some(response) = begin_page(request, tag, framing, out) {
+            response.body("text/html; charset=utf-8", page.as_bytes());
+        }
+        Answer::Response(framing)
     }
 
     fn upgrade(
@@ -172,6 +182,20 @@ impl Pages {
         };
         refusal_of(refused.0, &refused.1, framing, out)
     }
+}
+
+/// Begins the response with a page of ours, unless the client has it already, which is then what it is told.
+fn begin_page<'o>(request: &Request<'_>, tag: &str, framing: Framing, out: &'o mut Vec<u8>) -> Option<Response<'o>> {
+    if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
+        not_modified(out, tag, framing);
+        return None;
+    }
+    let response = Response::begin(out, 200, framing)
+        .header("ETag", tag)
+        .header("Cache-Control", CACHING)
+        .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        .header("Referrer-Policy", "no-referrer");
+    Some(response)
 }
 
 /// Refuses a request, readably.
