@@ -153,6 +153,8 @@ for (const major of MAJORS) {
     assert.match(why, /Duplicated clientId A/);
     assert.equal(reason, 'io server disconnect');
     assert.deepEqual(await ask(holder, 'A', 'echo', 1), [1]);
+    // What the library was doing (an upgrade) must have ended before it can begin anew.
+    await until(() => second.io.engine.readyState === 'closed');
     holder.disconnect();
     second.connect();
     await connected(second);
