@@ -95,6 +95,14 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether the bridge may connect anywhere.
+    #[must_use]
+    pub fn has_targets(&self) -> bool {
+        !self.bridge_allow.is_empty() || !self.bridge_names.is_empty()
+    }
+}
+
 /// Bounds on time, memory and rate. Each is checked in exactly one place, and each refusal names its option.
 #[derive(Clone, Debug)]
 pub struct Limits {

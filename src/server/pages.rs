@@ -111,6 +111,9 @@ impl Pages {
                 }
             };
         }
+        if request.path == api::ROLE && is_read {
+            return Answer::Call(framing, api::Call::Role { is_admin: api::is_operator(request, from) });
+        }
         if request.path == "/client/" {
             if is_read {
                 return self.client_page(request, framing, out);

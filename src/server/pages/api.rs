@@ -8,6 +8,7 @@ use super::Origin;
 use crate::http::guard::{is_local_host, is_own_page};
 use crate::http::request::{Method, Request};
 use crate::http::response::{Framing, Response, method_not_allowed, refuse};
+use crate::json::write::Writer;
 use crate::net::reactor::Turn;
 use crate::protocol::p2p::push_list;
 use crate::server::conn::ConnId;
@@ -23,6 +24,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// What an administrator asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Call {
+    /// What the console may show to whoever sends this.
+    Role { is_admin: bool },
     /// Whether the process is there.
     Alive,
     /// Whether it takes new clients.
@@ -46,6 +49,9 @@ pub(super) enum Fault {
     /// This status, and this reason.
     Refused(u16, &'static str),
 }
+
+/// The path at which our own pages ask what they may show.
+pub(super) const ROLE: &str = "/console/role";
 
 /// What a request to an administrative path asks for; `None` for any other path.
 pub(super) fn read(request: &Request<'_>) -> Option<Result<Call, Fault>> {
@@ -100,6 +106,17 @@ pub(super) fn refuse_call(fault: Fault, framing: Framing, out: &mut Vec<u8>) {
 }
 
 impl Exchange {
+    /// What the console shows only if it is of use: everybody is told, so nothing of it is a secret.
+    fn role(&self, is_admin: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        Writer::new(&mut out).object(|json| {
+            json.name("is_admin").boolean(is_admin);
+            json.name("has_targets").boolean(self.config.has_targets());
+        });
+        out.push(b'\n');
+        out
+    }
+
     /// All devices, as JSON.
     fn device_list(&self) -> Vec<u8> {
         let mut list = Vec::new();
@@ -118,6 +135,7 @@ impl Exchange {
         out: &mut Vec<u8>,
     ) {
         let (status, content_type, body) = match call {
+            Call::Role { is_admin } => (200, JSON, self.role(is_admin)),
             Call::Alive => (200, TEXT, b"alive\n".to_vec()),
             Call::Ready if self.is_draining() => (503, TEXT, b"draining\n".to_vec()),
             Call::Ready => (200, TEXT, b"ready\n".to_vec()),
