@@ -381,6 +381,7 @@ fn the_last_poll_says_goodbye() {
     let bytes = super::common::engine::request(server.address(), "POST", &idle.target(), "", b"40/1,");
     idle.posts.client.write(&bytes[..bytes.len() - 1]);
     held(&server, 21);
+    let start = Instant::now();
     server.stop();
     for session in &mut polling {
         assert_eq!(session.end_poll(), [text("1")]);
@@ -393,8 +394,9 @@ fn the_last_poll_says_goodbye() {
         socket.client.send(&frame::close(1012, ""));
         socket.client.expect_end();
     }
-    drop((polling, idle));
+    drop((polling, idle, sockets));
     server.join().expect("the server ends well");
+    assert!(start.elapsed() < Duration::from_secs(5), "the drain waits for nobody");
 }
 
 #[test]
