@@ -127,9 +127,6 @@ impl Device {
             PacketType::ConnectError => {}
             _ if !self.has_joined => return Err(Fault("the namespace / is not connected")),
             PacketType::Event | PacketType::Ack => self.on_complete(id, &packet, &[], cx, fx)?,
-            PacketType::BinaryEvent | PacketType::BinaryAck if packet.attachments == 0 => {
-                self.on_complete(id, &packet, &[], cx, fx)?;
-            }
             PacketType::BinaryEvent | PacketType::BinaryAck => {
                 if !packet.data.is_some_and(|data| socket_io::placeholders_fit(data, packet.attachments)) {
                     return Err(Fault("a placeholder names no attachment"));

@@ -175,7 +175,7 @@ fn packets_that_mean_nothing_change_nothing() {
     for revision in REVISIONS {
         let mut world = World::new();
         let who = joined(&mut world, revision);
-        for said in ["0", "0{}", "5", "6", "3", "44/x,\"no\"", "4420", "41/x", "41/x,"] {
+        for said in ["0", "0{}", "5", "6", "3", "4420", "41/x", "41/x,"] {
             assert_eq!(quiet(world.text(who, said)), [], "{said}");
         }
         // A ping in the wrong direction.
@@ -226,9 +226,6 @@ fn an_event_is_complete_with_its_attachments() {
                 let heard = lines(world.binary(who, &attachment(revision, &[7; 10])));
                 assert_eq!(heard.iter().any(|line| line.contains(COMPLETE)), number == count, "{heard:?}");
             }
-            // Without any, it is complete at once.
-            let heard = lines(world.text(who, &event(0, 0)));
-            assert!(heard[0].contains(COMPLETE), "{heard:?}");
         }
     }
 }
@@ -258,12 +255,16 @@ fn attachments_have_bounds() {
         world.config.limits.max_message = 1000;
         let who = joined(&mut world, revision);
         expect_closed(quiet(world.text(who, &event(65, 1))), who, "Socket.IO");
+        let who = joined(&mut world, revision);
+        expect_closed(quiet(world.text(who, &event(0, 0))), who, "Socket.IO");
         // All together are one message.
         let who = joined(&mut world, revision);
         world.text(who, &event(3, 1));
         assert_eq!(quiet(world.binary(who, &attachment(revision, &[7; 450]))), []);
         expect_closed(quiet(world.binary(who, &attachment(revision, &[7; 900]))), who, "--max-message");
-        for (last, fits) in [(1000 - 10 - event(2, 1).len(), true), (1001 - 10 - event(2, 1).len(), false)] {
+        // The digit that says that it is a message of Engine.IO does not count.
+        let rest = event(2, 1).len() - 1;
+        for (last, fits) in [(1000 - 10 - rest, true), (1001 - 10 - rest, false)] {
             let who = joined(&mut world, revision);
             world.text(who, &event(2, 1));
             world.binary(who, &attachment(revision, &[7; 10]));
