@@ -110,7 +110,10 @@ impl Device {
         if self.pending.is_some() {
             return Err(Fault("an attachment was to come next"));
         }
-        let packet = socket_io::parse(text, cx.config.limits.max_attachments).map_err(|_| MALFORMED)?;
+        let packet = socket_io::parse(text, cx.config.limits.max_attachments).map_err(|malformed| match malformed {
+            socket_io::Malformed::TooManyAttachments => Fault("too many attachments (--max-attachments)"),
+            _ => MALFORMED,
+        })?;
         if packet.namespace != "/" {
             return other_namespace(id, &packet, cx, fx);
         }

@@ -175,7 +175,7 @@ fn packets_that_mean_nothing_change_nothing() {
     for revision in REVISIONS {
         let mut world = World::new();
         let who = joined(&mut world, revision);
-        for said in ["0", "0{}", "5", "6", "3", "4420", "41/x", "41/x,"] {
+        for said in ["0", "0{}", "5", "6", "3", "41/x", "41/x,"] {
             assert_eq!(quiet(world.text(who, said)), [], "{said}");
         }
         // A ping in the wrong direction.
@@ -216,10 +216,10 @@ fn attachment(revision: Revision, bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn an_event_is_complete_with_its_attachments() {
     for revision in REVISIONS {
-        for count in [1, 2, 64] {
+        for count in [1, 2, 10] {
             let mut world = World::new();
             let who = joined(&mut world, revision);
-            assert_eq!(quiet(world.text(who, &event(count, count))), []);
+            assert_eq!(quiet(world.text(who, &event(count, count))), [], "{count}");
             for number in 1..=count {
                 // A heartbeat does not come between, in either direction.
                 world.text(who, if revision == Revision::Four { "3" } else { "6" });
@@ -254,7 +254,7 @@ fn attachments_have_bounds() {
         let mut world = World::new();
         world.config.limits.max_message = 1000;
         let who = joined(&mut world, revision);
-        expect_closed(quiet(world.text(who, &event(65, 1))), who, "Socket.IO");
+        expect_closed(quiet(world.text(who, &event(11, 1))), who, "--max-attachments");
         let who = joined(&mut world, revision);
         expect_closed(quiet(world.text(who, &event(0, 0))), who, "Socket.IO");
         // All together are one message.
