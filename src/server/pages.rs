@@ -17,7 +17,7 @@ use sha1::{Digest, Sha1};
 use self::engine::is_engine;
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
-use super::polling::Ask;
+use super::polling::{AnswerTo, Ask};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
@@ -148,17 +148,23 @@ impl Pages {
         let refused = match upgrade::check(request) {
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
-                let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
-                let session = match origin {
-                    Ok(()) if is_engine(request.path) => {
-                        self.engine(request, from, config, hub).map_err(|(error, reason)| (error.status(), reason))
+                let session = if is_engine(request.path) {
+                    match self.engine(request, from, config, hub) {
+                        Ok(session) => Ok(session),
+                        Err(refused) => {
+                            let answer_to = AnswerTo { framing, origin: None, jsonp: None };
+                            return engine::refusal(refused, &answer_to, out);
+                        }
                     }
-                    _ => route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string())),
+                } else {
+                    let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
+                    origin.map_err(|refusal| (refusal.status(), refusal.message().to_owned())).and_then(|()| {
+                        route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string()))
+                    })
                 };
-                match (origin, session) {
-                    (Err(refusal), _) => (refusal.status(), refusal.message().to_owned()),
-                    (_, Err(refusal)) => refusal,
-                    (Ok(()), Ok(session)) => {
+                match session {
+                    Err(refusal) => refusal,
+                    Ok(session) => {
                         handshake.accept(out, session.subprotocol(handshake.protocols()));
                         return Answer::Session(session);
                     }
@@ -229,8 +235,12 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, &[]);
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
-                        let session = self.open(turn, id, session);
-                        self.on_frames(turn, id, session, window);
+                        self.open(turn, id, session);
+                        // What it asked for comes before what its client may have sent already.
+                        self.settle(turn);
+                        if let Phase::Open(session) = self.conns[id as usize].phase {
+                            self.on_frames(turn, id, session, window);
+                        }
                     }
                     return;
                 }
@@ -309,6 +319,7 @@ impl Exchange {
             ("jackfield_dials", self.dials.len()),
             ("jackfield_devices", self.hub.devices.len()),
             ("jackfield_polling_sessions", self.polling.len()),
+            ("jackfield_held_requests", self.polling.held()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
         ];
