@@ -22,6 +22,9 @@ fn expect_opening(opening: &Opening, upgrades: &[&str]) {
     assert!(sid.len() == 32 && sid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{sid}");
 }
 
+/// Puts a packet together: its number, its arguments, its attachments.
+type Form<'a> = &'a dyn Fn(usize, &str, &[&[u8]]) -> Vec<Packet>;
+
 #[test]
 fn a_session_opens() {
     let server = quick();
@@ -69,7 +72,7 @@ fn packets_go_both_ways_in_every_framing() {
         // One packet, several, and text with binary.
         session.say(&echo(&session.me, 1, "\"hello\"", &[]));
         assert_eq!(session.poll(), echoed(1, "\"hello\"", &[]));
-        let several = |form: &dyn Fn(usize, &str, &[&[u8]]) -> Vec<Packet>| {
+        let several = |form: Form<'_>| {
             [form(1, "1", &[]), form(2, pair, &blobs), form(3, "\"é€😀\"", &[]), form(4, "[[]]", &[])].concat()
         };
         let said = several(&|number, arguments, blobs| echo(&session.me, number, arguments, blobs));
