@@ -117,7 +117,7 @@ fn the_snapshot_tells_who_is_there_and_what_joins_them() {
     };
     key(&mut alice);
     let target = key(&mut bob);
-    alice.send(&text(&format!(r#"{{"command":"pair","body":{{"target":"{target}"}}}}"#)));
+    alice.send(&text(format!(r#"{{"command":"pair","body":{{"target":"{target}"}}}}"#)));
     alice.any_text();
     bob.any_text();
     let _members = [server.client("/local/a"), server.client("/local/a"), server.client("/pocket?room=b")];

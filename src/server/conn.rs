@@ -30,9 +30,9 @@ impl Behind {
         Self(Self::FIRST_MAILBOX + session.0)
     }
 
-    /// The connection, or else the session that has a mailbox.
-    pub(super) fn who(self) -> Result<ConnId, SessionId> {
-        if self.0 < Self::FIRST_MAILBOX { Ok(self.0) } else { Err(SessionId(self.0 - Self::FIRST_MAILBOX)) }
+    /// The socket, or else the session that has a mailbox.
+    pub(super) fn subject(self) -> Result<ConnId, SessionId> {
+        self.0.checked_sub(Self::FIRST_MAILBOX).map_or(Ok(self.0), |session| Err(SessionId(session)))
     }
 }
 

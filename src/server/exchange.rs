@@ -39,6 +39,9 @@ pub(super) const FIRST_LISTENER: usize = 1 << 31;
 /// Connections accepted in one turn, so that a flood of them cannot starve those that are there.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// How far a chain of connections that wait for one another is followed.
+const LINKS: usize = 16;
+
 /// Slots of the tables that are kept however few are used.
 const ROOMY_SLOTS: usize = 1024;
 
@@ -259,14 +262,13 @@ impl Exchange {
     }
 
     /// The opening handshake is answered: frames of `session` follow.
-    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) -> SessionId {
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) {
         let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
         self.metrics.handshakes += 1;
         self.touch(turn, id);
         self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
-        session
     }
 
     /// Lets a session react, and writes what it says.
@@ -339,9 +341,34 @@ impl Exchange {
         for reader in self.waiting.remove(&caught_up).unwrap_or_default() {
             let conn = &mut self.conns[reader as usize];
             if conn.waits_for.take_if(|behind| *behind == caught_up).is_some() {
+                let session = conn.session().or_else(|| self.polling.speaker(reader));
+                if let Some(session) = session {
+                    self.sessions[session.0 as usize].excuse(turn.now);
+                }
                 self.revisit(turn, reader);
             }
         }
+    }
+
+    /// Whether a session is not heard because others are behind. One that waits for itself, be it over others, is to blame:
+    /// they would wait for ever.
+    fn is_kept_waiting(&self, session: SessionId) -> bool {
+        let Some(start) = self.outlets.get(session).or_else(|| self.polling.posting(session)) else { return false };
+        let mut at = start;
+        for _ in 0..LINKS {
+            let Some(behind) = self.conns[at as usize].waits_for else { return at != start };
+            match behind.subject() {
+                Ok(id) => at = id,
+                Err(session) => match self.polling.posting(session) {
+                    Some(id) => at = id,
+                    None => return true,
+                },
+            }
+            if at == start {
+                return false;
+            }
+        }
+        true
     }
 
     /// Has a session called once `at` has passed.
@@ -453,6 +480,9 @@ impl Handler for Exchange {
             let session = SessionId(fired.owner - FIRST_SESSION);
             let Some(alarm) = self.alarms.get_mut(&session) else { return };
             if turn.wheel.has_passed(alarm, fired) {
+                if self.is_kept_waiting(session) {
+                    self.sessions[session.0 as usize].excuse(turn.now);
+                }
                 self.act(turn, session, None, |session, cx, fx| session.on_timeout(cx, fx));
                 self.settle(turn);
             }

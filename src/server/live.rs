@@ -138,7 +138,7 @@ impl Exchange {
             Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => "closing",
         };
         json.name("state").string(state);
-        if let Some(behind) = conn.waits_for.and_then(|behind| behind.who().ok()) {
+        if let Some(behind) = conn.waits_for.and_then(|behind| behind.subject().ok()) {
             let behind = self.conns.get(behind as usize).map(|conn| id(behind, conn));
             json.name("waits_for").string(behind.as_deref().unwrap_or_default());
         }

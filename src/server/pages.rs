@@ -19,7 +19,7 @@ use sha1::{Digest, Sha1};
 use self::engine::is_engine;
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
-use super::polling::Ask;
+use super::polling::{AnswerTo, Ask};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
@@ -166,17 +166,23 @@ impl Pages {
         let refused = match upgrade::check(request) {
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
-                let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
-                let session = match origin {
-                    Ok(()) if is_engine(request.path) => {
-                        self.engine(request, from, config, hub).map_err(|(error, reason)| (error.status(), reason))
+                let session = if is_engine(request.path) {
+                    match self.engine(request, from, config, hub) {
+                        Ok(session) => Ok(session),
+                        Err(refused) => {
+                            let answer_to = AnswerTo { framing, origin: None, jsonp: None };
+                            return engine::refusal(refused, &answer_to, out);
+                        }
                     }
-                    _ => route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string())),
+                } else {
+                    let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
+                    origin.map_err(|refusal| (refusal.status(), refusal.message().to_owned())).and_then(|()| {
+                        route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string()))
+                    })
                 };
-                match (origin, session) {
-                    (Err(refusal), _) => (refusal.status(), refusal.message().to_owned()),
-                    (_, Err(refusal)) => refusal,
-                    (Ok(()), Ok(session)) => {
+                match session {
+                    Err(refusal) => refusal,
+                    Ok(session) => {
                         handshake.accept(out, session.subprotocol(handshake.protocols()));
                         return Answer::Session(session);
                     }
@@ -263,8 +269,18 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, &[]);
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
-                        let session = self.open(turn, id, session);
-                        self.on_frames(turn, id, session, window);
+                        self.open(turn, id, session);
+                        // What it asked for comes before what its client may have sent already.
+                        self.settle(turn);
+                        let conn = &mut self.conns[id as usize];
+                        match conn.phase {
+                            Phase::Open(_) if conn.is_held => {
+                                conn.carry.keep(&self.scratch[window.start..window.end]);
+                                conn.has_unread = window.start < window.end;
+                            }
+                            Phase::Open(session) => self.on_frames(turn, id, session, window),
+                            _ => {}
+                        }
                     }
                     return;
                 }
@@ -328,7 +344,7 @@ impl Exchange {
     }
 
     /// What there is right now, by the names of the page that shows it.
-    pub(super) fn gauges(&self) -> [(&'static str, usize); 11] {
+    pub(super) fn gauges(&self) -> [(&'static str, usize); 12] {
         let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
         [
             ("jackfield_connections", self.conns.len()),
@@ -340,6 +356,7 @@ impl Exchange {
             ("jackfield_dials", self.dials.len()),
             ("jackfield_devices", self.hub.devices.len()),
             ("jackfield_polling_sessions", self.polling.len()),
+            ("jackfield_held_requests", self.polling.held()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
         ]

@@ -2,11 +2,12 @@
 //!
 //! A session that polls has a [`Mailbox`] instead of an outlet. What is written to it is kept there as the very frames
 //! that a socket would get, so that nobody who writes need know; a poll takes them out as a payload, and a WebSocket that
-//! takes over gets them as they are. The requests are in [`requests`].
+//! takes over gets them as they are. The requests are in [`requests`], those that say something in [`posts`].
 
+mod posts;
 mod requests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
@@ -14,7 +15,7 @@ use log::info;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use self::requests::Pending;
-pub(super) use self::requests::{Action, AnswerTo, Ask, refuse_with};
+pub(super) use self::requests::{Action, AnswerTo, Ask, decline, refuse_with};
 use super::batch::Deed;
 use super::conn::{Behind, ConnId, Phase};
 use super::exchange::Exchange;
@@ -29,7 +30,7 @@ use crate::protocol::Protocol;
 use crate::protocol::p2p::Revision;
 use crate::protocol::p2p::engine_io::Error;
 
-/// Sessions that ended while no poll was there to be told, which the next one is.
+/// Sessions that ended with something unsaid and no poll to say it to: the next one is told. So many of them are kept.
 const FAREWELLS: usize = 256;
 
 /// Bytes of what such a session was still to be sent; if it is more, only the end is told.
@@ -39,8 +40,10 @@ const FAREWELL_BYTES: usize = 4096;
 #[derive(Default)]
 pub(super) struct Polling {
     mailboxes: HashMap<SessionId, Mailbox>,
+    /// Invariant: `asks[c]` is a poll of `s` ⇔ `mailboxes[s].poll = c`, and a POST of `s` ⇒ `mailboxes[s].post = c`.
     asks: HashMap<ConnId, Pending>,
-    farewells: HashMap<Key, Farewell>,
+    /// Oldest first; at most [`FAREWELLS`].
+    farewells: VecDeque<Farewell>,
     /// Sessions with something in the mailbox and a poll to answer.
     due: Vec<SessionId>,
     /// How many sessions the clients of each address have.
@@ -56,12 +59,13 @@ struct Mailbox {
     frames: Vec<u8>,
     /// The connection of the GET that is held.
     poll: Option<ConnId>,
-    /// The connection of the POST that is arriving.
+    /// The connection of the POST that has no receipt yet.
     post: Option<ConnId>,
 }
 
 /// What a session that has ended would still have been sent.
 struct Farewell {
+    sid: Key,
     revision: Revision,
     frames: Vec<u8>,
 }
@@ -72,6 +76,11 @@ impl Polling {
         self.mailboxes.len()
     }
 
+    /// How many requests are not answered yet.
+    pub(super) fn held(&self) -> usize {
+        self.asks.len()
+    }
+
     /// Bytes that wait in mailboxes.
     pub(super) fn queued(&self) -> usize {
         self.mailboxes.values().map(|mailbox| mailbox.frames.len()).sum()
@@ -80,6 +89,39 @@ impl Polling {
     /// Where the client of a session is.
     pub(super) fn peer(&self, session: SessionId) -> Option<SocketAddr> {
         self.mailboxes.get(&session).map(|mailbox| mailbox.peer)
+    }
+
+    /// Whether this connection's POST is what the session is saying.
+    fn is_posting(&self, session: SessionId, id: ConnId) -> bool {
+        self.posting(session) == Some(id)
+    }
+
+    /// The connection of what a session is saying.
+    pub(super) fn posting(&self, session: SessionId) -> Option<ConnId> {
+        self.mailboxes.get(&session)?.post
+    }
+
+    /// The session that speaks over this connection.
+    pub(super) fn speaker(&self, id: ConnId) -> Option<SessionId> {
+        match self.asks.get(&id)? {
+            Pending::Body(post) | Pending::Packets(post) => Some(post.session),
+            Pending::Poll { .. } => None,
+        }
+    }
+
+    /// The session has said what it had to say.
+    fn end_post(&mut self, session: SessionId, id: ConnId) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&session) {
+            mailbox.post.take_if(|post| *post == id);
+        }
+    }
+
+    /// What the session of this name would still have been sent.
+    fn take_farewell(&mut self, revision: Revision, sid: &str) -> Option<Vec<u8>> {
+        let sid = Key::parse(sid)?;
+        let is_meant = |farewell: &Farewell| farewell.sid == sid && farewell.revision == revision;
+        let place = self.farewells.iter().position(is_meant)?;
+        Some(self.farewells.remove(place)?.frames)
     }
 
     /// The next session whose poll can be answered.
@@ -94,13 +136,14 @@ impl Polling {
 }
 
 impl Exchange {
-    /// The session of this name, which must be one that polls.
-    fn session_of(&self, sid: &str) -> Result<SessionId, Error> {
+    /// The session of this name, which must be one that polls, and in this revision.
+    fn session_of(&self, revision: Revision, sid: &str) -> Result<SessionId, Error> {
         let key = Key::parse(sid).ok_or(Error::UnknownSid)?;
         let id = self.hub.devices.by_sid(key).ok_or(Error::UnknownSid)?;
         let session = self.hub.devices.get(id).ok_or(Error::UnknownSid)?.session;
         // One that has a WebSocket does not poll any more.
-        if self.polling.mailboxes.contains_key(&session) { Ok(session) } else { Err(Error::BadRequest) }
+        let mailbox = self.polling.mailboxes.get(&session).ok_or(Error::BadRequest)?;
+        if mailbox.revision == revision { Ok(session) } else { Err(Error::BadRequest) }
     }
     /// Keeps what a session without a socket is sent.
     #[cold]
@@ -158,11 +201,12 @@ impl Exchange {
 
     /// Ends a session that polls. Unless its client did, it is told.
     pub(super) fn close_mailbox(&mut self, turn: &mut Turn, session: SessionId, code: CloseCode, reason: &str) {
-        if !self.polling.mailboxes.contains_key(&session) {
-            return;
-        }
-        if code != CloseCode::Normal {
-            self.say(session, b"1");
+        let Some(mailbox) = self.polling.mailboxes.get(&session) else { return };
+        match code {
+            CloseCode::Normal if !mailbox.frames.is_empty() => {}
+            // It ends the poll under way.
+            CloseCode::Normal => self.say(session, b"6"),
+            _ => self.say(session, b"1"),
         }
         let mailbox = self.polling.mailboxes.get_mut(&session).expect("it is here");
         let frames = std::mem::take(&mut mailbox.frames);
@@ -172,20 +216,36 @@ impl Exchange {
         self.polling.census.leave(mailbox.peer.ip());
         self.forget(session);
         self.resume(turn, Behind::mailbox(session));
-        let Mailbox { sid, revision, .. } = mailbox;
+        if code != CloseCode::Normal && mailbox.poll.is_none() && Frames(&frames).any(is_message) {
+            self.bid_farewell(mailbox.sid, mailbox.revision, &frames);
+        }
+        self.release_mailbox(turn, mailbox, Error::UnknownSid, &frames);
+    }
+
+    /// Keeps what a session that has ended would still have been sent.
+    fn bid_farewell(&mut self, sid: Key, revision: Revision, frames: &[u8]) {
+        // The last frame says that it is over.
+        let frames = if frames.len() > FAREWELL_BYTES { &frames[frames.len() - 3..] } else { frames };
+        if self.polling.farewells.len() == FAREWELLS {
+            self.polling.farewells.pop_front();
+        }
+        self.polling.farewells.push_back(Farewell { sid, revision, frames: frames.to_vec() });
+    }
+
+    /// Answers the requests of a session that polls no more: the poll with `frames`, what it was saying with `error`.
+    fn release_mailbox(&mut self, turn: &mut Turn, mailbox: Mailbox, error: Error, frames: &[u8]) {
         if let Some(id) = mailbox.post
-            && let Some(Pending::Body { ask, .. }) = self.polling.asks.remove(&id)
+            && let Some(Pending::Body(post) | Pending::Packets(post)) = self.polling.asks.remove(&id)
         {
-            let answer_to = AnswerTo { framing: Framing::CLOSE, ..ask.answer_to };
-            self.refuse_ask(turn, id, &answer_to, Error::UnknownSid);
+            // It waits for nobody any more, and what came behind it meanwhile is nothing that will be read.
+            self.wait_no_more(id);
+            let answer_to = AnswerTo { framing: Framing::CLOSE, ..post.answer_to };
+            self.refuse_ask(turn, id, &answer_to, error);
         }
         if let Some(id) = mailbox.poll
             && let Some(Pending::Poll { answer_to, .. }) = self.polling.asks.remove(&id)
         {
-            self.answer_with(turn, id, &answer_to, revision, &frames);
-        } else if !frames.is_empty() && self.polling.farewells.len() < FAREWELLS {
-            let frames = if frames.len() > FAREWELL_BYTES { frames[frames.len() - 3..].to_vec() } else { frames };
-            self.polling.farewells.insert(sid, Farewell { revision, frames });
+            self.answer_with(turn, id, &answer_to, mailbox.revision, frames);
         }
     }
 
@@ -206,22 +266,16 @@ impl Exchange {
         self.resume(turn, Behind::mailbox(to));
         self.act(turn, to, None, |session, cx, fx| session.on_alive(cx, fx));
         // A client that goes over has no request under way; one that has is let go of.
-        for id in [mailbox.poll, mailbox.post].into_iter().flatten() {
-            match self.polling.asks.remove(&id) {
-                Some(Pending::Poll { answer_to, .. }) => {
-                    let mut noop = Vec::with_capacity(3);
-                    push_data_header(&mut noop, Kind::Text, 1);
-                    noop.push(b'6');
-                    self.answer_with(turn, id, &answer_to, mailbox.revision, &noop);
-                }
-                Some(Pending::Body { ask, .. }) => {
-                    let answer_to = AnswerTo { framing: Framing::CLOSE, ..ask.answer_to };
-                    self.refuse_ask(turn, id, &answer_to, Error::BadRequest);
-                }
-                Some(Pending::Receipt { .. }) | None => {}
-            }
-        }
+        let mut noop = Vec::with_capacity(3);
+        push_data_header(&mut noop, Kind::Text, 1);
+        noop.push(b'6');
+        self.release_mailbox(turn, mailbox, Error::BadRequest, &noop);
     }
+}
+
+/// Whether a packet is more than bookkeeping of Engine.IO.
+fn is_message((kind, packet): (Kind, &[u8])) -> bool {
+    kind == Kind::Binary || packet.starts_with(b"4")
 }
 
 /// The messages in a mailbox; control frames, which are for sockets, are passed over.

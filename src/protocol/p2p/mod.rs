@@ -94,6 +94,12 @@ impl Device {
         self.revision
     }
 
+    /// Nobody listened to the client: the time in which it must be heard begins anew.
+    pub fn excuse(&mut self, now: Instant) {
+        self.heard = Some(now);
+        self.pinged = self.pinged.map(|_| now);
+    }
+
     fn on_packet(
         &mut self,
         id: DeviceId,

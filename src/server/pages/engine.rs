@@ -1,7 +1,7 @@
 //! Who may use Engine.IO and what for: the part of a request that can be judged before any session hears of it. Layer 3.
 
 use super::api::is_operator;
-use super::{Answer, Origin, Pages, refusal_of};
+use super::{Answer, Origin, Pages};
 use crate::config::Config;
 use crate::http::guard::{is_cross_site, referring_origin};
 use crate::http::request::{Method, Request};
@@ -14,7 +14,7 @@ use crate::protocol::p2p::claim::claim;
 use crate::protocol::p2p::engine_io::{Call, Error};
 use crate::protocol::p2p::probe::Probe;
 use crate::protocol::p2p::{Arrival, Claim, Device};
-use crate::server::polling::{Action, AnswerTo, Ask, refuse_with};
+use crate::server::polling::{Action, AnswerTo, Ask, decline, refuse_with};
 
 impl Pages {
     /// The session behind an upgrade to Engine.IO: a new one, or one that polls and would rather not.
@@ -24,12 +24,13 @@ impl Pages {
         from: Origin,
         config: &Config,
         hub: &mut Hub,
-    ) -> Result<Session, (Error, String)> {
-        let plain = |error: Error| (error, format!("{} (Engine.IO error {})", error.message(), error.code()));
+    ) -> Result<Session, Refused> {
+        self.check_engine_origin(request, from)?;
         let call = Call::parse(request).map_err(plain)?;
         let Some(sid) = call.sid else {
-            let claim = self.claim(request, from, config).map_err(|reason| (Error::BadRequest, reason))?;
-            let sid = hub.devices.name().map_err(|error| (Error::BadRequest, error.to_string()))?;
+            let claim = self.claim(request, from, config)?;
+            let reason = "The system's random number generator failed.";
+            let sid = hub.devices.name().map_err(|_| (Error::BadRequest, Some(reason)))?;
             let arrival = Arrival { sid, transport: Transport::WebSocket, base64_only: call.base64_only, claim };
             return Ok(Session::Device(Box::new(Device::new(call.revision, arrival))));
         };
@@ -42,9 +43,15 @@ impl Pages {
         }
     }
 
-    fn claim(&self, request: &Request<'_>, from: Origin, config: &Config) -> Result<Claim, String> {
+    fn check_engine_origin(&self, request: &Request<'_>, from: Origin) -> Result<(), Refused> {
+        let checked = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
+        checked.map_err(|refusal| (Error::Forbidden, Some(refusal.message())))
+    }
+
+    fn claim(&self, request: &Request<'_>, from: Origin, config: &Config) -> Result<Claim, Refused> {
+        let reason = "An id is empty, too long (--max-name) or has control characters.";
         claim(request, is_operator(request, from), config.limits.max_name)
-            .map_err(|bad| format!("an id takes 1 to {} bytes and no control characters (--max-name)", bad.limit))
+            .map_err(|_| (Error::BadRequest, Some(reason)))
     }
 
     /// A request to Engine.IO, or the refusal of one.
@@ -55,8 +62,13 @@ impl Pages {
             Ok(action) => {
                 let max = config.limits.max_message;
                 return match usize::try_from(request.content_length()) {
+                    // The body of anything but a POST is nothing that is read.
+                    Ok(body) if !matches!(action, Action::Post { .. }) => {
+                        answer_to.framing.keep_alive &= body == 0;
+                        Answer::Ask(Ask { action, body: 0, expects_continue: false, answer_to })
+                    }
                     Ok(body) if body <= max => {
-                        let expects = request.header("Expect");
+                        let expects = request.header("Expect").filter(|_| request.version_minor > 0);
                         let expects_continue =
                             expects.is_some_and(|expects| expects.eq_ignore_ascii_case("100-continue"));
                         Answer::Ask(Ask { action, body, expects_continue, answer_to })
@@ -64,20 +76,20 @@ impl Pages {
                     _ => {
                         answer_to.framing.keep_alive = false;
                         let reason = format!("The body is longer than {max} bytes (--max-message).");
-                        refusal_of(413, &reason, answer_to.framing, out)
+                        decline(out, &answer_to, 413, &reason);
+                        Answer::Refusal(answer_to.framing, 413, reason)
                     }
                 };
             }
             Err(refused) => refused,
         };
-        let (error, reason) = refused;
+        let (error, _) = refused;
         if error == Error::Forbidden {
             answer_to.origin = None;
         }
         // The body is nothing that is read.
         answer_to.framing.keep_alive &= request.content_length() == 0;
-        refuse_with(out, &answer_to, error, reason);
-        Answer::Refusal(answer_to.framing, error.status(), reason.unwrap_or(error.message()).to_owned())
+        refusal(refused, &answer_to, out)
     }
 
     fn engine_action(
@@ -86,9 +98,8 @@ impl Pages {
         from: Origin,
         config: &Config,
         answer_to: &mut AnswerTo,
-    ) -> Result<Action, (Error, Option<&'static str>)> {
-        let checked = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
-        checked.map_err(|refusal| (Error::Forbidden, Some(refusal.message())))?;
+    ) -> Result<Action, Refused> {
+        self.check_engine_origin(request, from)?;
         if is_cross_site(request) {
             return Err((
                 Error::Forbidden,
@@ -99,7 +110,7 @@ impl Pages {
             let headers = request.header("Access-Control-Request-Headers").map(Into::into);
             return Ok(Action::Preflight { headers });
         }
-        let call = Call::parse(request).map_err(|error| (error, None))?;
+        let call = Call::parse(request).map_err(plain)?;
         if call.jsonp.is_some() {
             // A script tag names no origin, and whoever has it gets what we say: it must be known whose it is.
             let is_known = request.has_header("Sec-Fetch-Site")
@@ -115,19 +126,29 @@ impl Pages {
         answer_to.jsonp = call.jsonp;
         Ok(match call.sid {
             None => {
-                let claim = self.claim(request, from, config);
-                let claim = claim.map_err(|_| {
-                    (Error::BadRequest, Some("An id is empty, too long (--max-name) or has control characters."))
-                })?;
+                let claim = self.claim(request, from, config)?;
                 Action::Open { revision: call.revision, base64_only: call.base64_only, claim }
             }
-            Some(sid) if request.method == Method::Get => Action::Poll { sid: sid.into() },
+            Some(sid) if request.method == Method::Get => Action::Poll { revision: call.revision, sid: sid.into() },
             Some(sid) => {
                 let content_type = request.header("Content-Type").map(Into::into);
-                Action::Post { sid: sid.into(), content_type }
+                Action::Post { revision: call.revision, sid: sid.into(), content_type }
             }
         })
     }
+}
+
+/// Why a request is refused, and in which words if not in those of the error.
+type Refused = (Error, Option<&'static str>);
+
+fn plain(error: Error) -> Refused {
+    (error, None)
+}
+
+/// Refuses a request, as clients of Engine.IO can read it.
+pub(super) fn refusal((error, reason): Refused, answer_to: &AnswerTo, out: &mut Vec<u8>) -> Answer {
+    refuse_with(out, answer_to, error, reason);
+    Answer::Refusal(answer_to.framing, error.status(), reason.unwrap_or(error.message()).to_owned())
 }
 
 /// Whether a path is Engine.IO's, as socket.io clients have it by default.

@@ -14,36 +14,33 @@ use super::super::batch::Deed;
 use super::super::conn::{ConnId, Ending, Phase};
 use super::super::exchange::Exchange;
 use super::super::relay::Progress;
-use super::{Farewell, Frames, Mailbox};
+use super::posts::Post;
+use super::{Frames, Mailbox};
 use crate::frame::assemble::Window;
-use crate::frame::message::{HEADROOM, Message};
 use crate::http::response::{Framing, Response, refuse};
 use crate::hub::SessionId;
-use crate::hub::ids::Key;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
 use crate::net::timer::Wheel;
-use crate::protocol::p2p::engine_io::{self, Error, jsonp};
+use crate::protocol::p2p::engine_io::{Error, jsonp, payload};
 use crate::protocol::p2p::{Arrival, Claim, Device, Revision, Transport};
 use crate::protocol::{Protocol, Session};
-/// Packets of one request: more would be handled in one turn of the loop than is fair to the others.
-const MOST_PACKETS: usize = 4096;
 
 /// A request that is not answered yet.
 pub(super) enum Pending {
-    /// Its body is arriving.
-    Body { ask: Ask, bytes: Vec<u8> },
     /// It waits for something to be said.
     Poll { session: SessionId, answer_to: AnswerTo },
-    /// It is answered once whoever is behind has caught up.
-    Receipt { answer_to: AnswerTo },
+    /// Its body is arriving.
+    Body(Box<Post>),
+    /// Its packets are being handled.
+    Packets(Box<Post>),
 }
 
 /// A request, as far as it matters once its head is gone.
 pub(in crate::server) struct Ask {
     pub(in crate::server) action: Action,
-    /// Bytes of body.
+    /// Bytes of body; 0 where it means nothing, which is then not kept apart from what follows.
     pub(in crate::server) body: usize,
     /// The client waits for leave to send it (RFC 9110 §10.1.1).
     pub(in crate::server) expects_continue: bool,
@@ -65,9 +62,9 @@ pub(in crate::server) enum Action {
     /// A session begins.
     Open { revision: Revision, base64_only: bool, claim: Claim },
     /// What has been said to it?
-    Poll { sid: Box<str> },
+    Poll { revision: Revision, sid: Box<str> },
     /// This is what it says, in a body of this type.
-    Post { sid: Box<str>, content_type: Option<Box<str>> },
+    Post { revision: Revision, sid: Box<str>, content_type: Option<Box<str>> },
 }
 
 impl Exchange {
@@ -75,44 +72,16 @@ impl Exchange {
     pub(in crate::server) fn on_ask(&mut self, turn: &mut Turn, id: ConnId, ask: Ask, window: Window) {
         let (rest, conn) = (&self.scratch[window.start..window.end], &mut self.conns[id as usize]);
         let (body, rest) = rest.split_at(ask.body.min(rest.len()));
-        let bytes = body.to_vec();
+        let begun = body.to_vec();
         conn.carry.keep(rest);
         conn.phase = Phase::Polling;
-        if bytes.len() == ask.body {
-            return self.perform(turn, id, ask, &bytes);
-        }
-        if ask.expects_continue {
-            self.write_raw(turn, id, b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        let Some(session) = self.polling_session(&ask.action) else { return self.perform(turn, id, ask, &[]) };
-        let mailbox = self.polling.mailboxes.get_mut(&session).expect("it polls");
-        if mailbox.post.is_some() {
-            return self.overlap(turn, id, session, &ask.answer_to);
-        }
-        mailbox.post = Some(id);
-        self.polling.asks.insert(id, Pending::Body { ask, bytes });
-        let patience = self.config.limits.device_ping_timeout;
-        turn.wheel.set(&mut self.conns[id as usize].alarm, id, patience.into());
-    }
-
-    /// The session that an action is about, if there is one and it polls.
-    fn polling_session(&self, action: &Action) -> Option<SessionId> {
-        match action {
-            Action::Poll { sid } | Action::Post { sid, .. } => self.session_of(sid).ok(),
-            Action::Preflight { .. } | Action::Open { .. } => None,
-        }
-    }
-
-    fn perform(&mut self, turn: &mut Turn, id: ConnId, ask: Ask, body: &[u8]) {
         match ask.action {
             Action::Preflight { headers } => self.preflight(turn, id, &ask.answer_to, headers.as_deref()),
             Action::Open { revision, base64_only, claim } => {
                 self.open_polling(turn, id, revision, base64_only, claim, ask.answer_to);
             }
-            Action::Poll { sid } => self.poll(turn, id, &sid, ask.answer_to),
-            Action::Post { sid, content_type } => {
-                self.on_post(turn, id, &sid, content_type.as_deref(), body, ask.answer_to);
-            }
+            Action::Poll { revision, sid } => self.poll(turn, id, revision, &sid, ask.answer_to),
+            Action::Post { .. } => self.on_post(turn, id, ask, begun),
         }
     }
 
@@ -161,14 +130,13 @@ impl Exchange {
         self.polling.mailboxes.insert(session, mailbox);
         info!("{peer}: opened /socket.io/, polling");
         self.hold(id, session, answer_to);
-        self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
+        self.act(turn, session, None, |session, cx, fx| session.on_open(cx, fx));
     }
 
     fn unavailable(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, reason: &str) {
         info!("{}: 503 for /socket.io/: {reason}", self.conns[id as usize].peer);
         let mut reply = Vec::with_capacity(256);
-        let response = shared_with(Response::begin(&mut reply, 503, answer_to.framing), answer_to);
-        response.header("Retry-After", "5").body("text/plain; charset=utf-8", reason.as_bytes());
+        decline(&mut reply, answer_to, 503, reason);
         self.answer(turn, id, answer_to.framing, &reply);
     }
 
@@ -184,15 +152,12 @@ impl Exchange {
         Wheel::clear(&mut self.conns[id as usize].alarm);
     }
 
-    fn poll(&mut self, turn: &mut Turn, id: ConnId, sid: &str, answer_to: AnswerTo) {
-        let session = match self.session_of(sid) {
+    fn poll(&mut self, turn: &mut Turn, id: ConnId, revision: Revision, sid: &str, answer_to: AnswerTo) {
+        let session = match self.session_of(revision, sid) {
             Ok(session) => session,
             Err(error) => {
-                let farewell = Key::parse(sid).and_then(|sid| self.polling.farewells.remove(&sid));
-                return match farewell {
-                    Some(Farewell { revision, frames }) => {
-                        self.answer_with(turn, id, &answer_to, revision, &frames);
-                    }
+                return match self.polling.take_farewell(revision, sid) {
+                    Some(frames) => self.answer_with(turn, id, &answer_to, revision, &frames),
                     None => self.refuse_ask(turn, id, &answer_to, error),
                 };
             }
@@ -204,105 +169,26 @@ impl Exchange {
         self.hold(id, session, answer_to);
         let is_upgrading = |device: &crate::hub::devices::Device| device.transport == Transport::Upgrading;
         let device = self.hub.devices.by_sid(self.polling.mailboxes[&session].sid);
-        if device.and_then(|device| self.hub.devices.get(device)).is_some_and(is_upgrading) {
-            // The client waits for this poll to end before it goes over to its WebSocket.
+        let is_upgrading = device.and_then(|device| self.hub.devices.get(device)).is_some_and(is_upgrading);
+        // The client waits for this poll to end before it goes over to its WebSocket.
+        if is_upgrading && self.polling.mailboxes[&session].frames.is_empty() {
             self.say(session, b"6");
         }
-        self.act(turn, session, Some(id), |session, cx, fx| session.on_alive(cx, fx));
+        self.act(turn, session, None, |session, cx, fx| session.on_alive(cx, fx));
     }
 
     /// A second request of the same kind at the same time ends the session, as in the original.
-    fn overlap(&mut self, turn: &mut Turn, id: ConnId, session: SessionId, answer_to: &AnswerTo) {
+    pub(super) fn overlap(&mut self, turn: &mut Turn, id: ConnId, session: SessionId, answer_to: &AnswerTo) {
         self.deeds.push_back(Deed::Close(session, CloseCode::Policy, "two requests at once".to_owned()));
         self.refuse_ask(turn, id, answer_to, Error::BadRequest);
-    }
-
-    fn on_post(
-        &mut self,
-        turn: &mut Turn,
-        id: ConnId,
-        sid: &str,
-        content_type: Option<&str>,
-        body: &[u8],
-        answer_to: AnswerTo,
-    ) {
-        let session = match self.session_of(sid) {
-            Ok(session) => session,
-            Err(error) => return self.refuse_ask(turn, id, &answer_to, error),
-        };
-        let mailbox = self.polling.mailboxes.get_mut(&session).expect("it polls");
-        if mailbox.post.take().is_some_and(|other| other != id) {
-            return self.overlap(turn, id, session, &answer_to);
-        }
-        let revision = mailbox.revision;
-        let unwrapped;
-        let (body, content_type) = if answer_to.jsonp.is_some() {
-            unwrapped = jsonp::form_payload(body).unwrap_or_default();
-            (unwrapped.as_bytes(), None)
-        } else {
-            (body, content_type)
-        };
-        let Ok(packets) = engine_io::decode_payload(revision, content_type, body, MOST_PACKETS) else {
-            self.metrics.violations += 1;
-            let reason = "not a payload of Engine.IO".to_owned();
-            self.deeds.push_back(Deed::Close(session, CloseCode::Policy, reason));
-            return self.refuse_ask(turn, id, &answer_to, Error::BadRequest);
-        };
-        for (kind, payload) in packets {
-            // An earlier one may have ended the session.
-            if !self.polling.mailboxes.contains_key(&session) {
-                break;
-            }
-            self.metrics.messages += 1;
-            let buffer = [&[0; HEADROOM], &payload[..]].concat();
-            let end = buffer.len();
-            let message = Message::owned(kind, buffer, HEADROOM..end);
-            self.act(turn, session, Some(id), |session, cx, fx| session.on_message(cx, message, fx));
-            self.settle(turn);
-        }
-        if self.conns[id as usize].phase != Phase::Polling {
-            return;
-        }
-        self.polling.asks.insert(id, Pending::Receipt { answer_to });
-        if self.conns[id as usize].waits_for.is_none() {
-            self.give_receipt(turn, id);
-        }
-    }
-
-    /// Everybody has what a POST said.
-    fn give_receipt(&mut self, turn: &mut Turn, id: ConnId) {
-        let Some(Pending::Receipt { answer_to }) = self.polling.asks.remove(&id) else { return };
-        let mut reply = Vec::with_capacity(256);
-        let response = Response::begin(&mut reply, 200, answer_to.framing).header("Cache-Control", "no-store");
-        shared_with(response, &answer_to).body("text/html", b"ok");
-        self.answer(turn, id, answer_to.framing, &reply);
     }
 
     /// A connection whose request is not answered yet is readable.
     pub(in crate::server) fn on_ask_readable(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
         let conn = &mut self.conns[id as usize];
-        match self.polling.asks.get_mut(&id) {
-            Some(Pending::Body { ask, bytes }) => {
-                let asked = (ask.body - bytes.len()).min(SCRATCH_BYTES);
-                let received = match conn.socket.recv(&mut self.scratch[..asked]) {
-                    Received::Bytes(received) => received,
-                    other => return self.on_silence(turn, id, other),
-                };
-                bytes.extend_from_slice(&self.scratch[..received]);
-                self.metrics.on_read(received);
-                if bytes.len() == ask.body
-                    && let Some(Pending::Body { ask, bytes }) = self.polling.asks.remove(&id)
-                {
-                    self.perform(turn, id, ask, &bytes);
-                    self.settle(turn);
-                }
-                if received < asked { Progress::Drained(received) } else { Progress::More(received) }
-            }
-            Some(Pending::Receipt { .. }) => {
-                self.give_receipt(turn, id);
-                self.settle(turn);
-                Progress::Stop
-            }
+        match self.polling.asks.get(&id) {
+            Some(Pending::Body(_)) => self.on_body_readable(turn, id),
+            Some(Pending::Packets(_)) => self.on_packets(turn, id),
             // Whatever comes is another request, for later; its end is the end of the poll.
             Some(Pending::Poll { .. }) => {
                 let kept = conn.carry.restore(&mut self.scratch);
@@ -326,7 +212,7 @@ impl Exchange {
 
     /// The body of a request took too long.
     pub(in crate::server) fn on_ask_timeout(&mut self, turn: &mut Turn, id: ConnId) {
-        if let Some(Pending::Body { .. }) = self.polling.asks.get(&id) {
+        if let Some(Pending::Body(_)) = self.polling.asks.get(&id) {
             self.abandon_ask(id);
             let mut reply = Vec::new();
             refuse(&mut reply, 408, "The body took too long to arrive (--device-ping-timeout).", Framing::CLOSE);
@@ -339,11 +225,8 @@ impl Exchange {
     pub(in crate::server) fn abandon_ask(&mut self, id: ConnId) {
         let session = match self.polling.asks.remove(&id) {
             Some(Pending::Poll { session, .. }) => session,
-            Some(Pending::Body { ask, .. }) => match self.polling_session(&ask.action) {
-                Some(session) => session,
-                None => return,
-            },
-            Some(Pending::Receipt { .. }) | None => return,
+            Some(Pending::Body(post) | Pending::Packets(post)) => post.session,
+            None => return,
         };
         let Some(mailbox) = self.polling.mailboxes.get_mut(&session) else { return };
         mailbox.poll.take_if(|poll| *poll == id);
@@ -361,8 +244,7 @@ impl Exchange {
         frames: &[u8],
     ) {
         let mut body = Vec::with_capacity(frames.len() + 64);
-        let mut content_type =
-            engine_io::encode_payload(revision, answer_to.jsonp.is_some(), Frames(frames), &mut body);
+        let mut content_type = payload::encode_payload(revision, answer_to.jsonp.is_some(), Frames(frames), &mut body);
         if let Some(index) = answer_to.jsonp {
             let mut script = Vec::with_capacity(body.len() + 64);
             jsonp::push_script(&mut script, index, &body);
@@ -383,7 +265,7 @@ impl Exchange {
     }
 
     /// Sends a response, and goes on with what the client may have sent behind its request.
-    fn answer(&mut self, turn: &mut Turn, id: ConnId, framing: Framing, reply: &[u8]) {
+    pub(super) fn answer(&mut self, turn: &mut Turn, id: ConnId, framing: Framing, reply: &[u8]) {
         self.metrics.requests += 1;
         self.polling.asks.remove(&id);
         if self.conns[id as usize].phase != Phase::Polling {
@@ -424,8 +306,16 @@ pub(in crate::server) fn refuse_with(reply: &mut Vec<u8>, answer_to: &AnswerTo, 
     shared_with(response, answer_to).body("application/json", &body);
 }
 
+/// Appends a refusal that is none of Engine.IO's errors.
+pub(in crate::server) fn decline(reply: &mut Vec<u8>, answer_to: &AnswerTo, status: u16, reason: &str) {
+    let response = shared_with(Response::begin(reply, status, answer_to.framing), answer_to);
+    let response = response.header("Cache-Control", "no-store");
+    let response = if status == 503 { response.header("Retry-After", "5") } else { response };
+    response.body("text/plain; charset=utf-8", reason.as_bytes());
+}
+
 /// Lets the page that asked read the answer, and nobody else (Fetch §3.2).
-fn shared_with<'o>(response: Response<'o>, answer_to: &AnswerTo) -> Response<'o> {
+pub(super) fn shared_with<'o>(response: Response<'o>, answer_to: &AnswerTo) -> Response<'o> {
     match &answer_to.origin {
         Some(origin) => response
             .header("Access-Control-Allow-Origin", origin)
