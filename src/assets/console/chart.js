@@ -1,8 +1,8 @@
 /** A small chart of the last minutes: one or two lines over time, drawn as SVG, with a word for those who do not see it. */
 import { drawn, element } from './dom.js';
 
-/** Seconds that are shown. */
-export const SHOWN_SECONDS = 300;
+/** Seconds that are shown at most, and at least. */
+const [MOST_SECONDS, LEAST_SECONDS] = [300, 60];
 
 const [WIDTH, HEIGHT] = [300, 72];
 
@@ -18,6 +18,7 @@ export class Chart {
   #lines;
   #value;
   #top;
+  #start;
   #svg;
   #format;
   #title;
@@ -38,7 +39,8 @@ export class Chart {
     });
     this.#top = element('span', 'top quiet');
     const scale = element('p', 'scale quiet');
-    scale.append(element('span', '', `${SHOWN_SECONDS / 60} minutes ago`));
+    this.#start = element('span');
+    scale.append(this.#start);
     if (names.length > 1) names.forEach((name, i) => scale.append(element('span', `key n${i}`, name)));
     scale.append(element('span', '', 'now'));
     const plot = element('div', 'plot');
@@ -51,9 +53,12 @@ export class Chart {
   /** What was measured at `at`, in seconds, on each line; `undefined` for a gap. */
   add(at, values) {
     this.#points.push({ at, values });
-    while (this.#points[0].at < at - SHOWN_SECONDS) this.#points.shift();
+    while (this.#points[0].at < at - MOST_SECONDS) this.#points.shift();
+    const minutes = Math.ceil(Math.max(at - this.#points[0].at, LEAST_SECONDS) / 60);
+    const ago = minutes === 1 ? 'minute' : `${minutes} minutes`;
+    this.#start.textContent = minutes === 1 ? '1 minute ago' : `${ago} ago`;
     const top = ceiling(Math.max(...this.#points.flatMap((point) => point.values.map((value) => value ?? 0))));
-    const x = (point) => (WIDTH * (1 - (at - point.at) / SHOWN_SECONDS)).toFixed(1);
+    const x = (point) => (WIDTH * (1 - (at - point.at) / (minutes * 60))).toFixed(1);
     const y = (value) => (HEIGHT - 1 - ((HEIGHT - 2) * value) / top).toFixed(1);
     this.#lines.forEach(({ line, area }, i) => {
       let path = '';
@@ -82,6 +87,6 @@ export class Chart {
     this.#value.textContent = shown;
     this.#top.textContent = this.#format(top);
     const named = this.#lines.map(({ name }, i) => `${name} ${values[i] === undefined ? 'unknown' : this.#format(values[i])}`);
-    this.#svg.setAttribute('aria-label', `${this.#title}, last ${SHOWN_SECONDS / 60} minutes, now ${named.join(', ')}, top ${this.#format(top)}`);
+    this.#svg.setAttribute('aria-label', `${this.#title}, last ${ago}, now ${named.join(', ')}, top ${this.#format(top)}`);
   }
 }

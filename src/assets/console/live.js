@@ -6,7 +6,10 @@ const EVERY_MS = 1000;
 
 /** What the server calls them, and what people do. */
 const STATES = { open: 'open', paused: 'paused', dialing: 'dialling', polling: 'polling', request: 'request', closing: 'closing' };
-const DERIVED = { socket: 'of the connection itself', proxy: 'told by a trusted proxy', forwarded: 'told by a trusted proxy' };
+const DERIVED = { socket: 'direct' };
+
+/** A channel as its members know it. */
+const channelName = (name) => name.replace(/^pocket room /, 'room ').replace(/^room $/, 'the room without a name');
 
 /** How fast a counter grew between two snapshots, per second; `undefined` where that cannot be said. */
 function rate(before, now, name) {
@@ -21,7 +24,7 @@ export function liveRoom(room, { base }) {
   const [charts, limits, clients, error] = ['.charts', '.limits dl', '.clients-panel tbody', '.error'].map(find);
   const perSecond = (value) => `${compact(value)}/s`;
   const messages = new Chart(charts, 'Messages', ['received', 'delivered'], perSecond);
-  const traffic = new Chart(charts, 'Bytes', ['received', 'sent'], (value) => `${size(value)}/s`);
+  const traffic = new Chart(charts, 'Bytes', ['received', 'delivered'], (value) => `${size(value)}/s`);
   const people = new Chart(charts, 'Connections', ['open', 'paused'], compact);
   const memory = new Chart(charts, 'Memory', ['resident', 'queued'], size);
   /** The rows of clients that are shown, by their id. */
@@ -65,6 +68,7 @@ export function liveRoom(room, { base }) {
     address.append(element('bdi', 'mono', client.address));
     const derived = DERIVED[client.derived] ?? client.derived;
     address.append(element('span', 'quiet derived', derived));
+    does.className = 'wide';
     const button = element('button', 'small danger', 'Close');
     button.type = 'button';
     button.setAttribute('aria-label', `Close ${client.address}`);
@@ -79,7 +83,7 @@ export function liveRoom(room, { base }) {
       const known = rows.get(client.id) ?? rowOf(client);
       rows.set(client.id, known);
       known.does.replaceChildren(element('span', '', client.protocol ?? 'http'));
-      if (client.channel !== undefined) known.does.append(' ', element('bdi', 'mono', client.channel));
+      if (client.channel !== undefined) known.does.append(' ', element('bdi', 'mono', channelName(client.channel)));
       if (client.partner) known.does.append(' with ', element('bdi', 'mono', names.get(client.partner) ?? client.partner));
       known.state.className = `is-${client.state}`;
       known.state.textContent = STATES[client.state] ?? client.state;
@@ -135,7 +139,7 @@ export function liveRoom(room, { base }) {
     const name = (id) => element('bdi', 'mono', names.get(id) ?? id);
     const members = (count) => `${number(count)} ${count === 1 ? 'member' : 'members'}`;
     showList('channels', now.channels, gauges.channels, (channel) => [
-      element('bdi', 'mono', channel.name),
+      element('bdi', 'mono', channelName(channel.name)),
       element('span', 'quiet', members(channel.members)),
     ], 'Nobody is on a name or in a room.');
     showList('pairs', now.pairs, gauges.pairs, ([one, other]) => [name(one), ' and ', name(other)], 'Nobody is paired.');
