@@ -152,7 +152,7 @@ pub struct Limits {
     pub device_ping_interval: Duration,
     /// `--device-ping-timeout`: how much later than that a Socket.IO client is given up. Default: 20 s, as socket.io.
     pub device_ping_timeout: Duration,
-    /// `--max-attachments`: binary attachments of one Socket.IO event. Default: 64. Prevents one event from being many.
+    /// `--max-attachments`: binary attachments of one Socket.IO event. Default: 10, more than which socket.io 4 clients do not take. Prevents one event from being many.
     pub max_attachments: u32,
     /// `--call-timeout`: how long a device may take to answer another's call. Default: 60 s. Prevents calls that nobody
     /// answers from piling up.
@@ -190,7 +190,7 @@ impl Default for Limits {
             bridge_idle: Duration::ZERO,
             device_ping_interval: Duration::from_secs(25),
             device_ping_timeout: Duration::from_secs(20),
-            max_attachments: 64,
+            max_attachments: 10,
             call_timeout: Duration::from_secs(60),
             max_calls: 1024,
             max_rooms: 128,
