@@ -53,6 +53,8 @@ pub(super) struct Exchange {
     pub(super) config: Config,
     pub(super) started: Instant,
     pub(super) listeners: Vec<(Listener, Root)>,
+    /// Listeners from this one on are administrators'.
+    pub(super) first_admin: usize,
     pub(super) controls: Controls,
     pub(super) pages: Pages,
     pub(super) conns: Slab<Connection>,
@@ -144,6 +146,7 @@ impl Exchange {
     pub(super) fn new(
         config: Config,
         listeners: Vec<(Listener, Root)>,
+        first_admin: usize,
         controls: Controls,
         max_connections: usize,
         now: Instant,
@@ -164,6 +167,7 @@ impl Exchange {
             config,
             started: now,
             listeners,
+            first_admin,
             controls,
             conns: Slab::new(),
             sessions: Slab::new(),
@@ -252,18 +256,19 @@ impl Exchange {
             return;
         }
         self.metrics.accepted += 1;
+        conn.serial = self.metrics.accepted as u32;
+        conn.since = second(turn.now, self.started);
         turn.wheel.set(&mut conn.alarm, id, self.spans.handshake);
     }
 
     /// The opening handshake is answered: frames of `session` follow.
-    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) -> SessionId {
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) {
         let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
         self.metrics.handshakes += 1;
         self.touch(turn, id);
         self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
-        session
     }
 
     /// Lets a session react, and writes what it says.
@@ -410,6 +415,11 @@ const FIRST_SESSION: u32 = 1 << 30;
 
 /// The wheel's owner that stands for the drain; connections are numbered from 0 and fewer.
 const DRAIN_OWNER: u32 = u32::MAX;
+
+/// Seconds from the server's start to `now`.
+pub(super) fn second(now: Instant, started: Instant) -> u32 {
+    u32::try_from(now.saturating_duration_since(started).as_secs()).unwrap_or(u32::MAX)
+}
 
 /// A listener as the loop's revisit list knows it.
 fn listener_id(listener: usize) -> u32 {
