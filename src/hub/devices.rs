@@ -127,6 +127,8 @@ pub struct Device {
     pub manners: Manners,
     /// Those who want its id and are held for it, in the order in which they came. Invariant: empty unless it holds one.
     pub claimants: Vec<DeviceId>,
+    /// Whether a claimant says that it gave no sign of life.
+    pub is_accused: bool,
     /// Whom it emitted to last: most clients speak to one other.
     pub last_target: Option<DeviceId>,
     /// The rooms that it is in, each with its name in front of it.
@@ -179,6 +181,7 @@ impl Device {
             standing: Standing::Outside,
             manners: Manners::default(),
             claimants: Vec::new(),
+            is_accused: false,
             last_target: None,
             rooms: Vec::new(),
             subscription: None,

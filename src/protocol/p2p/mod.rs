@@ -325,7 +325,10 @@ impl Protocol for Device {
             self.pinged = Some(cx.now);
             fx.send(cx.id, Kind::Text, &[b"2"]);
         }
-        plugin::on_timeout(id, cx, fx);
+        if let Err(Fault(reason)) = plugin::on_timeout(id, self.heard, cx, fx) {
+            fx.close(cx.id, CloseCode::Policy, reason);
+            return;
+        }
         self.arm(id, cx, fx);
     }
 

@@ -41,6 +41,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 pub use self::directory::push_list;
+use super::Fault;
 use super::wire::{self, Pace};
 use crate::hub::devices::{Device, DeviceId};
 use crate::json::array::{self, Elements};
@@ -153,11 +154,20 @@ pub(super) fn deadline(me: DeviceId, cx: &Context<'_>) -> Option<Instant> {
     held.or_else(|| cx.hub.devices.expiry(me))
 }
 
-/// [`deadline`] has passed, perhaps.
-pub(super) fn on_timeout(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
-    arrival::on_timeout(me, cx, fx);
+/// [`deadline`] has passed, perhaps. `heard` is when the client was heard last, or excused for being silent.
+///
+/// # Errors
+/// Why its connection is to end.
+pub(super) fn on_timeout(
+    me: DeviceId,
+    heard: Option<Instant>,
+    cx: &mut Context<'_>,
+    fx: &mut impl Effects,
+) -> Result<(), Fault> {
+    let verdict = arrival::on_timeout(me, heard, cx, fx);
     calls::on_timeout(me, cx, fx);
     directory::tell(cx, fx);
+    verdict
 }
 
 /// A client has left the namespace, or has gone altogether. Called once for each [`on_connect`].
@@ -166,11 +176,14 @@ pub(super) fn on_disconnect(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Ef
     directory::tell(cx, fx);
 }
 
-/// Tells a client what is wrong.
+/// Tells a client what is wrong with what it did.
 fn error(fx: &mut impl Effects, to: &Device, text: &str) {
-    let mut quoted = Vec::with_capacity(text.len() + 2);
-    push_string(&mut quoted, text);
-    wire::event(fx, to, Pace::Kept, None, &[b"\"SERVER_ERROR\",", &quoted], &[]);
+    wire::event(fx, to, Pace::Kept, None, &[b"\"SERVER_ERROR\",", &quoted(text)], &[]);
+}
+
+/// Tells a client what somebody else brought about, who need not wait for it.
+fn notice(fx: &mut impl Effects, to: &Device, text: &str) {
+    wire::event(fx, to, Pace::Free, None, &[b"\"SERVER_ERROR\",", &quoted(text)], &[]);
 }
 
 /// Answers an event of `to`, if it waits for that: `parts` are what stands between the brackets.

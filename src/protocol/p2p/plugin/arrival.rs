@@ -1,15 +1,16 @@
 //! Coming and going: who gets which id, and who is told that somebody has left. Layer 2.
 //!
 //! A newcomer whose id is taken is *held*: it is not connected yet, and the holder is asked for a sign of life. If that
-//! comes, the newcomer is refused as in the original; if not, it gets the id and the holder is dropped. Several may be
-//! held for one id, in line: the next one's wait begins anew when the id changes hands, so each is decided in the end.
+//! comes, the newcomer is refused as in the original; if not, it gets the id and the holder is dropped. A holder that is
+//! not listened to, because others are behind with what it says, cannot give a sign: then the newcomer waits on. Several
+//! may be held for one id, in line: the next one's wait begins anew when the id changes hands, so each is decided in the
+//! end.
 
 use std::time::{Duration, Instant};
 
-use tungstenite::protocol::frame::coding::CloseCode;
-
+use super::super::Fault;
 use super::super::wire::{self, Pace};
-use super::{calls, error, quoted, register};
+use super::{calls, notice, quoted, register};
 use crate::frame::message::Kind;
 use crate::hub::devices::{Device, DeviceId, Revision, Standing, Transport};
 use crate::protocol::{Context, Effects};
@@ -31,7 +32,7 @@ pub(super) fn on_connect(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effec
     if cx.config.device_overwrite {
         let claimants = lose(holder, cx, fx);
         if let Some(device) = cx.hub.devices.connected(holder) {
-            error(
+            notice(
                 fx,
                 device,
                 "Error: another client came with this one's clientId and has it now (--device-overwrite)",
@@ -53,6 +54,7 @@ fn hold_for(holder: DeviceId, claimants: Vec<DeviceId>, cx: &mut Context<'_>, fx
     if claimants.is_empty() {
         return;
     }
+    device.is_accused = false;
     device.claimants.extend(&claimants);
     match device.transport {
         Transport::WebSocket => fx.ping(device.session),
@@ -112,7 +114,7 @@ fn refuse(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         "p2p Socket.io lib: Duplicated clientId {id} on connect, new socket id = {name}, \
          new socket with duplicated clientId will be disconnected"
     );
-    error(fx, device, &text);
+    notice(fx, device, &text);
     wire::disconnect(fx, device);
     devices.touch(me);
 }
@@ -134,18 +136,39 @@ pub(super) fn deadline(me: DeviceId, cx: &Context<'_>) -> Option<Instant> {
     }
 }
 
-/// `me` may have waited long enough.
-pub(super) fn on_timeout(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
-    if deadline(me, cx).is_none_or(|until| until > cx.now) {
-        return;
+/// `me` may have waited long enough, or be the one who did not answer; `heard` is when it was heard last.
+pub(super) fn on_timeout(
+    me: DeviceId,
+    heard: Option<Instant>,
+    cx: &mut Context<'_>,
+    fx: &mut impl Effects,
+) -> Result<(), Fault> {
+    if deadline(me, cx).is_some_and(|until| until <= cx.now) {
+        ask_verdict(me, cx, fx);
+        return Ok(());
     }
-    let devices = &cx.hub.devices;
+    let is_accused = cx.hub.devices.get_mut(me).is_some_and(|device| std::mem::take(&mut device.is_accused));
+    if !is_accused || cx.hub.devices.get(me).is_none_or(|device| device.claimants.is_empty()) {
+        return Ok(());
+    }
+    // What it said would have ended its trial. So it was excused: it may be talking, but nobody listens, as those it talks
+    // to are behind. Its claimants ask again.
+    if heard.is_some_and(|heard| heard + PROBE > cx.now) {
+        return Ok(());
+    }
+    retire(me, cx, fx);
+    Err(Fault("another client came with its id, and it gave no sign of life"))
+}
+
+/// `me` has waited for its id, in vain: the holder's session is called, as it alone can say whether it was listened to.
+fn ask_verdict(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
+    let devices = &mut cx.hub.devices;
     let holder = devices.get(me).and_then(|device| devices.by_name(device.claim.id.as_deref()?));
-    let Some(holder) = holder else { return connect(me, cx, fx) };
-    retire(holder, cx, fx);
-    if let Some(device) = cx.hub.devices.get(holder) {
-        let reason = "another client came with its id, and it gave no sign of life";
-        fx.close(device.session, CloseCode::Policy, reason);
+    let Some(holder) = holder.and_then(|holder| devices.get_mut(holder)) else { return connect(me, cx, fx) };
+    holder.is_accused = true;
+    fx.wake_at(holder.session, cx.now);
+    if let Some(device) = devices.get_mut(me) {
+        device.standing = Standing::Held(cx.now + PROBE);
     }
 }
 

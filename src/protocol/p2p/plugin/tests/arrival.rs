@@ -107,6 +107,34 @@ fn a_silent_holder_loses_its_id() {
 }
 
 #[test]
+fn a_holder_that_is_not_listened_to_is_not_silent() {
+    let mut stage = Stage::new();
+    let a = stage.open(Kin::G2, "A");
+    let n = stage.come_second(Kin::G5, "A", "N");
+    // As the server does when what it says waits for others.
+    for _ in 0..3 {
+        stage.sleep(4);
+        let now = stage.world.now;
+        stage.world.session(a).excuse(now);
+        assert!(stage.sleep(1).is_empty(), "nothing is decided");
+        stage.world.hub.devices.check();
+    }
+    let lines = stage.sleep(5);
+    assert!(lines[0].starts_with("N 40") && lines[1].starts_with("A closed"), "{lines:?}");
+    assert_eq!(stage.device(n).id(), Some("A"));
+
+    stage.names.insert(n, "A".to_owned());
+    let o = stage.come_second(Kin::G5, "A", "O");
+    stage.sleep(4);
+    let now = stage.world.now;
+    stage.world.session(n).excuse(now);
+    stage.sleep(1);
+    let lines = stage.alive(n);
+    stage.is_refused(&lines, o, "A");
+    assert!(stage.sleep(10).iter().all(|line| !line.contains("closed")));
+}
+
+#[test]
 fn a_holder_that_leaves_while_it_is_probed_is_succeeded_at_once() {
     for says_so in [true, false] {
         let mut stage = Stage::new();
