@@ -275,7 +275,6 @@ fn targets_lead_nowhere_else() {
         "/../etc/passwd",
         "/client/../console",
         "/client/%2e%2e/console",
-        "/client/",
         "/client",
         "/client/nobody.js",
         "/client/webshare.js/",

@@ -272,8 +272,14 @@ impl Exchange {
                         self.open(turn, id, session);
                         // What it asked for comes before what its client may have sent already.
                         self.settle(turn);
-                        if let Phase::Open(session) = self.conns[id as usize].phase {
-                            self.on_frames(turn, id, session, window);
+                        let conn = &mut self.conns[id as usize];
+                        match conn.phase {
+                            Phase::Open(_) if conn.is_held => {
+                                conn.carry.keep(&self.scratch[window.start..window.end]);
+                                conn.has_unread = window.start < window.end;
+                            }
+                            Phase::Open(session) => self.on_frames(turn, id, session, window),
+                            _ => {}
                         }
                     }
                     return;
