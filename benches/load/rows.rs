@@ -155,6 +155,7 @@ pub(crate) fn rows(is_smoke: bool) -> Vec<Row> {
         Row { name: "pocket fan-out to 1,000", work: Work::Pocket { members: members(1_000) }, lines: FAN_OUT },
         Row { name: "Socket.IO event 125 B, 1 in flight", work: Work::Socketio { window: 1 }, lines: SOCKETIO },
         Row { name: "Socket.IO event 125 B, 16 in flight", work: Work::Socketio { window: 16 }, lines: SOCKETIO },
+        Row { name: "Socket.IO event 125 B, 64 in flight", work: Work::Socketio { window: 64 }, lines: SOCKETIO },
         bridge("ws2s 125 B, 1 in flight", Dialect::Ws2s, text, 125, 1, WS2S),
         bridge("ws2s 125 B, 16 in flight", Dialect::Ws2s, text, 125, 16, WS2S),
         bridge("ws2s 64 KiB base64, 4 in flight", Dialect::Ws2s, binary, 64 * KIB, 4, WS2S_BASE64),

@@ -24,8 +24,8 @@
 //! Who has a partner is told `P2P_DISCONNECT()` when that leaves, who has a target `TARGET_DISCONNECT(id)` (or the
 //! `MULTI_API_` one), each once. What goes wrong is said in `SERVER_ERROR(text)`, or in the ack where the generation has
 //! a place for it there. An answer that does not come in time is such a wrong (`--call-timeout`), and so is a B that
-//! leaves before it answers. Whoever has no id can only emit in the oldest form, ask for lists and subscribe. The topics
-//! of 1.5.0 do not exist: its clients told them to their service's provider, which is a client that emits.
+//! leaves before it answers. Whoever has no id can only emit in the oldest form, ask for lists and subscribe. Topics, which
+//! 1.5.0 had beside rooms, do not exist.
 
 mod arrival;
 mod calls;
@@ -141,7 +141,7 @@ pub(super) fn on_ack(me: DeviceId, cx: &mut Context<'_>, ack: &Ack<'_>, fx: &mut
 /// A client gave a sign of life, which matters if it is being probed.
 #[inline]
 pub(super) fn on_alive(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
-    if cx.hub.devices.get(me).is_some_and(|device| !device.claimants.is_empty()) {
+    if cx.hub.devices.get(me).is_some_and(|device| device.is_probed) {
         arrival::on_alive(me, cx, fx);
         directory::tell(cx, fx);
     }
@@ -150,8 +150,9 @@ pub(super) fn on_alive(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects
 /// When [`on_timeout`] is to be called, if at all. What others do never moves it forward.
 #[inline]
 pub(super) fn deadline(me: DeviceId, cx: &Context<'_>) -> Option<Instant> {
-    let held = arrival::deadline(me, cx);
-    held.or_else(|| cx.hub.devices.expiry(me))
+    let devices = &cx.hub.devices;
+    let deadlines = [arrival::deadline(me, cx), devices.expiry(me), devices.tells_at(me)];
+    deadlines.into_iter().flatten().min()
 }
 
 /// [`deadline`] has passed, perhaps. `heard` is when the client was heard last, or excused for being silent.

@@ -18,6 +18,10 @@ use crate::protocol::{Context, Effects};
 /// How long the holder of an id has for a sign of life.
 const PROBE: Duration = Duration::from_secs(5);
 
+/// How long a sign of life that was asked for counts: however many want an id, its holder is not asked more often than a
+/// client may answer (`--control-rate`).
+const PROOF: Duration = Duration::from_secs(1);
+
 /// How many may wait for one id. One client that comes again and again is one or two.
 const MOST_CLAIMANTS: usize = 8;
 
@@ -40,8 +44,9 @@ pub(super) fn on_connect(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effec
         }
         return hand_on([me].into_iter().chain(claimants), cx, fx);
     }
-    let Some(device) = devices.get_mut(holder) else { return };
-    if device.claimants.len() >= MOST_CLAIMANTS {
+    let Some(device) = devices.get(holder) else { return };
+    let has_proved = device.proved.is_some_and(|proved| proved + PROOF > cx.now);
+    if has_proved || device.claimants.len() >= MOST_CLAIMANTS {
         return refuse(me, cx, fx);
     }
     hold_for(holder, vec![me], cx, fx);
@@ -54,9 +59,9 @@ fn hold_for(holder: DeviceId, claimants: Vec<DeviceId>, cx: &mut Context<'_>, fx
     if claimants.is_empty() {
         return;
     }
-    device.is_accused = false;
     device.claimants.extend(&claimants);
     match device.transport {
+        _ if std::mem::replace(&mut device.is_probed, true) => {}
         Transport::WebSocket => fx.ping(device.session),
         // Its poll returns, and it sends the next one.
         Transport::Polling | Transport::Upgrading => fx.send(device.session, Kind::Text, &[b"6"]),
@@ -122,6 +127,7 @@ fn refuse(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
 /// The holder of an id is there: whoever waits for that waits in vain.
 pub(super) fn on_alive(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
     let Some(device) = cx.hub.devices.get_mut(me) else { return };
+    (device.is_probed, device.is_accused, device.proved) = (false, false, Some(cx.now));
     for claimant in std::mem::take(&mut device.claimants) {
         refuse(claimant, cx, fx);
     }
@@ -207,7 +213,7 @@ fn retire(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         }
         if let Some(channel) = device.subscription.take() {
             cx.hub.channels.leave(channel, device.session);
-            devices.unsubscribe();
+            devices.unsubscribe(me);
         }
     }
     hand_on(claimants, cx, fx);
