@@ -142,10 +142,7 @@ impl Dialect {
 
     /// Whether messages must be seen whole.
     pub(crate) fn is_enveloped(self) -> bool {
-        matches!(
-            self,
-            Self::Receipt | Self::Webshare | Self::Pocket | Self::Socketio | Self::Ws2s | Self::TcpReceipt
-        )
+        matches!(self, Self::Receipt | Self::Webshare | Self::Pocket | Self::Socketio | Self::Ws2s | Self::TcpReceipt)
     }
 
     /// Whether there is an echo server behind it.

@@ -23,6 +23,10 @@ pub(super) struct Metrics {
     pub(super) violations: u64,
     /// Members of a channel closed because they read too slowly.
     pub(super) too_slow: u64,
+    /// TLS handshakes completed.
+    pub(super) tls_handshakes: u64,
+    /// Connections ended by an error of TLS.
+    pub(super) tls_failures: u64,
 }
 
 impl Metrics {
@@ -34,7 +38,7 @@ impl Metrics {
     }
 
     /// Names and values, in the form of the page that shows them.
-    pub(super) fn rows(&self) -> [(&'static str, u64); 10] {
+    pub(super) fn rows(&self) -> [(&'static str, u64); 12] {
         [
             ("jackfield_connections_accepted_total", self.accepted),
             ("jackfield_connections_turned_away_total", self.turned_away),
@@ -46,6 +50,8 @@ impl Metrics {
             ("jackfield_writes_total", self.writes),
             ("jackfield_violations_total", self.violations),
             ("jackfield_too_slow_total", self.too_slow),
+            ("jackfield_tls_handshakes_total", self.tls_handshakes),
+            ("jackfield_tls_failures_total", self.tls_failures),
         ]
     }
 }

@@ -12,6 +12,7 @@ mod metrics;
 mod pages;
 mod polling;
 mod relay;
+mod reload;
 
 use std::fmt;
 use std::io;
@@ -28,6 +29,7 @@ use crate::http::guard::BadEntry;
 use crate::net::listener::Listener;
 use crate::net::reactor::Reactor;
 use crate::net::targets::BadTarget;
+use crate::net::tls::BadIdentity;
 use control::Controls;
 use exchange::{Exchange, FIRST_LISTENER};
 
@@ -53,6 +55,10 @@ pub enum StartError {
     BadEntry(BadEntry),
     /// A target of the bridge that is none.
     BadTarget(BadTarget),
+    /// A listener speaks TLS and no certificate is named.
+    NoCertificate(SocketAddr),
+    /// The certificate or its key cannot be used.
+    BadIdentity(BadIdentity),
 }
 
 impl fmt::Display for StartError {
@@ -63,6 +69,10 @@ impl fmt::Display for StartError {
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
+            Self::NoCertificate(address) => {
+                write!(f, "{address} is to speak TLS and has no certificate (--tls-cert, --tls-key)")
+            }
+            Self::BadIdentity(error) => write!(f, "{error} (--tls-cert, --tls-key)"),
         }
     }
 }
@@ -87,7 +97,7 @@ impl Server {
             let mut listener = Listener::bind(listen.address).map_err(fail)?;
             let token = Token(FIRST_LISTENER + number);
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
-            listeners.push((listener, listen.root));
+            listeners.push((listener, *listen));
         }
         let max_connections = max_connections(config.limits.max_connections);
         let now = turn.now;
@@ -107,7 +117,8 @@ impl Server {
         self.exchange.controls.handle()
     }
 
-    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once.
+    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once. `HUP` has it
+    /// read the certificate and its key again.
     ///
     /// # Errors
     /// As `sigaction(2)`.

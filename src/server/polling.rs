@@ -374,7 +374,7 @@ impl Exchange {
                     self.perform(turn, id, ask, &bytes);
                     self.settle(turn);
                 }
-                if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+                self.progress(id, received, asked)
             }
             Some(Pending::Receipt { .. }) => {
                 self.give_receipt(turn, id);
@@ -396,7 +396,7 @@ impl Exchange {
                     self.end(turn, id, &Ending::TimedOut("it sent too much behind a poll (--max-head)"));
                     return Progress::Stop;
                 }
-                if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+                self.progress(id, received, asked)
             }
             None => Progress::Stop,
         }
