@@ -333,6 +333,9 @@ impl Inner {
         &mut self,
         mut say: impl FnMut(ConnectionState<'_, '_, ServerConnectionData>) -> Option<io::Result<usize>>,
     ) -> io::Result<usize> {
+        if let Some(End::Failed(cause)) = &self.end {
+            return Err(io::Error::new(ErrorKind::InvalidData, cause.clone()));
+        }
         loop {
             // What is kept is where rustls left off reading, and has to be there when it is asked anything.
             let UnbufferedStatus { discard, state } = self.conn.process_tls_records(&mut self.kept);
@@ -360,7 +363,9 @@ impl Inner {
                 Err(error) => {
                     let cause = cause(&error, true);
                     self.end = Some(End::Failed(cause.clone()));
-                    Some(Err(io::Error::new(ErrorKind::InvalidData, cause)))
+                    self.kept.drain(..discard);
+                    say_last_words(&mut self.conn, &mut self.kept, &mut self.pending);
+                    return Err(io::Error::new(ErrorKind::InvalidData, cause));
                 }
             };
             self.kept.drain(..discard);
@@ -400,16 +405,31 @@ fn drive(
             Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => return (used + discard, Ok(true)),
             // Early data is refused in the handshake.
             Ok(_) => true,
-            // The alert that tells the peer comes next.
-            Err(error) if failure.is_none() => {
+            Err(error) => {
                 failure = Some(error);
-                false
+                true
             }
-            Err(_) => true,
         };
         used += discard;
         if stop {
-            return (used, failure.map_or(Ok(false), Err));
+            let Some(failure) = failure else { return (used, Ok(false)) };
+            say_last_words(conn, &mut data[used..], pending);
+            return (used, Err(failure));
+        }
+    }
+}
+
+/// After an error: the alert that tells the peer, and what was to be said before it. rustls must not be asked to read on
+/// (it panics when it finds a second fault), and it is not for as long as there is something to write.
+fn say_last_words(conn: &mut UnbufferedServerConnection, data: &mut [u8], pending: &mut Pending) {
+    while conn.wants_write() {
+        match conn.process_tls_records(data).state {
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => while traffic.next_record().is_some() {},
+            Ok(ConnectionState::EncodeTlsData(mut data)) => match pending.encode(&mut data) {
+                Ok(()) => {}
+                Err(_) => return,
+            },
+            _ => return,
         }
     }
 }
