@@ -161,3 +161,6 @@ fn has_aes() -> bool {
     #[cfg(not(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64")))]
     return false;
 }
+
+#[cfg(test)]
+mod tests;

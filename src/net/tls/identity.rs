@@ -113,6 +113,12 @@ impl Identity {
         &self.warnings
     }
 
+    /// One that was made and not read.
+    #[cfg(test)]
+    pub(super) fn of(key: CertifiedKey) -> Self {
+        Self { key, warnings: Vec::new() }
+    }
+
     pub(super) fn into_resolver(self) -> Arc<dyn ResolvesServerCert> {
         Arc::new(SingleCertAndKey::from(self.key))
     }
