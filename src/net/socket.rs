@@ -112,6 +112,14 @@ impl Socket {
         }
     }
 
+    /// The connection is about to be dropped: a peer who would take that for a cut is told that everything was said, if
+    /// it was.
+    pub fn part(&mut self) {
+        if self.queued() == 0 {
+            self.stream.announce_end();
+        }
+    }
+
     /// The memory of what waits to be written, in bytes: what limits are compared with.
     #[must_use]
     pub fn weight(&self) -> usize {

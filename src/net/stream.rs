@@ -119,6 +119,13 @@ impl Stream {
         self.shut_down();
     }
 
+    /// Tells a peer that speaks TLS, and no other, that nothing more will come: dropping the connection tells the others.
+    pub fn announce_end(&mut self) {
+        if let Some(session) = &mut self.tls {
+            session.finish(&mut &self.tcp);
+        }
+    }
+
     fn shut_down(&self) {
         // Fails only when the peer is gone already, which the next receive reports.
         let _ = self.tcp.shutdown(Shutdown::Write);

@@ -23,6 +23,9 @@ use super::{Buffers, CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, HANDSHAKES_PER_TURN, REC
 /// handshake of a browser is a tenth of this.
 const MAX_HANDSHAKE_BYTES: usize = 32 * 1024;
 
+/// Reads in a row that may bring a caller nothing before the others have their turn.
+const BARREN_READS: usize = 8;
+
 /// The TLS of one connection.
 pub struct Session(Box<Inner>);
 
@@ -96,7 +99,20 @@ impl Session {
             return tcp.read(buffer);
         }
         let shared = Arc::clone(&inner.shared);
-        inner.recv(&mut shared.lock(), tcp, buffer)
+        let mut buffers = shared.lock();
+        if inner.conn.is_handshaking() && buffers.turn.flights >= HANDSHAKES_PER_TURN {
+            return Err(ErrorKind::ResourceBusy.into());
+        }
+        for _ in 0..BARREN_READS {
+            match inner.recv(&mut buffers, tcp, buffer) {
+                // Something came, and nothing of it is for the caller. What lies behind it was announced along with it, the
+                // end of the stream for one, and would not be announced again.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => return result,
+            }
+        }
+        inner.has_more = true;
+        Err(ErrorKind::ResourceBusy.into())
     }
 
     /// Whether another receive may bring more, though the last one did not fill what it was given.
@@ -168,6 +184,7 @@ impl Session {
 }
 
 impl Inner {
+    /// One receive; `Interrupted` if it brought nothing for the caller.
     fn recv(&mut self, buffers: &mut Buffers, tcp: &mut (impl Read + Write), buffer: &mut [u8]) -> io::Result<usize> {
         self.has_more = false;
         if !self.held.is_empty() {
@@ -187,9 +204,6 @@ impl Inner {
             None => {}
         }
         let was_handshaking = self.conn.is_handshaking();
-        if was_handshaking && buffers.turn.flights >= HANDSHAKES_PER_TURN {
-            return Err(ErrorKind::ResourceBusy.into());
-        }
         if buffers.inbox.is_empty() {
             buffers.inbox = vec![0; Buffers::INBOX_BYTES];
         }
@@ -246,7 +260,7 @@ impl Inner {
             Some(End::Closed) => Ok(0),
             Some(End::Failed(cause)) => Err(io::Error::new(ErrorKind::InvalidData, cause.clone())),
             None if self.has_more => Err(ErrorKind::ResourceBusy.into()),
-            None => Err(ErrorKind::WouldBlock.into()),
+            None => Err(ErrorKind::Interrupted.into()),
         }
     }
 

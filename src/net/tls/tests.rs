@@ -387,6 +387,12 @@ fn the_end_is_seen_announced_or_not_and_behind_what_was_sent() {
         let mut pair = Pair::open(version);
         pair.wire.is_ended = true;
         assert_eq!(pair.server.recv(&mut pair.wire, &mut buffer).unwrap(), 0, "cut off");
+
+        let mut pair = Pair::new(version);
+        pair.client_speaks();
+        pair.wire.to_server.truncate(100);
+        pair.wire.is_ended = true;
+        assert_eq!(pair.server.recv(&mut pair.wire, &mut buffer).unwrap(), 0, "cut off behind half a hello");
     }
 }
 

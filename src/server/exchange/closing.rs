@@ -159,6 +159,7 @@ impl Exchange {
             return;
         }
         conn.phase = Phase::Ended;
+        conn.socket.part();
         conn.assembler.abandon(&mut self.pool);
         if !conn.is_ours {
             self.census.leave(conn.peer.ip());
