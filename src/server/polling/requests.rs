@@ -209,7 +209,7 @@ impl Exchange {
                     self.end(turn, id, &Ending::TimedOut("it sent too much behind a poll (--max-head)"));
                     return Progress::Stop;
                 }
-                if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+                self.progress(id, received, asked)
             }
             None => Progress::Stop,
         }
