@@ -498,7 +498,7 @@ test('a server that has stopped answering is lost', async (t) => {
 });
 
 test('a page of elsewhere is told what may keep it from a local address', async (t) => {
-  globalThis.location = { hostname: 'example.org', href: 'https://example.org/' };
+  globalThis.location = new URL('https://example.org/');
   t.after(() => delete globalThis.location);
   const server = await fakeServer(t);
   server.isRefusing = true;

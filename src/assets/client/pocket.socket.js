@@ -63,14 +63,15 @@ if (!globalThis.pocket?.webSocket) {
   }
 
   /** Hosts that a browser may keep pages of elsewhere from: addresses inside, and names without an address outside. */
-  const LOCAL = /^(localhost|[^.:]+|.*\.local(host)?|127\..*|10\..*|192\.168\..*|172\.(1[6-9]|2\d|3[01])\..*|169\.254\..*|\[(::1|f[cde]).*)$/;
+  const LOCAL = /^((127|10|192\.168|172\.[123]\d|169\.254)\.|[^.:]+$|\[(::1|f))|\.local$/;
 
   /** What may be the reason that a browser does not tell. */
   const hintOf = (url) => {
     const { location } = globalThis;
-    const { hostname } = new URL(url, location?.href);
-    if (!location || hostname === location.hostname || !LOCAL.test(hostname)) return '';
-    return `If this browser blocks it: allow this site to reach the local network, or load the page from ${hostname}.`;
+    if (!location) return '';
+    const { hostname } = new URL(url, location);
+    if (hostname === location.hostname || !LOCAL.test(hostname)) return '';
+    return `Blocked? Allow the local network, or load the page from ${hostname}`;
   };
 
   /** Runs `run` once, in `ms` or when there is reason to believe that it will do now. Returns what calls it off. */
