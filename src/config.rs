@@ -5,6 +5,7 @@
 //! opens, resolves or checks anything beyond its own values.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The log target of the server's own life (draining, stopped): its lines show at every verbosity. All other lines have
@@ -35,6 +36,16 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Who answers at `/`.
     pub root: Root,
+    /// Whether clients must speak TLS.
+    pub tls: bool,
+}
+
+impl Listen {
+    /// A plain listener.
+    #[must_use]
+    pub fn new(address: SocketAddr, root: Root) -> Self {
+        Self { address, root, tls: false }
+    }
 }
 
 /// Everything that can be configured.
@@ -45,6 +56,10 @@ pub struct Config {
     /// Where administrators connect: whoever reaches one of these addresses may see who is connected and close clients.
     /// Default: none, and then only programs and pages of this machine may, on any listener.
     pub admin: Vec<SocketAddr>,
+    /// The certificate chain that TLS listeners show, PEM, the server's first. Default: none.
+    pub tls_cert: Option<PathBuf>,
+    /// The key of that certificate, PEM. Default: none.
+    pub tls_key: Option<PathBuf>,
     /// Origins, beside the server's own, whose pages may connect (`https://example.com`, `null`, or `*` for all).
     /// Default: none. Prevents foreign web pages from driving this server through a visitor's browser.
     pub allow_origin: Vec<String>,
@@ -79,8 +94,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec![Listen { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), root: Root::Auto }],
+            listen: vec![Listen::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), Root::Auto)],
             admin: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
             allow_origin: Vec::new(),
             allow_host: Vec::new(),
             bridge_allow: Vec::new(),

@@ -3,6 +3,8 @@
 //! An option has one name. `--max-message` is `JACKFIELD_MAX_MESSAGE` in the environment and `max_message` in a file.
 //! Defaults are not written here: they are read out of `Settings::default()`, that is, of `Config::default()`.
 
+use std::path::{Path, PathBuf};
+
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
 use crate::cli::{bridge, listen};
@@ -62,6 +64,13 @@ pub(super) enum Kind {
     Counted { most: u8, get: fn(&Settings) -> u8, set: fn(&mut Settings, u8) },
     /// Yes or no.
     Switch { get: fn(&Settings) -> bool, set: fn(&mut Settings, bool) },
+    /// One text.
+    Text {
+        placeholder: &'static str,
+        get: fn(&Settings) -> String,
+        /// Sets it, or says what is wrong.
+        set: fn(&mut Settings, &str) -> Result<(), String>,
+    },
     /// Any number of texts; the flag may be repeated, the variable has commas between them.
     List {
         placeholder: &'static str,
@@ -90,7 +99,7 @@ impl Setting {
             Kind::Number { unit, .. } => unit.placeholder(),
             Kind::Counted { .. } => Unit::Count.placeholder(),
             Kind::Switch { .. } => "true|false",
-            Kind::List { placeholder, .. } => placeholder,
+            Kind::Text { placeholder, .. } | Kind::List { placeholder, .. } => placeholder,
         }
     }
 
@@ -118,6 +127,7 @@ impl Setting {
                 "false" | "0" => set(settings, false),
                 _ => return Err("expected true or false".to_owned()),
             },
+            Kind::Text { set, .. } => set(settings, text)?,
             Kind::List { set, .. } => set(settings, texts)?,
         }
         Ok(())
@@ -129,6 +139,7 @@ impl Setting {
             Kind::Number { unit, get, .. } => vec![unit.write(get(settings))],
             Kind::Counted { get, .. } => vec![get(settings).to_string()],
             Kind::Switch { get, .. } => vec![get(settings).to_string()],
+            Kind::Text { get, .. } => vec![get(settings)],
             Kind::List { get, .. } => get(settings),
         }
     }
@@ -141,7 +152,7 @@ impl Setting {
                 Some(format!("{zero}from {} to {}", unit.write(*least), unit.write(*most)))
             }
             Kind::Counted { most, .. } => Some(format!("from 0 to {most}")),
-            Kind::Switch { .. } | Kind::List { .. } => None,
+            Kind::Switch { .. } | Kind::Text { .. } | Kind::List { .. } => None,
         }
     }
 }
@@ -200,9 +211,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
               says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
-              that only listen need), ws2s, or named (nobody).",
+              that only listen need), ws2s, or named (nobody). With tls+ in front, clients speak TLS: https:// and \
+              wss:// (--tls-cert).",
         kind: Kind::List {
-            placeholder: "[ROOT@]HOST:PORT",
+            placeholder: "[tls+][ROOT@]HOST:PORT",
             continues: never,
             get: |settings| settings.listen.iter().map(ToString::to_string).collect(),
             set: |settings, texts| {
@@ -237,6 +249,36 @@ pub(super) const SETTINGS: &[Setting] = &[
                     .iter()
                     .map(|text| listen::read_plain(text).map_err(|wrong| about(text, texts, wrong)))
                     .collect::<Result<_, _>>()?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "tls-cert",
+        short: None,
+        group: Group::General,
+        doc: "The certificate that tls+ listeners show, in PEM, with those behind it that lead to a known authority. HUP \
+              has it and its key read again. `jackfield generate cert` makes one for a local network.",
+        kind: Kind::Text {
+            placeholder: "FILE",
+            get: |settings| written(settings.config.tls_cert.as_deref()),
+            set: |settings, text| {
+                settings.config.tls_cert = path(text)?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "tls-key",
+        short: None,
+        group: Group::General,
+        doc: "The private key of that certificate, in PEM, without a passphrase. Nobody but the server should be able to \
+              read it.",
+        kind: Kind::Text {
+            placeholder: "FILE",
+            get: |settings| written(settings.config.tls_key.as_deref()),
+            set: |settings, text| {
+                settings.config.tls_key = path(text)?;
                 Ok(())
             },
         },
@@ -576,6 +618,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind: limit!(Count, max_rooms, 1, MANY),
     },
 ];
+
+/// A path, or none.
+fn path(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.contains(char::is_control) {
+        return Err("the name of a file has no control characters here".to_owned());
+    }
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+/// A path as it was written, or nothing.
+fn written(path: Option<&Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
 
 /// For lists whose texts hold no commas.
 fn never(_: &str) -> bool {

@@ -61,7 +61,7 @@ fn every_field_of_the_configuration_is_an_option() {
     let debug = format!("{:?}", Config { limits: Limits::default(), ..Config::default() });
     let fields = debug.split([' ', '{', '[']).filter_map(|word| word.strip_suffix(':'));
     let mut count = 0;
-    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "limits")) {
+    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "tls" | "limits")) {
         // Of what may be given several times, an option gives one.
         let is_field = |key: String| key == field || field == "bridge_names" && key == "bridge_name";
         assert!(SETTINGS.iter().any(|setting| is_field(setting.key())), "{field}");
@@ -396,8 +396,9 @@ proptest! {
                 Kind::Number { unit, range: (least, most), .. } => unit.write(least + seed % (most - least + 1)),
                 Kind::Counted { most, .. } => (seed % (u64::from(*most) + 1)).to_string(),
                 Kind::Switch { .. } => (seed % 2 == 0).to_string(),
+                Kind::Text { .. } => "a.pem".to_owned(),
                 Kind::List { .. } => match setting.name {
-                    "listen" => "named@127.0.0.1:0",
+                    "listen" => "tls+named@127.0.0.1:0",
                     "admin" => "[::1]:9100",
                     "allow-origin" => "https://example.com:8443",
                     "bridge-allow" => "[fd00::]/8:80,8000-8100",

@@ -274,7 +274,7 @@ impl Exchange {
         let conn = &mut self.conns[id as usize];
         let received = match conn.socket.recv(&mut self.scratch[HEADROOM..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
-            Received::Nothing => return Progress::Stop,
+            Received::Nothing | Received::Later => return Progress::Stop,
             Received::End => {
                 self.end_bridge(turn, id, session);
                 self.report(turn, session, BridgeEvent::Ended);

@@ -90,7 +90,9 @@ pub(super) enum Phase {
     Ended,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 128, "an idle connection is small");
+// mio's sockets are larger where they look for mistakes of ours.
+const _: () =
+    assert!(size_of::<Connection>() <= if cfg!(debug_assertions) { 136 } else { 120 }, "an idle connection is small");
 
 impl Connection {
     pub(super) fn new(socket: Socket, peer: SocketAddr, listener: u16, limits: &Limits) -> Self {

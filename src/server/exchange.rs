@@ -21,7 +21,7 @@ use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
-use crate::config::{Config, Root};
+use crate::config::{Config, Listen};
 use crate::frame::pool::{Pool, large_buffer};
 use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
@@ -31,6 +31,7 @@ use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::net::targets::Targets;
 use crate::net::timer::{Alarm, Fired, Ticks, Wheel};
+use crate::net::tls::Tls;
 use crate::protocol::{Context, Protocol, Session};
 
 /// Tokens from this one on are listeners'; connections are below.
@@ -52,7 +53,7 @@ const BUFFER_KEPT_BYTES: usize = 512 * 1024;
 pub(super) struct Exchange {
     pub(super) config: Config,
     pub(super) started: Instant,
-    pub(super) listeners: Vec<(Listener, Root)>,
+    pub(super) listeners: Vec<(Listener, Listen)>,
     /// Listeners from this one on are administrators'.
     pub(super) first_admin: usize,
     pub(super) controls: Controls,
@@ -87,6 +88,8 @@ pub(super) struct Exchange {
     pub(super) bridged: Census,
     pub(super) targets: Targets,
     pub(super) resolver: Resolver,
+    /// What makes TLS sessions, if a certificate is configured.
+    pub(super) tls: Option<Tls>,
     pub(super) metrics: Metrics,
     spans: Spans,
     pub(super) max_connections: usize,
@@ -145,7 +148,7 @@ impl Outlets {
 impl Exchange {
     pub(super) fn new(
         config: Config,
-        listeners: Vec<(Listener, Root)>,
+        listeners: Vec<(Listener, Listen)>,
         first_admin: usize,
         controls: Controls,
         max_connections: usize,
@@ -159,6 +162,7 @@ impl Exchange {
             close: limits.close_timeout.into(),
         };
         let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
+        let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
         Ok(Self {
             pages: Pages::new(&config).map_err(StartError::BadEntry)?,
@@ -189,6 +193,7 @@ impl Exchange {
             bridged: Census::default(),
             targets,
             resolver: Resolver::new(move || handle.wake()),
+            tls,
             metrics: Metrics::default(),
             ended: Vec::new(),
             shrinks_below: 0,
@@ -202,9 +207,19 @@ impl Exchange {
 
     fn on_acceptable(&mut self, turn: &mut Turn, listener: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some((socket, _)) = self.listeners.get_mut(listener) else { return };
+            let Some((socket, listen)) = self.listeners.get_mut(listener) else { return };
             match socket.accept() {
-                Accepted::Connection(stream, peer) => self.admit(turn, Stream::plain(stream), peer, listener),
+                Accepted::Connection(tcp, peer) => {
+                    let mut stream = Stream::plain(tcp);
+                    if listen.tls {
+                        match self.tls.as_ref().map(Tls::accept) {
+                            Some(Ok(session)) => stream.secure(session),
+                            Some(Err(error)) => return warn!("{peer}: turned away: {error}"),
+                            None => return,
+                        }
+                    }
+                    self.admit(turn, stream, peer, listener);
+                }
                 Accepted::Nobody => return,
                 Accepted::TurnedAway => {
                     self.turned_away(turn, "no file descriptor is left (raise `ulimit -n`)");
@@ -430,8 +445,11 @@ impl Handler for Exchange {
     fn on_ready(&mut self, turn: &mut Turn, event: &Event) {
         match event.token() {
             token if Controls::owns(token) => {
-                while let Some(Order::Stop) = self.controls.next_order() {
-                    self.drain(turn);
+                while let Some(order) = self.controls.next_order() {
+                    match order {
+                        Order::Stop => self.drain(turn),
+                        Order::Reload => self.reload(turn),
+                    }
                 }
                 self.on_answers(turn);
             }
@@ -500,6 +518,11 @@ impl Handler for Exchange {
         self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         if !self.ended.is_empty() || !self.ended_sessions.is_empty() {
             self.free_slots();
+        }
+        if let Some(tls) = &self.tls {
+            let report = tls.end_turn();
+            self.metrics.tls_handshakes += u64::from(report.completed);
+            self.metrics.tls_failures += u64::from(report.failed);
         }
         let is_drained = self.drains_until.is_some() && self.conns.is_empty();
         !(self.is_stopped || is_drained)

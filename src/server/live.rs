@@ -100,10 +100,11 @@ impl Exchange {
     }
 
     fn write_listeners(&self, json: &mut Writer<'_>) {
-        for (number, (listener, root)) in self.listeners.iter().enumerate() {
+        for (number, (listener, listen)) in self.listeners.iter().enumerate() {
             json.object(|json| {
                 json.name("address").string(&listener.address().to_string());
-                json.name("root").string(root_name(*root));
+                json.name("root").string(root_name(listen.root));
+                json.name("tls").boolean(listen.tls);
                 json.name("is_admin").boolean(number >= self.first_admin);
             });
         }

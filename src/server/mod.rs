@@ -13,6 +13,7 @@ mod metrics;
 mod pages;
 mod polling;
 mod relay;
+mod reload;
 
 use std::fmt;
 use std::io;
@@ -24,11 +25,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use control::Handle;
 
-use crate::config::{Config, Root};
+use crate::config::{Config, Listen, Root};
 use crate::http::guard::BadEntry;
 use crate::net::listener::Listener;
 use crate::net::reactor::Reactor;
 use crate::net::targets::BadTarget;
+use crate::net::tls::BadIdentity;
 use control::Controls;
 use exchange::{Exchange, FIRST_LISTENER};
 
@@ -56,6 +58,10 @@ pub enum StartError {
     BadEntry(BadEntry),
     /// A target of the bridge that is none.
     BadTarget(BadTarget),
+    /// A listener speaks TLS and no certificate is named.
+    NoCertificate(SocketAddr),
+    /// The certificate or its key cannot be used.
+    BadIdentity(BadIdentity),
 }
 
 impl fmt::Display for StartError {
@@ -67,6 +73,10 @@ impl fmt::Display for StartError {
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
+            Self::NoCertificate(address) => {
+                write!(f, "{address} is to speak TLS and has no certificate (--tls-cert, --tls-key)")
+            }
+            Self::BadIdentity(error) => write!(f, "{error} (--tls-cert, --tls-key)"),
         }
     }
 }
@@ -91,7 +101,7 @@ impl Server {
             let mut listener = Listener::bind(listen.address).map_err(fail)?;
             let token = Token(FIRST_LISTENER + number);
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
-            listeners.push((listener, listen.root));
+            listeners.push((listener, *listen));
         }
         let first_admin = listeners.len();
         for (number, address) in (first_admin..).zip(&config.admin) {
@@ -99,7 +109,7 @@ impl Server {
             let mut listener = Listener::bind(*address).map_err(fail)?;
             let token = Token(FIRST_LISTENER + number);
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
-            listeners.push((listener, Root::Auto));
+            listeners.push((listener, Listen::new(*address, Root::Auto)));
         }
         let max_connections = max_connections(config.limits.max_connections);
         let now = turn.now;
@@ -127,7 +137,8 @@ impl Server {
         self.exchange.controls.handle()
     }
 
-    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once.
+    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once. `HUP` has it
+    /// read the certificate and its key again.
     ///
     /// # Errors
     /// As `sigaction(2)`.

@@ -224,9 +224,9 @@ impl Exchange {
         }
         loop {
             let conn = &mut self.conns[id as usize];
-            let (listener, root) = &self.listeners[usize::from(conn.listener)];
+            let (listener, listen) = &self.listeners[usize::from(conn.listener)];
             let from = Origin {
-                root: *root,
+                root: listen.root,
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
                 is_admin: (self.first_admin < self.listeners.len())

@@ -108,7 +108,7 @@ impl Exchange {
             };
             self.metrics.on_read(received);
             self.on_long_frame(turn, id, received);
-            return if received < asked { Progress::Drained(received) } else { Progress::More(received) };
+            return self.progress(id, received, asked);
         }
         let kept = conn.carry.restore(&mut self.scratch);
         let asked = SCRATCH_BYTES - kept;
@@ -126,7 +126,14 @@ impl Exchange {
             Phase::Http => self.on_requests(turn, id, window, kept),
             Phase::Polling | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
         }
-        if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+        self.progress(id, received, asked)
+    }
+
+    /// What a receive of `received` bytes says about the rest.
+    #[inline]
+    pub(super) fn progress(&self, id: ConnId, received: usize, asked: usize) -> Progress {
+        let is_drained = self.conns[id as usize].socket.is_drained(received, asked);
+        if is_drained { Progress::Drained(received) } else { Progress::More(received) }
     }
 
     /// A receive brought no bytes.
@@ -136,6 +143,7 @@ impl Exchange {
             Received::End if self.conns[id as usize].is_owed() => self.part(turn, id),
             Received::End => self.end(turn, id, &Ending::Vanished),
             Received::Failed(error) => self.end(turn, id, &Ending::Broken(error)),
+            Received::Later => self.revisit(turn, id),
             Received::Nothing | Received::Bytes(_) => {}
         }
         Progress::Stop

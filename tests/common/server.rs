@@ -140,7 +140,7 @@ impl Drop for TestServer {
 
 /// 127.0.0.1 with a free port and this root.
 pub(crate) fn free_port(root: Root) -> Listen {
-    Listen { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), root }
+    Listen::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), root)
 }
 
 /// One connection that asks for `/metrics` again and again.

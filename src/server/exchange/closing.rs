@@ -161,6 +161,7 @@ impl Exchange {
         self.wait_no_more(id);
         let conn = &mut self.conns[id as usize];
         conn.phase = Phase::Ended;
+        conn.socket.part();
         conn.assembler.abandon(&mut self.pool);
         if !conn.is_ours {
             self.census.leave(conn.peer.ip());
