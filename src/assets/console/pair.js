@@ -75,6 +75,11 @@ export function pairRoom(panel, { server }) {
     pairButton.disabled = true;
     showPair();
   });
+  share.addEventListener('close', ({ reason, code }) => {
+    showState('closed', `over: ${reason || `code ${code}`}`);
+    pairButton.disabled = true;
+    showPair();
+  });
   share.addEventListener('pair', ({ detail }) => {
     talk.fail();
     talk.note(`Paired with ${detail.with}.`);

@@ -19,6 +19,10 @@ const partner: string = (await share.pair('key')).with;
 await share.pair('key').catch((error: WebShareError) => error.code);
 share.relay([1, partner], (success, code, body) => console.log(success, code, body));
 await share.relayBinary(new Uint8Array(3));
+share.relay('x', { signal: AbortSignal.timeout(1), callback: (success) => console.log(success) });
+new WebShare('wss://h', { signal: AbortSignal.timeout(1), heartbeat: 0 }).addEventListener('lost', ({ hint }) => console.log(hint.length, share.state === 'waiting'));
+// @ts-expect-error there is no such state
+share.state === 'lost';
 // @ts-expect-error a key is text
 share.pair(1);
 // @ts-expect-error a URL takes no port
@@ -55,6 +59,8 @@ const ids = pocket.socket.sendToAll(deliveryCode, { any: 1 });
 if (ids) pocket.socket.on(ids[0] ?? '', (_nothing, receipt) => console.log(receipt.time));
 pocket.webSocket.connect(() => 'pi:1', (happened) => console.log(happened.type)).onclose = ({ code }) => console.log(code);
 new pocket.webSocket.AugmentedWebSocket(['pi', 1]).binaryType = 'arraybuffer';
+pocket.socket.signal('a', 'b', {}, null, { signal: AbortSignal.timeout(1) });
+pocket.socket.on('socket', 'reconnect', ({ hint }) => console.log(hint.length));
 pocket.reconnect = { max: 1000 };
 pocket.retryLimit = 5;
 console.log(new Exception('why', [1]) instanceof AddressException);
@@ -75,6 +81,10 @@ redis.onReconnected = () => console.log(redis.reconnectCount + 1);
 redis.onResponse = (value) => console.log(value);
 const reply: string = await redis.request('get name');
 await new WS2S('ws://pi').newRedisClient(reply, 1).close();
+await tcp.send('x', { signal: AbortSignal.timeout(1) });
+await tcp.connect('h', 80, { signal: AbortSignal.timeout(1) });
+new WS2S('ws://h').newSocket({ signal: AbortSignal.timeout(1) });
+await redis.request('get x', { signal: AbortSignal.timeout(1) });
 // @ts-expect-error a port is a number
 tcp.connect('h', '80');
 // @ts-expect-error text, or sendb
