@@ -95,7 +95,9 @@ impl Secure {
             }
             match self.0.read_tls(stream) {
                 Ok(0) => return Ok(Some(filled)),
-                Ok(_) => drop(self.0.process_new_packets().map_err(io::Error::other)?),
+                Ok(_) => {
+                    self.0.process_new_packets().map_err(io::Error::other)?;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
