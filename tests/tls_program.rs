@@ -259,6 +259,5 @@ fn an_idle_connection_is_small() {
         socket.expect_binary(&[7; 100_000]);
     }
     let after = each(server.memory().resident);
-    println!("resident bytes of an idle TLS connection: {idle}, after traffic {after}");
     assert!(idle <= 10_000 && after <= 10_000, "{idle} bytes each, after traffic {after}");
 }

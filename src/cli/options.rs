@@ -231,7 +231,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Opens the ports of the original servers as well, on every host of --listen: 9000 with the root webshare, \
-              8001 with the root pocket, 9009 with the root named, 3613 with the root ws2s.",
+              8001 with the root pocket, 9009 with the root named, 3613 with the root ws2s; without TLS, as their clients.",
         kind: Kind::Switch { get: |settings| settings.classic, set: |settings, on| settings.classic = on },
     },
     Setting {

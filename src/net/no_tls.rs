@@ -6,9 +6,6 @@ use std::io::{self, IoSlice, Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Whether this build has TLS.
-pub const IS_BUILT: bool = false;
-
 /// A certificate with its key: there is none.
 #[derive(Debug)]
 pub struct Identity(Infallible);

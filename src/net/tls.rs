@@ -23,9 +23,6 @@ pub use session::Session;
 
 use super::scratch::SCRATCH_BYTES;
 
-/// Whether this build has TLS.
-pub const IS_BUILT: bool = true;
-
 /// Handshakes whose arithmetic (a key exchange and a signature, up to a millisecond on a small machine) is done in one turn
 /// of the loop; the others wait for the next, so that a flood of them cannot starve what is relayed.
 pub const HANDSHAKES_PER_TURN: u32 = 4;

@@ -214,8 +214,12 @@ impl Exchange {
                     if listen.tls {
                         match self.tls.as_ref().map(Tls::accept) {
                             Some(Ok(session)) => stream.secure(session),
-                            Some(Err(error)) => return warn!("{peer}: turned away: {error}"),
-                            None => return,
+                            Some(Err(error)) => {
+                                self.turned_away(turn, &error.to_string());
+                                continue;
+                            }
+                            // A listener for TLS does not start without a certificate.
+                            None => continue,
                         }
                     }
                     self.admit(turn, stream, peer, listener);
