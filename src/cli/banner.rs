@@ -4,8 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::cli::bridge;
 use crate::cli::units::Unit;
+use crate::cli::{bridge, lan};
 use crate::config::{Config, Root};
 
 /// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`.
@@ -19,6 +19,7 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
             Root::Ws2s => "at / ws2s answers",
             Root::Pocket => "at / pocket answers",
             Root::Named => "at / nobody answers, only paths are served",
+            Root::Network => "at /NAME the channel /network/NAME answers",
         };
         out += &format!("  listening  {:<28} {root}\n", format!("http://{address}/"));
     }
@@ -30,6 +31,9 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
         out += &format!("  pocket     ws://{here}/pocket, rooms with ?room=NAME ({echo})\n");
         out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
         out += &format!("  ws2s       ws://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
+        if let Some(line) = lan::line(config) {
+            out += &format!("  lan        {line}\n");
+        }
         for line in bridge::lines(config, &here.to_string()) {
             out += &format!("  bridge     {line}\n");
         }
@@ -129,8 +133,9 @@ mod tests {
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
         assert!(lines[6].ends_with("(echo for everybody)"));
         assert!(lines[7].ends_with("(presence for everybody)"));
+        assert!(lines[9].starts_with("  lan        /broadcast and /network are "), "{}", lines[9]);
         assert_eq!(
-            lines[10..],
+            lines[11..],
             ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
         );
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);

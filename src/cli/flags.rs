@@ -72,7 +72,7 @@ fn argument(setting: &Setting, defaults: &Settings) -> Arg {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name(setting.placeholder())
         }
         Kind::List { .. } => arg.action(ArgAction::Append).value_name(setting.placeholder()),
-        Kind::Number { .. } => arg.value_name(setting.placeholder()),
+        Kind::Number { .. } | Kind::Text { .. } => arg.value_name(setting.placeholder()),
     }
 }
 
@@ -87,7 +87,10 @@ fn help(setting: &Setting, defaults: &Settings) -> String {
             }
             notes.push("repeatable".to_owned());
         }
-        Kind::Counted { .. } | Kind::Switch { .. } => {}
+        Kind::Text { .. } if !setting.get(defaults).concat().is_empty() => {
+            notes.push(format!("default: {}", setting.get(defaults).concat()));
+        }
+        Kind::Counted { .. } | Kind::Switch { .. } | Kind::Text { .. } => {}
     }
     let notes = if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join(", ")) };
     wrap(&format!("{}{notes}", setting.doc.replace('`', "")), HELP_WIDTH).join("\n")

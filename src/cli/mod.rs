@@ -9,6 +9,7 @@ mod bridge;
 mod file;
 mod flags;
 mod generate;
+mod lan;
 mod listen;
 mod logger;
 mod options;

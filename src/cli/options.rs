@@ -5,7 +5,7 @@
 
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
-use crate::cli::{bridge, listen};
+use crate::cli::{bridge, lan, listen};
 use crate::http::guard::{is_host, is_origin};
 
 /// One thing that can be configured.
@@ -28,18 +28,21 @@ pub(super) enum Group {
     General,
     Access,
     Bridge,
+    Lan,
     Protocols,
     Limits,
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 5] = [Self::General, Self::Access, Self::Bridge, Self::Protocols, Self::Limits];
+    pub(super) const ALL: [Self; 6] =
+        [Self::General, Self::Access, Self::Bridge, Self::Lan, Self::Protocols, Self::Limits];
 
     pub(super) fn heading(self) -> &'static str {
         match self {
             Self::General => "General",
             Self::Access => "Who may connect",
             Self::Bridge => "Bridge to TCP servers",
+            Self::Lan => "Local network",
             Self::Protocols => "Protocols",
             Self::Limits => "Limits",
         }
@@ -62,6 +65,13 @@ pub(super) enum Kind {
     Counted { most: u8, get: fn(&Settings) -> u8, set: fn(&mut Settings, u8) },
     /// Yes or no.
     Switch { get: fn(&Settings) -> bool, set: fn(&mut Settings, bool) },
+    /// One text.
+    Text {
+        placeholder: &'static str,
+        get: fn(&Settings) -> String,
+        /// Sets it, or says what is wrong.
+        set: fn(&mut Settings, &str) -> Result<(), String>,
+    },
     /// Any number of texts; the flag may be repeated, the variable has commas between them.
     List {
         placeholder: &'static str,
@@ -90,7 +100,7 @@ impl Setting {
             Kind::Number { unit, .. } => unit.placeholder(),
             Kind::Counted { .. } => Unit::Count.placeholder(),
             Kind::Switch { .. } => "true|false",
-            Kind::List { placeholder, .. } => placeholder,
+            Kind::Text { placeholder, .. } | Kind::List { placeholder, .. } => placeholder,
         }
     }
 
@@ -118,6 +128,7 @@ impl Setting {
                 "false" | "0" => set(settings, false),
                 _ => return Err("expected true or false".to_owned()),
             },
+            Kind::Text { set, .. } => set(settings, text)?,
             Kind::List { set, .. } => set(settings, texts)?,
         }
         Ok(())
@@ -129,6 +140,7 @@ impl Setting {
             Kind::Number { unit, get, .. } => vec![unit.write(get(settings))],
             Kind::Counted { get, .. } => vec![get(settings).to_string()],
             Kind::Switch { get, .. } => vec![get(settings).to_string()],
+            Kind::Text { get, .. } => vec![get(settings)],
             Kind::List { get, .. } => get(settings),
         }
     }
@@ -141,7 +153,7 @@ impl Setting {
                 Some(format!("{zero}from {} to {}", unit.write(*least), unit.write(*most)))
             }
             Kind::Counted { most, .. } => Some(format!("from 0 to {most}")),
-            Kind::Switch { .. } | Kind::List { .. } => None,
+            Kind::Switch { .. } | Kind::Text { .. } | Kind::List { .. } => None,
         }
     }
 }
@@ -200,7 +212,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
               says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
-              that only listen need), ws2s, or named (nobody).",
+              that only listen need), ws2s, named (nobody), or network (nobody, and `/NAME` is `/network/NAME`).",
         kind: Kind::List {
             placeholder: "[ROOT@]HOST:PORT",
             continues: never,
@@ -312,6 +324,11 @@ pub(super) const SETTINGS: &[Setting] = &[
             },
         },
     },
+    lan::MODE,
+    lan::INTERFACE,
+    lan::PEER,
+    lan::SECRET,
+    lan::OFF_LINK,
     Setting {
         name: "presence",
         short: None,
@@ -556,15 +573,51 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Rooms that one device is in, and as many targets and services.",
         kind: limit!(Count, max_rooms, 1, MANY),
     },
+    Setting {
+        name: "max-links",
+        short: None,
+        group: Group::Limits,
+        doc: "Links of channels with other servers at once, those being opened included.",
+        kind: limit!(Count, max_links, 1, MANY),
+    },
+    Setting {
+        name: "max-links-per-peer",
+        short: None,
+        group: Group::Limits,
+        doc: "The same with the servers of one address.",
+        kind: limit!(Count, max_links_per_peer, 1, MANY),
+    },
+    Setting {
+        name: "max-proxies",
+        short: None,
+        group: Group::Limits,
+        doc: "Announcements of other servers' channels that are remembered; the oldest of those that concern nobody here \
+              make room.",
+        kind: limit!(Count, max_proxies, 1, MANY),
+    },
+    Setting {
+        name: "announcement-rate",
+        short: None,
+        group: Group::Limits,
+        doc: "Announcements of other servers that are looked at per second; further ones are dropped.",
+        kind: limit!(Count, announcement_rate, 1, MANY),
+    },
+    Setting {
+        name: "link-ping-interval",
+        short: None,
+        group: Group::Limits,
+        doc: "Silence after which the server at the other end of a link is pinged, so that a cut cable is noticed.",
+        kind: time!(link_ping_interval, SHORT_MS, HOUR_MS),
+    },
 ];
 
 /// For lists whose texts hold no commas.
-fn never(_: &str) -> bool {
+pub(super) fn never(_: &str) -> bool {
     false
 }
 
 /// `wrong`, with the text it is about where that is one of several.
-fn about(text: &str, texts: &[&str], wrong: String) -> String {
+pub(super) fn about(text: &str, texts: &[&str], wrong: String) -> String {
     if texts.len() > 1 { format!("{text:?}: {wrong}") } else { wrong }
 }
 

@@ -82,7 +82,6 @@ mod tests {
         assert!(rest.is_empty() && usize::from(number) == payloads.len());
     }
 
-
     #[test]
     fn any_cut_gives_what_one_byte_at_a_time_gives() {
         let key = [0x37, 0xfa, 0x21, 0x3d];

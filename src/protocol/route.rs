@@ -76,7 +76,7 @@ pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Sessi
             Root::Webshare => Ok(Session::Webshare(Webshare::new(binary))),
             Root::Pocket => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
             Root::Ws2s => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
-            Root::Named => Err(Refusal::NoRoot),
+            Root::Named | Root::Network => Err(Refusal::NoRoot),
         },
         "/webshare" => Ok(Session::Webshare(Webshare::new(binary))),
         "/pocket" => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
