@@ -125,7 +125,8 @@ pub enum LanMode {
 pub struct Lan {
     /// Default: auto.
     pub mode: LanMode,
-    /// Names or addresses of the interfaces to announce and look on. Default: none, which means all but loopback.
+    /// Names or addresses of the interfaces to announce and look on. Default: an empty list, which means all but
+    /// loopback; `["none"]` means none.
     pub interfaces: Vec<String>,
     /// Servers to link every channel with, host (IPv6 without brackets) and port. Default: none.
     pub peers: Vec<(String, u16)>,

@@ -44,7 +44,8 @@ pub(super) const INTERFACE: Setting = Setting {
     short: None,
     group: Group::Lan,
     doc: "Network interfaces to announce and look on, by name or address: eth0, 192.168.1.2. Without it all but \
-          loopback, those that come later included.",
+          loopback, those that come later included; with none nothing is announced or looked for, and only --lan-peer \
+          links.",
     kind: Kind::List {
         placeholder: "INTERFACE",
         continues: never,

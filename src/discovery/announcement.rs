@@ -13,9 +13,6 @@ use std::fmt::Write as _;
 
 use crate::hub::shared::{ChannelKey, InstanceId, Sharing};
 
-/// The type of service, with its domain (RFC 6763 §4.1).
-pub const SERVICE: &str = "_ws._tcp.local.";
-
 /// The version of what we announce and of links.
 const VERSION: &str = "1";
 
@@ -41,8 +38,9 @@ impl Announcement {
         let key = sharing.key(path).to_string();
         let (kind, name) = split(path).unwrap_or_default();
         let mut instance = String::with_capacity(MAX_LABEL_BYTES);
-        for byte in &sharing.id().bytes()[..4] {
-            write!(instance, "{byte:02x}").expect("writing to a string does not fail");
+        // DNS does not mind case and channels do: what makes an instance this server's makes it this channel's as well.
+        for (one, other) in sharing.id().bytes().iter().zip(sharing.key(path).bytes()).take(4) {
+            write!(instance, "{:02x}", one ^ other).expect("writing to a string does not fail");
         }
         let shown = if sharing.secret().is_some() { &key[..32] } else { name };
         let is_for_originals = sharing.secret().is_none() && kind == "broadcast";
@@ -120,7 +118,7 @@ mod tests {
     #[test]
     fn an_original_recognises_what_we_announce() {
         let announcement = Announcement::of("/broadcast/org.example", &sharing(None));
-        assert_eq!(announcement.instance, "abababab.org.example._bws");
+        assert_eq!(&announcement.instance[8..], ".org.example._bws");
         assert_eq!(announcement.txt[0], ("path", "/broadcast/org.example".to_owned()));
     }
 

@@ -385,10 +385,10 @@ impl Discovery {
         self.proxies.has_address(address)
     }
 
-    /// How many links there are.
+    /// How many links carry their channels.
     #[must_use]
     pub fn links(&self) -> usize {
-        self.links.len()
+        self.links.values().filter(|link| link.is_open).count()
     }
 
     /// How many announcements are remembered.

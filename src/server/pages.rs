@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::IoSlice;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +15,7 @@ use sha1::{Digest, Sha1};
 
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
+use super::links::Links;
 use super::polling::{Action, AnswerTo, Ask, refuse_with};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
@@ -28,6 +30,7 @@ use crate::hub::devices::Transport;
 use crate::hub::ids::Key;
 use crate::net::reactor::Turn;
 use crate::protocol::Session;
+use crate::protocol::link::Link;
 use crate::protocol::p2p::claim::claim;
 use crate::protocol::p2p::engine_io::{Call, Error};
 use crate::protocol::p2p::probe::Probe;
@@ -50,6 +53,7 @@ struct Origin {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
+    peer: IpAddr,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -66,6 +70,8 @@ enum Answer {
     Ask(Ask),
     /// 101; frames follow.
     Session(Session),
+    /// 101; frames of a link follow.
+    Link(Link),
 }
 
 impl Pages {
@@ -76,7 +82,15 @@ impl Pages {
         Ok(Self { guard, tags: ASSETS.iter().map(tag).collect() })
     }
 
-    fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, hub: &mut Hub, out: &mut Vec<u8>) -> Answer {
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        from: Origin,
+        config: &Config,
+        hub: &mut Hub,
+        links: &Links,
+        out: &mut Vec<u8>,
+    ) -> Answer {
         let wants_upgrade = request.wants_upgrade();
         // What follows a refused upgrade may be frames, and is never another request.
         let framing = Framing::of(request);
@@ -88,7 +102,7 @@ impl Pages {
             return refusal_of(refusal.status(), refusal.message(), framing, out);
         }
         if wants_upgrade {
-            return self.upgrade(request, from, config, hub, framing, out);
+            return self.upgrade(request, from, config, hub, links, framing, out);
         }
         if is_engine(request.path) {
             return self.ask(request, from, config, out);
@@ -260,12 +274,22 @@ impl Pages {
         from: Origin,
         config: &Config,
         hub: &mut Hub,
+        links: &Links,
         framing: Framing,
         out: &mut Vec<u8>,
     ) -> Answer {
         let refused = match upgrade::check(request) {
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
+                // A link's way in is its own: it names no origin, or one that is none.
+                match links.answer(request, &handshake, from.peer, hub, config, out) {
+                    None => {}
+                    Some(Ok(link)) => return Answer::Link(link),
+                    Some(Err(refused)) => {
+                        refused.write(out);
+                        return Answer::Refusal(Framing::CLOSE, refused.status, refused.reason);
+                    }
+                }
                 let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
                 let session = match origin {
                     Ok(()) if is_engine(request.path) => {
@@ -314,6 +338,7 @@ impl Exchange {
                 root: *root,
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
+                peer: conn.peer.ip(),
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -332,9 +357,12 @@ impl Exchange {
                 }
                 Ok(Some(request)) => {
                     window.start += request.head_len;
-                    let answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
+                    let answer = {
+                        let links = &self.links;
+                        self.pages.answer(&request, from, &self.config, &mut self.hub, links, &mut reply)
+                    };
                     match &answer {
-                        Answer::Session(_) => info!("{}: opened {}", conn.peer, request.path),
+                        Answer::Session(_) | Answer::Link(_) => info!("{}: opened {}", conn.peer, request.path),
                         Answer::Refusal(_, status, reason) => {
                             info!("{}: {status} for {}: {reason}", conn.peer, request.path);
                         }
@@ -353,6 +381,15 @@ impl Exchange {
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
                         let session = self.open(turn, id, session);
+                        self.on_frames(turn, id, session, window);
+                    }
+                    return;
+                }
+                Answer::Link(link) => {
+                    self.send_reply(turn, id, &reply, &[]);
+                    self.reply = reply;
+                    if self.conns[id as usize].phase == Phase::Http {
+                        let session = self.on_link_accepted(turn, id, link);
                         self.on_frames(turn, id, session, window);
                     }
                     return;
@@ -430,6 +467,9 @@ impl Exchange {
             ("jackfield_keys", self.hub.pairs.len()),
             ("jackfield_bridges", self.bridges.count()),
             ("jackfield_dials", self.dials.len()),
+            ("jackfield_links", self.links.discovery.links()),
+            ("jackfield_link_attempts", self.links.attempts()),
+            ("jackfield_proxies", self.links.discovery.proxies()),
             ("jackfield_devices", self.hub.devices.len()),
             ("jackfield_polling_sessions", self.polling.len()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
@@ -439,7 +479,8 @@ impl Exchange {
         for (name, value) in gauges {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
-        for (name, value) in self.metrics.rows() {
+        let dropped = ("jackfield_announcements_dropped_total", self.links.dropped());
+        for (name, value) in self.metrics.rows().into_iter().chain([dropped]) {
             writeln!(page, "# TYPE {name} counter\n{name} {value}").expect("writing to memory does not fail");
         }
         page
