@@ -158,6 +158,8 @@ impl Exchange {
                 }
                 Outcome::Violated(violation) => return self.on_violation(turn, id, violation),
             }
+            // What a session asked for as it opened may have kept everything waiting.
+            let is_stuck = window.start == before && self.deeds.is_empty();
             self.settle(turn);
             // The batch was full, or the connection is another session's now, or nobody's.
             match self.conns[id as usize].phase {
@@ -165,7 +167,7 @@ impl Exchange {
                 _ => return,
             }
             let is_held = self.conns[id as usize].is_held || share == 0;
-            if window.start == before || window.start == window.end || is_held {
+            if is_stuck || window.start == window.end || is_held {
                 break;
             }
         }
