@@ -76,7 +76,7 @@ fn attempts_come_less_and_less_often_and_a_link_that_lasted_starts_them_anew() {
     let whom = Whom::Listed(0);
     let mut waits = Vec::new();
     for _ in 0..12 {
-        assert_eq!(dials(&mut discovery, now), [whom.clone()]);
+        assert_eq!(dials(&mut discovery, now), std::slice::from_ref(&whom));
         discovery.on_failed(key(9), &whom, Failure::Unreachable, now);
         let due = discovery.next_due().expect("tried again");
         waits.push(due - now);
@@ -85,7 +85,7 @@ fn attempts_come_less_and_less_often_and_a_link_that_lasted_starts_them_anew() {
     }
     assert!(waits[0] < Duration::from_secs(1) && waits[11] > Duration::from_secs(40), "{waits:?}");
     assert!(waits.iter().all(|wait| *wait <= MAX_RETRY.mul_f64(1.25)));
-    assert_eq!(dials(&mut discovery, now), [whom.clone()]);
+    assert_eq!(dials(&mut discovery, now), std::slice::from_ref(&whom));
     discovery.on_dialled(SessionId(1), (key(9), whom.clone()), Some(id(2)), address(2).ip(), now);
     discovery.on_linked(SessionId(1));
     assert_eq!((discovery.next_due(), discovery.links()), (None, 1));

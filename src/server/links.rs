@@ -153,8 +153,9 @@ impl Links {
     ) -> Option<Result<Link, Refused>> {
         let offers = |name: &str| handshake.protocols().any(|offered| offered == name);
         let is_ours = offers(OPEN) || offers(PROVED);
-        let is_original = !is_ours && request.header(ORIGINAL).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if !is_ours && !(is_original && self.is_on) {
+        let is_original =
+            self.is_on && !is_ours && request.header(ORIGINAL).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if !is_ours && !is_original {
             return None;
         }
         let from = from.to_canonical();

@@ -49,11 +49,13 @@ pub(super) struct Pages {
 
 /// Where a request came from.
 #[derive(Clone, Copy)]
-struct Origin {
+struct Origin<'s> {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
     peer: IpAddr,
+    /// What judges requests for links.
+    links: &'s Links,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -85,10 +87,9 @@ impl Pages {
     fn answer(
         &self,
         request: &Request<'_>,
-        from: Origin,
+        from: Origin<'_>,
         config: &Config,
         hub: &mut Hub,
-        links: &Links,
         out: &mut Vec<u8>,
     ) -> Answer {
         let wants_upgrade = request.wants_upgrade();
@@ -102,7 +103,7 @@ impl Pages {
             return refusal_of(refusal.status(), refusal.message(), framing, out);
         }
         if wants_upgrade {
-            return self.upgrade(request, from, config, hub, links, framing, out);
+            return self.upgrade(request, from, config, hub, framing, out);
         }
         if is_engine(request.path) {
             return self.ask(request, from, config, out);
@@ -128,7 +129,7 @@ impl Pages {
     }
 
     /// Counters are for whoever is on this machine, and for no page and no proxy.
-    fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
+    fn is_operator(&self, request: &Request<'_>, from: Origin<'_>) -> bool {
         from.is_loopback_peer && is_local_host(request.host()) && request.origin().is_none() && !request.is_forwarded()
     }
 
@@ -136,7 +137,7 @@ impl Pages {
     fn engine(
         &self,
         request: &Request<'_>,
-        from: Origin,
+        from: Origin<'_>,
         config: &Config,
         hub: &mut Hub,
     ) -> Result<Session, (Error, String)> {
@@ -157,7 +158,7 @@ impl Pages {
         }
     }
 
-    fn claim(&self, request: &Request<'_>, from: Origin, config: &Config) -> Result<Claim, String> {
+    fn claim(&self, request: &Request<'_>, from: Origin<'_>, config: &Config) -> Result<Claim, String> {
         let is_own_page = request.origin().is_none_or(|origin| is_own_page(origin, request.host()));
         let is_operator =
             from.is_loopback_peer && is_local_host(request.host()) && is_own_page && !request.is_forwarded();
@@ -166,7 +167,7 @@ impl Pages {
     }
 
     /// A request to Engine.IO, or the refusal of one.
-    fn ask(&self, request: &Request<'_>, from: Origin, config: &Config, out: &mut Vec<u8>) -> Answer {
+    fn ask(&self, request: &Request<'_>, from: Origin<'_>, config: &Config, out: &mut Vec<u8>) -> Answer {
         let framing = Framing { keep_alive: request.keep_alive(), ..Framing::of(request) };
         let mut answer_to = AnswerTo { framing, origin: request.origin().map(Into::into), jsonp: None };
         let refused = match self.engine_action(request, from, config, &mut answer_to) {
@@ -201,7 +202,7 @@ impl Pages {
     fn engine_action(
         &self,
         request: &Request<'_>,
-        from: Origin,
+        from: Origin<'_>,
         config: &Config,
         answer_to: &mut AnswerTo,
     ) -> Result<Action, (Error, Option<&'static str>)> {
@@ -271,10 +272,9 @@ impl Pages {
     fn upgrade(
         &self,
         request: &Request<'_>,
-        from: Origin,
+        from: Origin<'_>,
         config: &Config,
         hub: &mut Hub,
-        links: &Links,
         framing: Framing,
         out: &mut Vec<u8>,
     ) -> Answer {
@@ -282,7 +282,7 @@ impl Pages {
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
                 // A link's way in is its own: it names no origin, or one that is none.
-                match links.answer(request, &handshake, from.peer, hub, config, out) {
+                match from.links.answer(request, &handshake, from.peer, hub, config, out) {
                     None => {}
                     Some(Ok(link)) => return Answer::Link(link),
                     Some(Err(refused)) => {
@@ -339,6 +339,7 @@ impl Exchange {
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
                 peer: conn.peer.ip(),
+                links: &self.links,
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -357,10 +358,7 @@ impl Exchange {
                 }
                 Ok(Some(request)) => {
                     window.start += request.head_len;
-                    let answer = {
-                        let links = &self.links;
-                        self.pages.answer(&request, from, &self.config, &mut self.hub, links, &mut reply)
-                    };
+                    let answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
                     match &answer {
                         Answer::Session(_) | Answer::Link(_) => info!("{}: opened {}", conn.peer, request.path),
                         Answer::Refusal(_, status, reason) => {

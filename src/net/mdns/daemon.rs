@@ -57,7 +57,7 @@ pub struct Mdns {
 
 /// Where channels are announced, and as what.
 struct Place {
-    /// This machine's name among those that announce.
+    /// What names of this machine begin with, among those that announce.
     host: String,
     /// Empty: whatever addresses the interfaces have.
     addresses: Vec<IpAddr>,
@@ -86,8 +86,8 @@ impl fmt::Debug for Mdns {
 }
 
 impl Mdns {
-    /// Starts to browse. Channels are announced at the first of `listeners` that others can reach, by the name `host`,
-    /// which nobody else must have. `rate` bounds the events of a second; `waker` is called on a helper thread whenever
+    /// Starts to browse. Channels are announced at the first of `listeners` that others can reach, by names that begin
+    /// with `host`, as nobody else's must. `rate` bounds the events of a second; `waker` is called on a helper thread whenever
     /// one has come, and must not block.
     ///
     /// # Errors
@@ -322,7 +322,7 @@ impl Place {
         let addresses = listener.map(SocketAddr::ip).filter(|ip| !ip.is_unspecified()).into_iter().collect();
         let interface = |text: &String| text.parse().map_or_else(|_| IfKind::Name(text.clone()), IfKind::Addr);
         Self {
-            host: format!("{host}.local."),
+            host: host.to_owned(),
             addresses,
             port: listener.map_or(0, SocketAddr::port),
             interfaces: lan.interfaces.iter().map(interface).collect(),
@@ -331,8 +331,10 @@ impl Place {
     }
 
     fn info(&self, instance: &Instance) -> mdns_sd::Result<ServiceInfo> {
-        let (name, host, txt) = (&instance.name, &self.host, &instance.txt[..]);
-        let info = ServiceInfo::new(SERVICE, name, host, &self.addresses[..], self.port, txt)?;
+        // A withdrawal takes the records of the host along, so each instance has a host of its own.
+        let host = format!("{}-{}.local.", self.host, instance.name.get(..8).unwrap_or_default());
+        let (name, txt) = (&instance.name, &instance.txt[..]);
+        let info = ServiceInfo::new(SERVICE, name, &host, &self.addresses[..], self.port, txt)?;
         let mut info = if self.addresses.is_empty() { info.enable_addr_auto() } else { info };
         if self.only_ipv4 && self.addresses.is_empty() {
             info.set_interfaces(vec![IfKind::IPv4]);

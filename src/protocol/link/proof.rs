@@ -38,14 +38,15 @@ pub(super) struct Proving {
     stage: Stage,
 }
 
+/// What is awaited.
 #[derive(Debug)]
 enum Stage {
     /// Dialled: the acceptor's nonce is awaited; this is our own.
-    AwaitsChallenge(Nonce),
+    Challenge(Nonce),
     /// Dialled: the acceptor's proof is awaited; the acceptor's nonce and our own.
-    AwaitsAcceptor(Nonce, Nonce),
+    Acceptor(Nonce, Nonce),
     /// Accepted: the dialler's nonce and proof are awaited; this is our own.
-    AwaitsDialler(Nonce),
+    Dialler(Nonce),
 }
 
 /// What a message led to.
@@ -62,24 +63,24 @@ pub(super) enum Outcome {
 impl Proving {
     /// The side that dialled; `nonce` is its own.
     pub(super) fn dialler(ends: Ends, nonce: Nonce) -> Self {
-        Self { ends, stage: Stage::AwaitsChallenge(nonce) }
+        Self { ends, stage: Stage::Challenge(nonce) }
     }
 
     /// The side that accepted; it says `nonce` first.
     pub(super) fn acceptor(ends: Ends, nonce: Nonce) -> Self {
-        Self { ends, stage: Stage::AwaitsDialler(nonce) }
+        Self { ends, stage: Stage::Dialler(nonce) }
     }
 
     /// The other end said something.
     pub(super) fn on_message(&mut self, secret: &[u8], said: &[u8]) -> Outcome {
         match self.stage {
-            Stage::AwaitsChallenge(own) => {
+            Stage::Challenge(own) => {
                 let Ok(challenge) = Nonce::try_from(said) else { return Outcome::Failed };
                 let proof = self.ends.mac(secret, b'D', &challenge, &own).finalize().into_bytes();
-                self.stage = Stage::AwaitsAcceptor(challenge, own);
+                self.stage = Stage::Acceptor(challenge, own);
                 Outcome::Say([&own[..], &proof].concat())
             }
-            Stage::AwaitsDialler(own) => {
+            Stage::Dialler(own) => {
                 let Some((nonce, proof)) = said.split_first_chunk::<32>() else { return Outcome::Failed };
                 // A nonce that repeats ours would be our own words thrown back.
                 if nonce == &own || proof.len() != PROOF_BYTES {
@@ -91,12 +92,10 @@ impl Proving {
                 }
                 Outcome::Proved(Some(self.ends.mac(secret, b'A', &own, nonce).finalize().into_bytes().to_vec()))
             }
-            Stage::AwaitsAcceptor(challenge, own) => {
-                match self.ends.mac(secret, b'A', &challenge, &own).verify_slice(said) {
-                    Ok(()) => Outcome::Proved(None),
-                    Err(_) => Outcome::Failed,
-                }
-            }
+            Stage::Acceptor(challenge, own) => match self.ends.mac(secret, b'A', &challenge, &own).verify_slice(said) {
+                Ok(()) => Outcome::Proved(None),
+                Err(_) => Outcome::Failed,
+            },
         }
     }
 }
