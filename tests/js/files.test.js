@@ -13,7 +13,7 @@ const CLIENT = new URL('../../src/assets/client/', import.meta.url);
 /** The globals of each file, and what it may weigh in bytes. */
 const FILES = {
   webshare: [['WebShare'], 3 * 1024],
-  named: [['LocalWebSocket', 'BroadcastWebSocket'], 3 * 1024],
+  named: [['LocalWebSocket', 'BroadcastWebSocket', 'NetworkWebSocket'], 3 * 1024],
   // Two layers, every form of an address, and the life of several sockets.
   'pocket.socket': [['pocket', 'AddressException'], 3.5 * 1024],
   ws2s: [['WS2S'], 3 * 1024],

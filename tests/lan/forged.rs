@@ -30,7 +30,7 @@ pub(crate) fn flood(count: u32) {
 }
 
 fn announcement(number: u32) -> Vec<u8> {
-    let channel = if number % 2 == 0 { "demo".to_owned() } else { format!("other{number}") };
+    let channel = if number.is_multiple_of(2) { "demo".to_owned() } else { format!("other{number}") };
     let instance = format!("{number:08x}.{channel}._bws");
     let service = ["_ws", "_tcp", "local"];
     let full = [&[&*instance][..], &service].concat();
