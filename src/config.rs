@@ -237,8 +237,8 @@ pub struct Limits {
     pub max_links_per_peer: usize,
     /// `--max-proxies`: announcements that are remembered. Default: 1,024. Prevents forged ones from filling memory.
     pub max_proxies: usize,
-    /// `--announcement-rate`: announcements looked at per second. Default: 100. Prevents a flood of them from taking the
-    /// loop's time.
+    /// `--announcement-rate`: announcements looked at per second. Default: 1,000. Prevents a flood of them from taking
+    /// the loop's time.
     pub announcement_rate: u32,
     /// `--link-ping-interval`: silence after which the other end of a link is pinged. Default: 10 s; with
     /// `pong_timeout`, a cut cable is noticed within 20 s.
@@ -279,7 +279,7 @@ impl Default for Limits {
             max_links: 1024,
             max_links_per_peer: 256,
             max_proxies: 1024,
-            announcement_rate: 100,
+            announcement_rate: 1000,
             link_ping_interval: Duration::from_secs(10),
         }
     }

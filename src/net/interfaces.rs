@@ -4,37 +4,46 @@
 
 use std::net::IpAddr;
 
+/// The networks that this machine is on at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Networks(Vec<(IpAddr, u8)>);
+
+impl Networks {
+    /// Asks the system, for those of all interfaces but loopback. When it does not say, there are none.
+    #[cfg(feature = "discovery")]
+    #[must_use]
+    pub fn now() -> Self {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        let own =
+            interfaces.iter().filter(|interface| !interface.is_loopback()).map(|interface| match &interface.addr {
+                if_addrs::IfAddr::V4(own) => (own.ip.into(), own.prefixlen),
+                if_addrs::IfAddr::V6(own) => (own.ip.into(), own.prefixlen),
+            });
+        Self(own.collect())
+    }
+
+    /// Without `discovery` nothing asks the system: who is no listed peer is no neighbour.
+    #[cfg(not(feature = "discovery"))]
+    #[must_use]
+    pub fn now() -> Self {
+        Self::default()
+    }
+
+    /// Whether `address` is on one of them.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|(own, prefix)| shares_prefix(*own, address, *prefix))
+    }
+}
+
 /// Whether `address` is on a network that this machine is on, or is this machine.
 #[must_use]
 pub fn is_neighbour(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback() || is_on_link(address)
-}
-
-/// Whether `address` is on a network of one of this machine's interfaces, loopback aside. When the system does not say,
-/// the answer is no.
-#[cfg(feature = "discovery")]
-#[must_use]
-pub fn is_on_link(address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    interfaces.iter().filter(|interface| !interface.is_loopback()).any(|interface| {
-        let (own, prefix) = match &interface.addr {
-            if_addrs::IfAddr::V4(own) => (IpAddr::V4(own.ip), own.prefixlen),
-            if_addrs::IfAddr::V6(own) => (IpAddr::V6(own.ip), own.prefixlen),
-        };
-        shares_prefix(own, address, prefix)
-    })
-}
-
-/// Without `discovery` nothing asks the system: who is no listed peer is no neighbour.
-#[cfg(not(feature = "discovery"))]
-#[must_use]
-pub fn is_on_link(_: IpAddr) -> bool {
-    false
+    address.to_canonical().is_loopback() || Networks::now().contains(address)
 }
 
 /// Whether the first `prefix` bits are the same.
-#[cfg(any(feature = "discovery", test))]
 fn shares_prefix(one: IpAddr, other: IpAddr, prefix: u8) -> bool {
     let differing = match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
@@ -65,6 +74,5 @@ mod tests {
         for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
             assert!(is_neighbour(address.parse().expect("address")), "{address}");
         }
-        assert!(!is_neighbour("192.0.2.1".parse().expect("address")));
     }
 }

@@ -41,7 +41,6 @@ fn first_message(speaker: &mut Independent, listener: &mut Independent, since: I
         speaker.say("anybody there?");
         if listener.try_next().is_some() {
             let took = since.elapsed();
-            assert!(took < Duration::from_secs(20), "nothing is heard");
             listener.set_patience(Duration::from_millis(300));
             while listener.try_next().is_some() {}
             listener.set_patience(common::DEADLINE);

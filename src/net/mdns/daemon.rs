@@ -13,7 +13,7 @@ use mdns_sd::{IfKind, Receiver, ResolvedService, ScopedIp, ServiceDaemon, Servic
 
 use super::MdnsEvent;
 use crate::config::Lan;
-use crate::net::interfaces::is_on_link;
+use crate::net::interfaces::Networks;
 
 /// The type of service, with its domain: named WebSockets (namedwebsockets, generation A).
 const SERVICE: &str = "_ws._tcp.local.";
@@ -24,11 +24,18 @@ const MAX_WAITING: usize = 1024;
 /// Records that the responder may remember before it is started anew: it has no bound of its own.
 const MAX_RECORDS: i64 = 20_000;
 
+/// A subscription begins with all that the responder remembers, and ends at once if that is more than it holds. So one
+/// that ended, while there are more records than this, begins with a responder that remembers nothing.
+const MAX_RETOLD_RECORDS: i64 = 1000;
+
 /// After this many events the forwarding thread asks how many records there are.
 const CHECKED_EVERY: u32 = 512;
 
 /// How long after a flood the responder is asked again for all it knows.
 const CALM: Duration = Duration::from_secs(2);
+
+/// Between two orders to a responder that had too many.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a withdrawal may take before the process ends.
 const GOODBYE: Duration = Duration::from_millis(300);
@@ -73,7 +80,7 @@ struct Shared {
     rate: u32,
     dropped: AtomicU64,
     off_link: bool,
-    /// The responder remembers too much.
+    /// The responder remembered too much, and was ended.
     is_full: AtomicBool,
     /// Nobody listens any more.
     is_over: AtomicBool,
@@ -176,13 +183,13 @@ impl Mdns {
 
     /// A responder that remembers nothing takes the place of this one.
     fn restart(&mut self) {
-        log::warn!("announcements of others fill the memory: forgetting them all (--announcement-rate)");
-        if let Ok(daemon) = start(&self.place, &self.shared) {
-            // The old one's goodbyes and the new one's announcements carry the same names; others ask again anyway.
-            let _ = std::mem::replace(&mut self.daemon, daemon).shutdown();
-            self.late = self.instances.keys().cloned().map(Order::Announce).collect();
-            self.flush();
+        log::warn!("announcements of others are more than can be remembered: forgetting them all");
+        match start(&self.place, &self.shared) {
+            Ok(daemon) => self.daemon = daemon,
+            Err(error) => return log::warn!("channels are not announced any more: {error}"),
         }
+        self.late = self.instances.keys().cloned().map(Order::Announce).collect();
+        self.flush();
     }
 }
 
@@ -217,19 +224,18 @@ fn start(place: &Place, shared: &Arc<Shared>) -> io::Result<ServiceDaemon> {
 
 /// What the forwarding thread does, until its responder has ended.
 fn forward(shared: &Shared, daemon: &ServiceDaemon, mut events: Receiver<ServiceEvent>) {
-    let mut budget = Budget { second: Instant::now(), left: shared.rate };
+    let mut budget = Budget { second: Instant::now(), left: shared.rate, networks: Networks::now() };
     let (mut seen, mut was_flooded) = (0u32, false);
     loop {
         let event = if was_flooded {
             match events.recv_timeout(CALM) {
-                Ok(event) => Some(event),
                 Err(mdns_sd::RecvTimeoutError::Timeout) => {
                     // It is over: whoever was lost in it is heard of again.
                     was_flooded = false;
                     let _ = daemon.stop_browse(SERVICE);
-                    None
+                    continue;
                 }
-                Err(mdns_sd::RecvTimeoutError::Disconnected) => None,
+                event => event.ok(),
             }
         } else {
             events.recv().ok()
@@ -237,29 +243,37 @@ fn forward(shared: &Shared, daemon: &ServiceDaemon, mut events: Receiver<Service
         if shared.is_over.load(Ordering::Relaxed) {
             return;
         }
+        seen = seen.wrapping_add(1);
+        let bound = match event {
+            Some(_) => MAX_RECORDS,
+            None => MAX_RETOLD_RECORDS,
+        };
+        if (event.is_none() || seen.is_multiple_of(CHECKED_EVERY)) && records(daemon) > bound {
+            return give_up(shared, daemon);
+        }
         let Some(event) = event else {
-            // A subscription ends when we were too slow for it, or with the responder.
-            thread::sleep(Duration::from_millis(100));
+            // A subscription ends when it was asked to, when we were too slow for it, or with the responder.
             match daemon.browse(SERVICE) {
                 Ok(again) => events = again,
-                Err(mdns_sd::Error::Again) => {}
+                Err(mdns_sd::Error::Again) => thread::sleep(PAUSE),
                 Err(_) => return,
             }
             continue;
         };
-        seen = seen.wrapping_add(1);
-        if seen.is_multiple_of(CHECKED_EVERY) && records(daemon) > MAX_RECORDS {
-            shared.is_full.store(true, Ordering::Relaxed);
-            (shared.waker)();
+        let is_of_use = matches!(event, ServiceEvent::ServiceResolved(_) | ServiceEvent::ServiceRemoved(..));
+        if is_of_use && !budget.take(shared.rate) {
+            was_flooded = true;
+            shared.dropped.fetch_add(1, Ordering::Relaxed);
+            continue;
         }
         let event = match event {
-            ServiceEvent::ServiceResolved(service) => found(&service, shared.off_link),
+            ServiceEvent::ServiceResolved(service) => found(&service, &budget.networks, shared.off_link),
             ServiceEvent::ServiceRemoved(_, name) => Some(MdnsEvent::Lost(name)),
             _ => None,
         };
         let Some(event) = event else { continue };
         let mut waiting = shared.events();
-        if !budget.take(shared.rate) || waiting.len() >= MAX_WAITING {
+        if waiting.len() >= MAX_WAITING {
             was_flooded = true;
             shared.dropped.fetch_add(1, Ordering::Relaxed);
             continue;
@@ -270,6 +284,17 @@ fn forward(shared: &Shared, daemon: &ServiceDaemon, mut events: Receiver<Service
     }
 }
 
+/// Ends a responder that remembers too much; the loop starts another. Not at once: a flood that goes on would have us do
+/// nothing else.
+fn give_up(shared: &Shared, daemon: &ServiceDaemon) {
+    if let Ok(status) = daemon.shutdown() {
+        let _ = status.recv_timeout(CALM);
+    }
+    thread::sleep(CALM);
+    shared.is_full.store(true, Ordering::Relaxed);
+    (shared.waker)();
+}
+
 /// How many records the responder remembers; 0 when it does not say.
 fn records(daemon: &ServiceDaemon) -> i64 {
     let metrics = daemon.get_metrics().ok().and_then(|metrics| metrics.recv_timeout(CALM).ok()).unwrap_or_default();
@@ -277,9 +302,9 @@ fn records(daemon: &ServiceDaemon) -> i64 {
 }
 
 /// What a service says of itself, with the addresses that may be dialled; `None` if there are none.
-fn found(service: &ResolvedService, off_link: bool) -> Option<MdnsEvent> {
+fn found(service: &ResolvedService, networks: &Networks, off_link: bool) -> Option<MdnsEvent> {
     let port = service.get_port();
-    let may_dial = |address: &IpAddr| off_link || is_on_link(*address);
+    let may_dial = |address: &IpAddr| off_link || networks.contains(*address);
     let mut addresses: Vec<SocketAddr> = service
         .get_addresses()
         .iter()
@@ -345,16 +370,18 @@ impl Place {
     }
 }
 
-/// Events of one second.
+/// What is done in one second.
 struct Budget {
     second: Instant,
     left: u32,
+    /// As of its beginning.
+    networks: Networks,
 }
 
 impl Budget {
     fn take(&mut self, rate: u32) -> bool {
         if self.second.elapsed() >= Duration::from_secs(1) {
-            *self = Self { second: Instant::now(), left: rate };
+            *self = Self { second: Instant::now(), left: rate, networks: Networks::now() };
         }
         let is_left = self.left > 0;
         self.left = self.left.saturating_sub(1);
