@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use common::independent::Independent;
 use common::server::TestServer;
 use jackfield::config::{Config, LanMode, Secret};
 use tungstenite::Message;
+use tungstenite::handshake::server::{Request, Response};
 
 /// A server whose channels are linked with those of `peers`, and which announces nothing.
 fn linked(peers: &[SocketAddr]) -> TestServer {
@@ -317,4 +319,34 @@ fn two_ends_on_two_servers_wait_for_each_other_and_lose_nothing() {
     let mut alice = speaker.join().expect("spoke");
     alice.hears_nothing();
     wait_for_links(&here, 1.0);
+}
+
+#[test]
+fn an_original_that_is_dialled_is_heard_and_never_spoken_to() {
+    let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let server = linked(&[proxy.local_addr().expect("bound")]);
+    let mut alice = Independent::open(server.address(), "/broadcast/a");
+    let (stream, _) = proxy.accept().expect("dialled");
+    let mut asked = None;
+    let look = |request: &Request, response: Response| {
+        asked = Some((request.uri().path().to_owned(), request.headers()["x-broadcastwebsocket-proxy"].clone()));
+        Ok(response)
+    };
+    let mut proxy = tungstenite::accept_hdr(stream, look).expect("a handshake");
+    assert_eq!(asked, Some(("/broadcast/a".to_owned(), "true".parse().expect("a value"))));
+    wait_for_links(&server, 1.0);
+    alice.say("not for originals that were dialled");
+    for message in [Message::text("hello"), Message::binary(vec![7; 70_000])] {
+        proxy.send(message.clone()).expect("taken");
+        alice.expect(&message);
+    }
+    proxy.send(Message::Ping("anything?".into())).expect("taken");
+    assert_eq!(proxy.read().expect("answered, masked"), Message::Pong("anything?".into()));
+    // RFC 6455 §5.1: a client fails the connection when a server's frame is masked.
+    proxy.get_mut().write_all(&[0x81, 0x80, 1, 2, 3, 4]).expect("taken");
+    match proxy.read().expect("a Close frame") {
+        Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 1002, "{}", frame.reason),
+        other => panic!("{other:?}"),
+    }
+    alice.hears_nothing();
 }

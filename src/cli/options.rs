@@ -584,7 +584,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-links-per-peer",
         short: None,
         group: Group::Limits,
-        doc: "The same with the servers of one address.",
+        doc: "The same with the servers of one address; each is also one of its connections (--max-per-address).",
         kind: limit!(Count, max_links_per_peer, 1, MANY),
     },
     Setting {

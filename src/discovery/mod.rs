@@ -70,8 +70,6 @@ pub struct Dial {
     pub whom: Whom,
     /// Where an announced one is; those of listed ones are to be looked up.
     pub addresses: Vec<SocketAddr>,
-    /// Whether it is known to be an original proxy.
-    pub is_original: bool,
 }
 
 /// Why an attempt came to nothing.
@@ -321,13 +319,6 @@ impl Discovery {
                 prospect.failures = if has_lasted { 1 } else { prospect.failures.saturating_add(1) };
                 let at = now + retry(prospect.failures, jitter);
                 Self::wait(&mut self.due, prospect, link.key, &whom, at);
-                // Somebody whose announcement is gone as well will not be back under that name.
-                if let Whom::Announced(name) = &whom
-                    && !self.proxies.contains(name)
-                    && prospect_is_spent(&self.prospects, link.key, &whom)
-                {
-                    self.drop_prospect(link.key, &whom);
-                }
             } else if link.id.is_some() && prospect.id == link.id && matches!(prospect.state, State::Waiting(_)) {
                 // It had dialled us; now it may be our turn.
                 Self::wait(&mut self.due, prospect, link.key, &whom, now + patience);
@@ -427,10 +418,10 @@ impl Discovery {
     fn consider(&mut self, key: ChannelKey, whom: &Whom, now: Instant) {
         let jitter = self.draw();
         let place = (key, whom.clone());
-        let (id, addresses, is_original) = match whom {
-            Whom::Listed(_) => (self.prospects.get(&place).and_then(|prospect| prospect.id), Vec::new(), false),
+        let (id, addresses) = match whom {
+            Whom::Listed(_) => (self.prospects.get(&place).and_then(|prospect| prospect.id), Vec::new()),
             Whom::Announced(name) => match self.proxies.get(name) {
-                Some(proxy) => (proxy.id, proxy.addresses.clone(), proxy.id.is_none()),
+                Some(proxy) => (proxy.id, proxy.addresses.clone()),
                 None => return self.drop_prospect(key, whom),
             },
         };
@@ -450,7 +441,7 @@ impl Discovery {
         }
         prospect.state = State::Dialling;
         self.dialling += 1;
-        self.wishes.push_back(Wish::Dial(Dial { key, path, whom: whom.clone(), addresses, is_original }));
+        self.wishes.push_back(Wish::Dial(Dial { key, path, whom: whom.clone(), addresses }));
     }
 
     /// There should be a link, which may be tried at `at`.
@@ -528,11 +519,6 @@ impl Discovery {
         self.jitter ^= self.jitter << 17;
         self.jitter
     }
-}
-
-/// Whether several attempts have failed.
-fn prospect_is_spent(prospects: &BTreeMap<(ChannelKey, Whom), Prospect>, key: ChannelKey, whom: &Whom) -> bool {
-    prospects.get(&(key, whom.clone())).is_some_and(|prospect| prospect.failures > 3)
 }
 
 /// How long to wait after so many failures: between three and five quarters of the doubled time.

@@ -14,6 +14,7 @@ use sha2::Sha256;
 
 use super::SessionId;
 use super::channels::ChannelId;
+use crate::config::Secret;
 
 /// Paths of channels that are shared begin with one of these.
 pub const PREFIXES: [&str; 2] = ["/broadcast/", "/network/"];
@@ -102,7 +103,7 @@ pub enum News {
 #[derive(Debug)]
 pub struct Sharing {
     id: InstanceId,
-    secret: Option<Box<[u8]>>,
+    secret: Option<Secret>,
     pub(super) by_key: HashMap<ChannelKey, ChannelId>,
     /// Which server is linked to which channel already; invariant: at most one link for each pair of them.
     pub(super) linked: HashMap<(ChannelKey, InstanceId), SessionId>,
@@ -113,7 +114,7 @@ impl Sharing {
     /// Nothing shared yet, by a server of this name.
     #[must_use]
     pub fn new(id: InstanceId, secret: Option<&[u8]>) -> Self {
-        let secret = secret.map(Into::into);
+        let secret = secret.map(Secret::new);
         Self { id, secret, by_key: HashMap::new(), linked: HashMap::new(), news: VecDeque::new() }
     }
 
@@ -126,13 +127,13 @@ impl Sharing {
     /// The secret, if there is one.
     #[must_use]
     pub fn secret(&self) -> Option<&[u8]> {
-        self.secret.as_deref()
+        self.secret.as_ref().map(Secret::bytes)
     }
 
     /// The key of a channel.
     #[must_use]
     pub fn key(&self, path: &str) -> ChannelKey {
-        let secret = self.secret.as_deref().unwrap_or_default();
+        let secret = self.secret().unwrap_or_default();
         let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
         mac.update(KEY_DOMAIN);
         mac.update(path.as_bytes());

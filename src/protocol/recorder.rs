@@ -343,6 +343,11 @@ impl<P: Protocol> World<P> {
         Self { hub, config: Config::default(), now: Instant::now(), wall, seats: Vec::new() }
     }
 
+    /// What the sessions are related by.
+    pub fn hub(&mut self) -> &mut Hub {
+        &mut self.hub
+    }
+
     /// Lets time pass, without calling anybody.
     pub fn advance(&mut self, time: Duration) {
         self.now += time;

@@ -435,12 +435,10 @@ impl Exchange {
         };
         let (instance, host) = (sharing.id().to_string(), self.conns[id as usize].peer.to_string());
         let offer = if sharing.secret().is_some() { PROVED } else { OPEN };
-        // No Origin, which the original sends: that is for pages, and its servers ask for none. A known original is
-        // offered no subprotocol either, as the seed fails handshakes that offer one.
+        // No Origin, which the original sends: that is for pages, and its servers ask for none.
         let fields = [(ORIGINAL, "true"), (INSTANCE, &*instance), ("Sec-WebSocket-Protocol", offer)];
-        let fields = if dial.is_original { &fields[..1] } else { &fields[..] };
         let mut request = Vec::with_capacity(512);
-        attempt.opening = Some(Opening::write(&mut request, &host, &path, random, fields));
+        attempt.opening = Some(Opening::write(&mut request, &host, &path, random, &fields));
         let keep =
             |written: usize, queue: &mut crate::net::queue::WriteQueue| queue.push(request[written..].to_vec().into());
         if let Err(error) = self.conns[id as usize].socket.send(&[std::io::IoSlice::new(&request)], keep) {
@@ -484,8 +482,7 @@ impl Exchange {
         let Some(opening) = &attempt.opening else { return };
         let bytes = &self.scratch[..window.end];
         let wanted = if sharing.secret().is_some() { PROVED } else { OPEN };
-        let offered: &[&str] = if attempt.dial.is_original { &[] } else { &[wanted] };
-        let reply = match opening.read(bytes, offered, self.config.limits.max_head) {
+        let reply = match opening.read(bytes, &[wanted], self.config.limits.max_head) {
             Ok(Some(reply)) => reply,
             Ok(None) => return self.conns[id as usize].carry.keep(bytes),
             Err(error) => return self.fail_link(turn, id, Failure::Unreachable, &error.to_string()),

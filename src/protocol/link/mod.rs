@@ -319,3 +319,6 @@ fn tell(cx: &mut Context<'_>, news: News) {
         sharing.tell(news);
     }
 }
+
+#[cfg(test)]
+mod tests;
