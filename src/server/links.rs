@@ -433,7 +433,10 @@ impl Exchange {
             Some(_) => format!("{}{}", Cargo::of(&dial.path).prefix(), dial.key),
             None => dial.path.to_string(),
         };
-        let (instance, host) = (sharing.id().to_string(), self.conns[id as usize].peer.to_string());
+        let peer = self.conns[id as usize].peer;
+        // A zone means something on this machine only (RFC 6874 §1).
+        let host = SocketAddr::new(peer.ip(), peer.port()).to_string();
+        let instance = sharing.id().to_string();
         let offer = if sharing.secret().is_some() { PROVED } else { OPEN };
         // No Origin, which the original sends: that is for pages, and its servers ask for none.
         let fields = [(ORIGINAL, "true"), (INSTANCE, &*instance), ("Sec-WebSocket-Protocol", offer)];

@@ -20,8 +20,14 @@ use network::{Network, Server, is_permitted};
 /// What "at once" means between machines: the time from which on a message is heard, after both ends have joined.
 const SOON: Duration = Duration::from_secs(2);
 
-/// A network of this many hosts, unless there cannot be one here.
+/// A network that this many hosts have joined, unless there cannot be one here.
 fn network(hosts: usize) -> Option<Network> {
+    let network = empty_network(hosts)?;
+    (1..=hosts).for_each(|number| network.join(number, true));
+    Some(network)
+}
+
+fn empty_network(hosts: usize) -> Option<Network> {
     if is_permitted() {
         return Some(Network::new(hosts));
     }
@@ -142,6 +148,20 @@ fn who_leaves_is_gone_soon_and_who_comes_back_is_there_again() {
 /// The next message, as text.
 fn text(client: &mut Independent) -> String {
     client.next().into_text().expect("text").to_string()
+}
+
+#[test]
+fn interfaces_come_later_and_have_ipv6_alone() {
+    let Some(network) = empty_network(2) else { return };
+    let servers: Vec<_> = (1..=2).map(|number| network.host(number).serve_at("[::]", &[])).collect();
+    let mut alice = servers[0].client("/broadcast/demo");
+    let mut bob = servers[1].client("/broadcast/demo");
+    network.join(1, false);
+    network.join(2, false);
+    let took = first_message(&mut alice, &mut bob, Instant::now());
+    eprintln!("over interfaces that came later the first message after {took:?}");
+    assert!(servers.iter().any(|server| server.log().contains("[fe80::")), "{}", servers[0].log());
+    alice.hears_nothing();
 }
 
 #[test]

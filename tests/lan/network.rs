@@ -41,7 +41,7 @@ pub(crate) struct Host {
 }
 
 impl Network {
-    /// As many hosts on one switch.
+    /// As many hosts on one switch, none of which has joined the network.
     #[track_caller]
     pub(crate) fn new(hosts: usize) -> Self {
         let number = NETWORKS.fetch_add(1, Ordering::Relaxed);
@@ -77,10 +77,18 @@ impl Network {
                 "ip", "-n", &switch, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &namespace,
             ]);
             run(&["ip", "-n", &switch, "link", "set", &port, "master", "br0", "up"]);
-            run(&["ip", "-n", &namespace, "address", "add", &format!("10.77.0.{number}/24"), "dev", "eth0"]);
-            run(&["ip", "-n", &namespace, "link", "set", "eth0", "up"]);
         }
         network
+    }
+
+    /// Puts a host on the network, with its IPv4 address if it is to have one.
+    #[track_caller]
+    pub(crate) fn join(&self, number: usize, has_ipv4: bool) {
+        let Host { namespace, .. } = self.host(number);
+        if has_ipv4 {
+            run(&["ip", "-n", &namespace, "address", "add", &format!("10.77.0.{number}/24"), "dev", "eth0"]);
+        }
+        run(&["ip", "-n", &namespace, "link", "set", "eth0", "up"]);
     }
 
     /// The host of this number, from 1.
@@ -134,10 +142,17 @@ impl Host {
     /// Starts a server that all hosts can reach.
     #[track_caller]
     pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
+        self.serve_at("0.0.0.0", arguments)
+    }
+
+    /// Starts a server at one of its addresses.
+    #[track_caller]
+    pub(crate) fn serve_at(&self, address: &str, arguments: &[&str]) -> Server {
         let output = std::env::temp_dir().join(format!("{}.log", self.namespace));
         let log = File::create(&output).expect("a file for the log");
         let mut command = self.command(env!("CARGO_BIN_EXE_jackfield"));
-        command.args(["--listen", &format!("0.0.0.0:{PORT}"), "-v"]).args(arguments);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.args(["--listen", &format!("{address}:{PORT}"), "-v"]).args(arguments);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
         let child = command.spawn().expect("the program starts");
         let server = Server { child, host: self.clone(), output };
