@@ -12,12 +12,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("net", &["frame", "http", "json"]),
     ("hub", &["frame", "http", "json"]),
     ("protocol", &["frame", "http", "json", "hub"]),
-    ("server", &["frame", "http", "json", "net", "hub", "protocol", "assets"]),
+    ("discovery", &["hub"]),
+    ("server", &["frame", "http", "json", "net", "hub", "protocol", "discovery", "assets"]),
     ("assets", &[]),
     ("config", &[]),
     ("cli", &["http", "net"]),
     ("main", &["cli", "server"]),
-    ("lib", &["assets", "cli", "frame", "http", "hub", "json", "net", "protocol", "server"]),
+    ("lib", &["assets", "cli", "discovery", "frame", "http", "hub", "json", "net", "protocol", "server"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

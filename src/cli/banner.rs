@@ -4,8 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::cli::bridge;
 use crate::cli::units::Unit;
+use crate::cli::{bridge, lan};
 use crate::config::{Config, Listen, Root};
 
 /// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`, and for administrators
@@ -20,6 +20,7 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
             Root::Ws2s => "at / ws2s answers",
             Root::Pocket => "at / pocket answers",
             Root::Named => "at / nobody answers, only paths are served",
+            Root::Network => "at /NAME the channel /network/NAME answers",
         };
         let scheme = if listen.tls { "https" } else { "http" };
         out += &format!("  listening  {:<28} {root}\n", format!("{scheme}://{address}/"));
@@ -42,6 +43,9 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
         out += &format!("  pocket     {ws}://{here}/pocket, rooms with ?room=NAME ({echo})\n");
         out += &format!("  channels   {ws}://{here}/local/NAME and /broadcast/NAME ({presence})\n");
         out += &format!("  ws2s       {ws}://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
+        if let Some(line) = lan::line(config) {
+            out += &format!("  lan        {line}\n");
+        }
         for line in bridge::lines(config, &format!("{ws}://{here}")) {
             out += &format!("  bridge     {line}\n");
         }
@@ -147,8 +151,9 @@ mod tests {
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
         assert!(lines[6].ends_with("(echo for everybody)"));
         assert!(lines[7].ends_with("(presence for everybody)"));
+        assert!(lines[9].starts_with("  lan        /broadcast and /network are "), "{}", lines[9]);
         assert_eq!(
-            lines[10..],
+            lines[11..],
             [
                 "  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (tls+ in --listen)"
             ]

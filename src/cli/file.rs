@@ -84,8 +84,8 @@ fn texts(setting: &Setting, value: &DeValue<'_>) -> Result<Vec<String>, String> 
         (Kind::Number { unit: Unit::Bytes, .. }, _) => "a size such as 65536 or \"64KiB\"",
         (Kind::Number { unit: Unit::Time, .. }, _) => "a time such as \"30s\"",
         (Kind::Number { .. } | Kind::Counted { .. }, _) => "a whole number",
-        (Kind::Switch { .. }, _) => "true or false",
         (Kind::Text { .. }, _) => "a string",
+        (Kind::Switch { .. }, _) => "true or false",
         (Kind::List { .. }, DeValue::Array(_)) => return Err("expected an array of strings only".to_owned()),
         (Kind::List { .. }, _) => "an array of strings",
     };

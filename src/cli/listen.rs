@@ -76,6 +76,7 @@ pub(super) fn root_name(root: Root) -> &'static str {
         Root::Ws2s => "ws2s",
         Root::Pocket => "pocket",
         Root::Named => "named",
+        Root::Network => "network",
     }
 }
 
@@ -87,9 +88,9 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
     let (tls, text) = text.strip_prefix(TLS).map_or((false, text), |rest| (true, rest));
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
-            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named];
+            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named, Root::Network];
             let root = known.into_iter().find(|root| root_name(*root) == name);
-            let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named");
+            let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named, network");
             (Some(root.ok_or_else(unknown)?), rest)
         }
         None => (None, text),
@@ -276,7 +277,7 @@ mod tests {
             ("host:", "the port must be from 0 to 65535"),
             ("host:+1", "the port must be from 0 to 65535"),
             ("host:65536", "the port must be from 0 to 65535"),
-            ("http@host:1", "the root \"http\" is none of auto, webshare, pocket, ws2s, named"),
+            ("http@host:1", "the root \"http\" is none of auto, webshare, pocket, ws2s, named, network"),
             ("tls+", "expected [ROOT@]HOST:PORT, such as 127.0.0.1:9009"),
             ("pocket@tls+host:1", "\"tls+host\" is neither a host name nor an address"),
             ("http://host:1", "expected HOST:PORT without a scheme and without a path"),

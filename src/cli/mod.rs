@@ -11,6 +11,7 @@ mod certificate;
 mod file;
 mod flags;
 mod generate;
+mod lan;
 mod listen;
 mod logger;
 mod options;

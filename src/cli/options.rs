@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
-use crate::cli::{bridge, listen};
+use crate::cli::{bridge, lan, listen};
 use crate::http::guard::{is_host, is_origin};
 
 /// One thing that can be configured.
@@ -30,18 +30,21 @@ pub(super) enum Group {
     General,
     Access,
     Bridge,
+    Lan,
     Protocols,
     Limits,
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 5] = [Self::General, Self::Access, Self::Bridge, Self::Protocols, Self::Limits];
+    pub(super) const ALL: [Self; 6] =
+        [Self::General, Self::Access, Self::Bridge, Self::Lan, Self::Protocols, Self::Limits];
 
     pub(super) fn heading(self) -> &'static str {
         match self {
             Self::General => "General",
             Self::Access => "Who may connect",
             Self::Bridge => "Bridge to TCP servers",
+            Self::Lan => "Local network",
             Self::Protocols => "Protocols",
             Self::Limits => "Limits",
         }
@@ -211,8 +214,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
               says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
-              that only listen need), ws2s, or named (nobody). With tls+ in front, clients speak TLS: https:// and \
-              wss:// (--tls-cert).",
+              that only listen need), ws2s, named (nobody), or network (nobody, and `/NAME` is `/network/NAME`). With \
+              tls+ in front, clients speak TLS: https:// and wss:// (--tls-cert).",
         kind: Kind::List {
             placeholder: "[tls+][ROOT@]HOST:PORT",
             continues: never,
@@ -373,6 +376,11 @@ pub(super) const SETTINGS: &[Setting] = &[
             },
         },
     },
+    lan::MODE,
+    lan::INTERFACE,
+    lan::PEER,
+    lan::SECRET,
+    lan::OFF_LINK,
     Setting {
         name: "presence",
         short: None,
@@ -617,6 +625,42 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Rooms that one device is in, and as many targets and services.",
         kind: limit!(Count, max_rooms, 1, MANY),
     },
+    Setting {
+        name: "max-links",
+        short: None,
+        group: Group::Limits,
+        doc: "Links of channels with other servers at once, those being opened included.",
+        kind: limit!(Count, max_links, 1, MANY),
+    },
+    Setting {
+        name: "max-links-per-peer",
+        short: None,
+        group: Group::Limits,
+        doc: "The same with the servers of one address; each is also one of its connections (--max-per-address).",
+        kind: limit!(Count, max_links_per_peer, 1, MANY),
+    },
+    Setting {
+        name: "max-proxies",
+        short: None,
+        group: Group::Limits,
+        doc: "Announcements of other servers' channels that are remembered; the oldest of those that concern nobody here \
+              make room.",
+        kind: limit!(Count, max_proxies, 1, MANY),
+    },
+    Setting {
+        name: "announcement-rate",
+        short: None,
+        group: Group::Limits,
+        doc: "Announcements of other servers that are looked at per second; further ones are dropped.",
+        kind: limit!(Count, announcement_rate, 1, MANY),
+    },
+    Setting {
+        name: "link-ping-interval",
+        short: None,
+        group: Group::Limits,
+        doc: "Silence after which the server at the other end of a link is pinged, so that a cut cable is noticed.",
+        kind: time!(link_ping_interval, SHORT_MS, HOUR_MS),
+    },
 ];
 
 /// A path, or none.
@@ -633,12 +677,12 @@ fn written(path: Option<&Path>) -> String {
 }
 
 /// For lists whose texts hold no commas.
-fn never(_: &str) -> bool {
+pub(super) fn never(_: &str) -> bool {
     false
 }
 
 /// `wrong`, with the text it is about where that is one of several.
-fn about(text: &str, texts: &[&str], wrong: String) -> String {
+pub(super) fn about(text: &str, texts: &[&str], wrong: String) -> String {
     if texts.len() > 1 { format!("{text:?}: {wrong}") } else { wrong }
 }
 

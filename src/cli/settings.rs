@@ -18,13 +18,15 @@ pub(super) struct Settings {
     pub(super) listen: Vec<Entry>,
     pub(super) admin: Vec<Entry>,
     pub(super) classic: bool,
+    /// Where `config.lan.secret` was read; empty if there is none.
+    pub(super) lan_secret_file: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let config = Config::default();
         let listen = config.listen.iter().map(Entry::from).collect();
-        Self { config, listen, admin: Vec::new(), classic: false }
+        Self { config, listen, admin: Vec::new(), classic: false, lan_secret_file: String::new() }
     }
 }
 

@@ -7,8 +7,10 @@
 //!
 //! Adding a protocol is one file here, one variant of [`Session`], one row of [`route`], its client and its tests.
 
+pub mod link;
 mod membership;
 pub mod named;
+pub mod network;
 pub mod p2p;
 pub mod pocket;
 pub mod recorder;
@@ -168,6 +170,10 @@ pub enum Session {
     Undecided(root::Undecided),
     /// On a named channel.
     Named(named::Named),
+    /// On a network channel.
+    Network(network::Network),
+    /// A link of a channel with another server.
+    Link(Box<link::Link>),
     /// In a pocket room.
     Pocket(pocket::Pocket),
     /// A WebShare client.
@@ -220,6 +226,8 @@ impl Session {
             Self::Webshare(webshare) => About { member: webshare.member(), ..about("webshare") },
             Self::Ws2s(_) => about("ws2s"),
             Self::Tcp(_) => about("tcp"),
+            Self::Network(_) => about("network"),
+            Self::Link(_) => about("link"),
             Self::Device(_) | Self::Probe(_) => about("socket.io"),
         }
     }
@@ -230,6 +238,8 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_open(cx, fx),
+            Self::Network(network) => network.on_open(cx, fx),
+            Self::Link(link) => link.on_open(cx, fx),
             Self::Pocket(pocket) => pocket.on_open(cx, fx),
             Self::Webshare(webshare) => webshare.on_open(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_open(cx, fx),
@@ -243,6 +253,8 @@ impl Protocol for Session {
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
         match self {
             Self::Named(named) => named.on_message(cx, message, fx),
+            Self::Network(network) => network.on_message(cx, message, fx),
+            Self::Link(link) => link.on_message(cx, message, fx),
             Self::Pocket(pocket) => pocket.on_message(cx, message, fx),
             Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
             Self::Ws2s(ws2s) => ws2s.on_message(cx, message, fx),
@@ -271,6 +283,7 @@ impl Protocol for Session {
         match self {
             Self::Device(device) => device.on_timeout(cx, fx),
             Self::Probe(probe) => probe.on_timeout(cx, fx),
+            Self::Link(link) => link.on_timeout(cx, fx),
             _ => {}
         }
     }
@@ -285,6 +298,8 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_close(cx, fx),
+            Self::Network(network) => network.on_close(cx, fx),
+            Self::Link(link) => link.on_close(cx, fx),
             Self::Pocket(pocket) => pocket.on_close(cx, fx),
             Self::Webshare(webshare) => webshare.on_close(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_close(cx, fx),

@@ -18,11 +18,13 @@ use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
 use super::conn::{Behind, ConnId, Connection, Phase};
 use super::control::{Controls, Order};
+use super::links::{LINKS_OWNER, Links};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Secret};
 use crate::frame::pool::{Pool, large_buffer};
+use crate::hub::shared::{InstanceId, Sharing};
 use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
 use crate::net::reactor::{Handler, Turn, token};
@@ -62,6 +64,8 @@ pub(super) struct Exchange {
     pub(super) sessions: Slab<Session>,
     pub(super) outlets: Outlets,
     pub(super) hub: Hub,
+    /// Other servers, and channels that are linked with theirs.
+    pub(super) links: Links,
     /// Where everybody receives, up to `SCRATCH_BYTES` at a time; a long message may take it along.
     pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
@@ -108,6 +112,7 @@ pub(super) struct Exchange {
 /// Deadlines in the wheel's unit.
 struct Spans {
     handshake: Ticks,
+    link: Ticks,
     /// `None` never pings.
     idle: Option<Ticks>,
     pong: Ticks,
@@ -157,6 +162,7 @@ impl Exchange {
         let limits = &config.limits;
         let spans = Spans {
             handshake: limits.handshake_timeout.into(),
+            link: limits.link_ping_interval.into(),
             idle: (!limits.ping_interval.is_zero()).then(|| limits.ping_interval.into()),
             pong: limits.pong_timeout.into(),
             close: limits.close_timeout.into(),
@@ -164,11 +170,19 @@ impl Exchange {
         let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
         let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
+        let mut hub = Hub::default();
+        let mut id = [0; 16];
+        if config.lan_is_on() {
+            getrandom::fill(&mut id).map_err(|error| StartError::System(error.into()))?;
+            let secret = config.lan.secret.as_ref().map(Secret::bytes);
+            hub.channels.sharing = Some(Box::new(Sharing::new(InstanceId::new(id), secret)));
+        }
+        let addresses: Vec<_> = listeners.iter().map(|(listener, _)| listener.address()).collect();
+        let waker = controls.handle();
         Ok(Self {
             pages: Pages::new(&config).map_err(StartError::BadEntry)?,
             spans,
             max_connections,
-            config,
             started: now,
             listeners,
             first_admin,
@@ -176,7 +190,8 @@ impl Exchange {
             conns: Slab::new(),
             sessions: Slab::new(),
             outlets: Outlets::default(),
-            hub: Hub::default(),
+            hub,
+            links: Links::new(&config, InstanceId::new(id), &addresses, move || waker.wake()),
             scratch: large_buffer(),
             pool: Pool::default(),
             batch: Batch::default(),
@@ -202,6 +217,7 @@ impl Exchange {
             drains_until: None,
             drain_alarm: Alarm::default(),
             is_stopped: false,
+            config,
         })
     }
 
@@ -281,13 +297,14 @@ impl Exchange {
     }
 
     /// The opening handshake is answered: frames of `session` follow.
-    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) {
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) -> SessionId {
         let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
         self.metrics.handshakes += 1;
         self.touch(turn, id);
         self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
+        session
     }
 
     /// Lets a session react, and writes what it says.
@@ -314,7 +331,7 @@ impl Exchange {
     pub(super) fn touch(&mut self, turn: &mut Turn, id: ConnId) {
         let conn = &mut self.conns[id as usize];
         conn.is_pinged = false;
-        if let Some(idle) = self.spans.idle {
+        if let Some(idle) = if conn.end.is_link() { Some(self.spans.link) } else { self.spans.idle } {
             turn.wheel.set(&mut conn.alarm, id, idle);
         } else {
             Wheel::clear(&mut conn.alarm);
@@ -456,6 +473,7 @@ impl Handler for Exchange {
                     }
                 }
                 self.on_answers(turn);
+                self.on_announcements(turn);
             }
             Token(number) if number >= FIRST_LISTENER => self.on_acceptable(turn, number - FIRST_LISTENER),
             Token(number) => {
@@ -466,6 +484,7 @@ impl Handler for Exchange {
                         self.on_attempt(turn, id, session);
                         return self.settle(turn);
                     }
+                    Some(Phase::Linking) if !self.on_link_ready(turn, id) => return self.settle(turn),
                     Some(_) => {}
                 }
                 if event.is_writable() {
@@ -490,6 +509,10 @@ impl Handler for Exchange {
     }
 
     fn on_deadline(&mut self, turn: &mut Turn, fired: Fired) {
+        if fired.owner == LINKS_OWNER {
+            self.on_links_alarm(turn, fired);
+            return self.settle(turn);
+        }
         if fired.owner >= FIRST_DIAL && fired.owner != DRAIN_OWNER {
             self.on_dial_deadline(turn, fired);
             return self.settle(turn);

@@ -65,7 +65,7 @@ impl Exchange {
 
     /// Closes a client for an administrator. `false` when it has gone, or is the one who asks.
     pub(super) fn dismiss(&mut self, turn: &mut Turn, asker: ConnId, slot: ConnId, serial: u32) -> bool {
-        let is_meant = |conn: &Connection| conn.serial == serial && !conn.is_ours && slot != asker;
+        let is_meant = |conn: &Connection| conn.serial == serial && !conn.end.is_ours() && slot != asker;
         let Some(conn) = self.conns.get(slot as usize).filter(|conn| is_meant(conn)) else { return false };
         match conn.phase {
             Phase::Open(_) => {
@@ -77,7 +77,7 @@ impl Exchange {
                 self.end(turn, slot, &Ending::ByUs(CloseCode::Policy, "by an administrator".to_owned()));
                 true
             }
-            Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => false,
+            Phase::Linking | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => false,
         }
     }
 
@@ -111,7 +111,7 @@ impl Exchange {
     }
 
     fn write_clients(&self, json: &mut Writer<'_>, now: u32) {
-        let is_client = |conn: &Connection| !conn.is_ours && conn.phase != Phase::Ended;
+        let is_client = |conn: &Connection| !conn.end.is_ours() && conn.phase != Phase::Ended;
         // Those that hold something up first, then those with the most to read, then the newest.
         let weighed = self.conns.iter().filter(|(_, conn)| is_client(conn)).map(|(slot, conn)| {
             let rank = (conn.waits_for.is_some(), conn.socket.weight(), conn.session().is_some(), conn.serial);
@@ -136,6 +136,7 @@ impl Exchange {
             Phase::Open(_) if conn.waits_for.is_some() => "paused",
             Phase::Open(_) if conn.is_held => "dialing",
             Phase::Open(_) => "open",
+            Phase::Linking => "linking",
             Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => "closing",
         };
         json.name("state").string(state);
@@ -233,6 +234,7 @@ fn root_name(root: Root) -> &'static str {
         Root::Ws2s => "ws2s",
         Root::Pocket => "pocket",
         Root::Named => "named",
+        Root::Network => "network",
     }
 }
 

@@ -8,6 +8,7 @@ mod bridge;
 mod conn;
 mod control;
 mod exchange;
+mod links;
 mod live;
 mod metrics;
 mod pages;

@@ -9,6 +9,7 @@ mod engine;
 
 use std::fmt::Write as _;
 use std::io::IoSlice;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,6 +20,7 @@ use sha1::{Digest, Sha1};
 use self::engine::is_engine;
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
+use super::links::Links;
 use super::polling::{AnswerTo, Ask};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
@@ -31,6 +33,7 @@ use crate::http::upgrade;
 use crate::hub::Hub;
 use crate::net::reactor::Turn;
 use crate::protocol::Session;
+use crate::protocol::link::Link;
 use crate::protocol::route::route;
 
 /// How long a browser may use our files without asking whether they are still right, in words of RFC 9111 §5.2.2.
@@ -47,12 +50,15 @@ pub(super) struct Pages {
 
 /// Where a request came from.
 #[derive(Clone, Copy)]
-struct Origin {
+struct Origin<'s> {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
     /// Whether the listener is the administrators'; `None` where they have none of their own.
     is_admin: Option<bool>,
+    peer: IpAddr,
+    /// What judges requests for links.
+    links: &'s Links,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -69,6 +75,8 @@ enum Answer {
     Ask(Ask),
     /// 101; frames follow.
     Session(Session),
+    /// 101; frames of a link follow.
+    Link(Link),
 }
 
 impl Pages {
@@ -82,7 +90,14 @@ impl Pages {
         Ok(Self { guard, tags, clients: (clients, clients_tag) })
     }
 
-    fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, hub: &mut Hub, out: &mut Vec<u8>) -> Answer {
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        from: Origin<'_>,
+        config: &Config,
+        hub: &mut Hub,
+        out: &mut Vec<u8>,
+    ) -> Answer {
         let wants_upgrade = request.wants_upgrade();
         // What follows a refused upgrade may be frames, and is never another request.
         let framing = Framing::of(request);
@@ -157,7 +172,7 @@ impl Pages {
     fn upgrade(
         &self,
         request: &Request<'_>,
-        from: Origin,
+        from: Origin<'_>,
         config: &Config,
         hub: &mut Hub,
         framing: Framing,
@@ -166,6 +181,15 @@ impl Pages {
         let refused = match upgrade::check(request) {
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
+                // A link's way in is its own: it names no origin, or one that is none.
+                match from.links.answer(request, &handshake, from.peer, hub, config, out) {
+                    None => {}
+                    Some(Ok(link)) => return Answer::Link(link),
+                    Some(Err(refused)) => {
+                        refused.write(out);
+                        return Answer::Refusal(Framing::CLOSE, refused.status, refused.reason);
+                    }
+                }
                 let session = if is_engine(request.path) {
                     match self.engine(request, from, config, hub) {
                         Ok(session) => Ok(session),
@@ -231,6 +255,8 @@ impl Exchange {
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
                 is_admin: (self.first_admin < self.listeners.len())
                     .then_some(usize::from(conn.listener) >= self.first_admin),
+                peer: conn.peer.ip(),
+                links: &self.links,
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -251,7 +277,7 @@ impl Exchange {
                     window.start += request.head_len;
                     let answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
                     match &answer {
-                        Answer::Session(_) => info!("{}: opened {}", conn.peer, request.path),
+                        Answer::Session(_) | Answer::Link(_) => info!("{}: opened {}", conn.peer, request.path),
                         Answer::Refusal(_, status, reason) => {
                             info!("{}: {status} for {}: {reason}", conn.peer, request.path);
                         }
@@ -281,6 +307,15 @@ impl Exchange {
                             Phase::Open(session) => self.on_frames(turn, id, session, window),
                             _ => {}
                         }
+                    }
+                    return;
+                }
+                Answer::Link(link) => {
+                    self.send_reply(turn, id, &reply, &[]);
+                    self.reply = reply;
+                    if self.conns[id as usize].phase == Phase::Http {
+                        let session = self.on_link_accepted(turn, id, link);
+                        self.on_frames(turn, id, session, window);
                     }
                     return;
                 }
@@ -344,7 +379,7 @@ impl Exchange {
     }
 
     /// What there is right now, by the names of the page that shows it.
-    pub(super) fn gauges(&self) -> [(&'static str, usize); 12] {
+    pub(super) fn gauges(&self) -> [(&'static str, usize); 15] {
         let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
         [
             ("jackfield_connections", self.conns.len()),
@@ -354,6 +389,9 @@ impl Exchange {
             ("jackfield_keys", self.hub.pairs.len()),
             ("jackfield_bridges", self.bridges.count()),
             ("jackfield_dials", self.dials.len()),
+            ("jackfield_links", self.links.discovery.links()),
+            ("jackfield_link_attempts", self.links.attempts()),
+            ("jackfield_proxies", self.links.discovery.proxies()),
             ("jackfield_devices", self.hub.devices.len()),
             ("jackfield_polling_sessions", self.polling.len()),
             ("jackfield_held_requests", self.polling.held()),
@@ -368,7 +406,8 @@ impl Exchange {
         for (name, value) in self.gauges() {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
-        for (name, value) in self.metrics.rows() {
+        let dropped = ("jackfield_announcements_dropped_total", self.links.dropped());
+        for (name, value) in self.metrics.rows().into_iter().chain([dropped]) {
             writeln!(page, "# TYPE {name} counter\n{name} {value}").expect("writing to memory does not fail");
         }
         page

@@ -13,7 +13,7 @@ const CLIENT = new URL('../../src/assets/client/', import.meta.url);
 /** The globals of each file, and what it may weigh in bytes. */
 const FILES = {
   webshare: [['WebShare'], 3 * 1024],
-  named: [['LocalWebSocket', 'BroadcastWebSocket'], 3 * 1024],
+  named: [['LocalWebSocket', 'BroadcastWebSocket', 'NetworkWebSocket'], 3 * 1024],
   // The plugin, and a whole Socket.IO client.
   p2p: [['p2pClientPlugin', 'connectP2p'], 5 * 1024],
   // Two layers, every form of an address, and the life of several sockets.

@@ -1,6 +1,6 @@
 /** Never run: compiled by `files.test.js`, where a line that says `@ts-expect-error` must not compile. */
 import { WebShare as Imported, type WebShareError } from '../../../src/assets/client/webshare.mjs';
-import { LocalWebSocket as Local, type NamedSocket } from '../../../src/assets/client/named.mjs';
+import { LocalWebSocket as Local, NetworkWebSocket as Network, type NamedSocket } from '../../../src/assets/client/named.mjs';
 import { AddressException as Exception, pocket as imported, type DeliveryError } from '../../../src/assets/client/pocket.socket.mjs';
 import { connectP2p as connectImported, p2pClientPlugin as pluginImported, type P2pError, type P2pStream } from '../../../src/assets/client/p2p.mjs';
 import { WS2S as ImportedWS2S, type WS2SError, type WS2SSocket } from '../../../src/assets/client/ws2s.mjs';
@@ -36,6 +36,13 @@ socket.addEventListener('drop', ({ data, code }) => console.log(data, code));
 socket.onconnect = () => console.log(socket.peerCount + LocalWebSocket.OPEN);
 socket.send(new Blob([]));
 socket.close(3000, 'why');
+const network = new Network('demo', undefined, { reconnect: false });
+network.onconnect = ({ detail: { target } }) => target.send(network.id + target.id);
+network.addEventListener('disconnect', ({ detail }) => console.log(detail.target.readyState));
+network.peers[0]?.addEventListener('message', ({ data }) => console.log(data.length));
+NetworkWebSocket('demo').send('text');
+// @ts-expect-error text only
+network.send(new Uint8Array(3));
 // @ts-expect-error a name is needed
 new Local();
 // @ts-expect-error read-only
