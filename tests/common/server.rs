@@ -18,13 +18,15 @@ use super::http::request;
 const POLL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything that has to be given back.
-const GAUGES: [&str; 7] = [
+const GAUGES: [&str; 9] = [
     "jackfield_connections",
     "jackfield_sessions",
     "jackfield_channels",
     "jackfield_pairs",
     "jackfield_bridges",
     "jackfield_dials",
+    "jackfield_links",
+    "jackfield_link_attempts",
     "jackfield_queued_bytes",
 ];
 

@@ -86,6 +86,27 @@ fn two_hosts_that_know_nothing_of_each_other_are_one_channel_soon() {
 }
 
 #[test]
+fn many_channels_at_once_are_all_linked() {
+    let Some(network) = network(2) else { return };
+    let servers = serve(&network, 2, &[]);
+    // More than the responder takes orders at once.
+    let join = |server: &Server| -> Vec<Independent> {
+        (0..200).map(|number| server.client(&format!("/broadcast/channel{number}"))).collect()
+    };
+    let start = Instant::now();
+    let mut clients = [join(&servers[0]), join(&servers[1])];
+    for server in &servers {
+        server.wait_for_links(200.0);
+    }
+    eprintln!("200 channels are linked after {:?}", start.elapsed());
+    let [ours, theirs] = &mut clients;
+    for (number, (one, other)) in ours.iter_mut().zip(theirs).enumerate() {
+        one.say(&number.to_string());
+        other.hears(&number.to_string());
+    }
+}
+
+#[test]
 fn three_hosts_are_a_mesh_where_everything_is_heard_once_and_in_order() {
     let Some(network) = network(3) else { return };
     let servers = serve(&network, 3, &[]);
