@@ -77,7 +77,13 @@ mod absent {
         }
 
         /// Nothing waits.
-        pub fn flush(&mut self) -> bool {
+        #[must_use]
+        pub fn is_late(&self) -> bool {
+            match *self {}
+        }
+
+        /// Nothing waits.
+        pub fn flush(&mut self) {
             match *self {}
         }
 

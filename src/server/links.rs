@@ -9,6 +9,7 @@ mod masks;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 use mio::Interest;
@@ -46,6 +47,9 @@ pub(super) const LINKS_OWNER: u32 = u32::MAX - 1;
 /// Lookups with this bit are ours; a bridge's count from 1.
 pub(super) const LINK_TICKET: u64 = 1 << 63;
 
+/// Until a responder that had too many orders is given the rest.
+const ORDER_PAUSE: Duration = Duration::from_millis(100);
+
 /// All that there is between this server and others.
 pub(super) struct Links {
     is_on: bool,
@@ -56,7 +60,7 @@ pub(super) struct Links {
     tickets: u64,
     alarm: Alarm,
     /// When the alarm is set for.
-    alarm_at: Option<std::time::Instant>,
+    alarm_at: Option<Instant>,
     /// Addresses of listed servers, as far as they are known.
     listed: HashSet<IpAddr>,
     /// Open links that we dialled.
@@ -262,7 +266,9 @@ impl Exchange {
             is_done = false;
             self.fulfil(turn, wish);
         }
-        let due = self.links.discovery.next_due();
+        let is_late = self.links.mdns.as_ref().is_some_and(Mdns::is_late);
+        let retry = is_late.then(|| turn.now + ORDER_PAUSE);
+        let due = self.links.discovery.next_due().into_iter().chain(retry).min();
         let is_later = self.links.alarm_at.is_some_and(|at| due.is_none_or(|due| at <= due) && at > turn.now);
         if let Some(due) = due.filter(|_| !is_later) {
             self.links.alarm_at = Some(due);

@@ -144,8 +144,14 @@ impl Mdns {
         self.flush();
     }
 
-    /// Tells the responder what it could not be told before. `false` while something is left.
-    pub fn flush(&mut self) -> bool {
+    /// Whether the responder has not been told everything.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    /// Tells the responder what it could not be told before, as far as it takes orders.
+    pub fn flush(&mut self) {
         while let Some(order) = self.late.front() {
             let told = match order {
                 Order::Announce(path) => match self.instances.get(path).map(|instance| self.place.info(instance)) {
@@ -159,12 +165,11 @@ impl Mdns {
                 },
             };
             match told {
-                Err(mdns_sd::Error::Again) => return false,
+                Err(mdns_sd::Error::Again) => return,
                 // One that has ended is replaced when that is noticed; there is nobody to tell now.
                 _ => self.late.pop_front(),
             };
         }
-        true
     }
 
     /// The next thing that was heard of others; never blocks.
