@@ -42,7 +42,7 @@ async function example(t, server, file, address, globals = {}) {
       super(url.replace(address, server.ws), ...rest);
     }
   };
-  const context = vm.createContext({ EventTarget, Event, MessageEvent, queueMicrotask, setTimeout, clearTimeout, Blob, WebSocket: led, ...globals });
+  const context = vm.createContext({ EventTarget, Event, MessageEvent, queueMicrotask, setTimeout, clearTimeout, setInterval, clearInterval, Blob, WebSocket: led, ...globals });
   for (const script of await Promise.all(scripts)) vm.runInContext(script, context);
   const text = await readFile(new URL(`examples/${file}`, import.meta.url), 'utf8');
   return vm.runInContext(`${text}; globalThis`, context);
