@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | 3 | [`server`] (with `assets`, `cli` and `main` beside it) | joins sockets to sessions; the only place that knows both |
 //! | 2 | [`protocol`], [`hub`], [`discovery`] | pure state machines: messages and time come in, effects go out |
-//! | 1 | [`net`] | mio, sockets, timers: moves bytes, knows no protocol |
+//! | 1 | [`net`] | mio, sockets, TLS, timers: moves bytes, knows no protocol |
 //! | 0 | [`frame`], [`http`], [`json`] | codecs: slices in, slices out |
 //!
 //! [`config`] is plain data that everyone may read.

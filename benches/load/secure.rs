@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ impl Certificate {
         let certificate = Self { folder, client: client.into() };
         fs::write(certificate.file("cert"), cert.pem())?;
         fs::write(certificate.file("key"), key.serialize_pem())?;
+        fs::set_permissions(certificate.file("key"), fs::Permissions::from_mode(0o600))?;
         Ok(certificate)
     }
 

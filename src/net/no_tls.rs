@@ -87,31 +87,50 @@ impl Tls {
 }
 
 impl Session {
-    pub(in crate::net) fn recv(&mut self, _: &mut (impl Read + Write), _: &mut [u8]) -> io::Result<usize> {
+    /// As [`Tls::new`].
+    ///
+    /// # Errors
+    /// Never.
+    pub fn recv(&mut self, _: &mut (impl Read + Write), _: &mut [u8]) -> io::Result<usize> {
         match self.0 {}
     }
 
-    pub(in crate::net) fn has_more(&self) -> bool {
+    /// As [`Tls::new`].
+    #[must_use]
+    pub fn has_more(&self) -> bool {
         match self.0 {}
     }
 
-    pub(in crate::net) fn send(&mut self, _: &mut impl Write, _: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// As [`Tls::new`].
+    ///
+    /// # Errors
+    /// Never.
+    pub fn send(&mut self, _: &mut impl Write, _: &[IoSlice<'_>]) -> io::Result<usize> {
         match self.0 {}
     }
 
-    pub(in crate::net) fn flush(&mut self, _: &mut impl Write) -> io::Result<()> {
+    /// As [`Tls::new`].
+    ///
+    /// # Errors
+    /// Never.
+    pub fn flush(&mut self, _: &mut impl Write) -> io::Result<()> {
         match self.0 {}
     }
 
-    pub(in crate::net) fn pending(&self) -> usize {
+    /// As [`Tls::new`].
+    #[must_use]
+    pub fn pending(&self) -> usize {
         match self.0 {}
     }
 
-    pub(in crate::net) fn finish(&mut self, _: &mut impl Write) {
+    /// As [`Tls::new`].
+    pub fn finish(&mut self, _: &mut impl Write) {
         match self.0 {}
     }
 
-    pub(in crate::net) fn is_finishing(&self) -> bool {
+    /// As [`Tls::new`].
+    #[must_use]
+    pub fn is_finishing(&self) -> bool {
         match self.0 {}
     }
 }

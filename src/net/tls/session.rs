@@ -19,9 +19,12 @@ use rustls::{AlertDescription, Error};
 
 use super::{Buffers, CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, HANDSHAKES_PER_TURN, RECORD_BYTES, Shared};
 
-/// Bytes that a client may send before its handshake is complete, and later for one message of TLS itself. The largest
-/// handshake of a browser is a tenth of this.
-const MAX_HANDSHAKE_BYTES: usize = 32 * 1024;
+/// Bytes that a client may send before its handshake is complete, all of which may have to be kept. Browsers send an eighth
+/// of this at most.
+const MAX_HANDSHAKE_BYTES: usize = 16 * 1024;
+
+/// Bytes that may have to be kept later: a record, or a message of TLS itself that is spread over several.
+const MAX_KEPT_BYTES: usize = 2 * RECORD_BYTES;
 
 /// Reads in a row that may bring a caller nothing before the others have their turn.
 const BARREN_READS: usize = 8;
@@ -91,7 +94,7 @@ impl Session {
     /// # Errors
     /// As `recv(2)`; `WouldBlock` if nothing is there, `ResourceBusy` if something is and has to wait for the loop's next
     /// turn, `InvalidData` with the cause if a rule of TLS was broken.
-    pub(in crate::net) fn recv(&mut self, tcp: &mut (impl Read + Write), buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn recv(&mut self, tcp: &mut (impl Read + Write), buffer: &mut [u8]) -> io::Result<usize> {
         let inner = &mut *self.0;
         if inner.is_finishing {
             // Whatever still comes is thrown away, so it is not worth decrypting.
@@ -116,7 +119,8 @@ impl Session {
     }
 
     /// Whether another receive may bring more, though the last one did not fill what it was given.
-    pub(in crate::net) fn has_more(&self) -> bool {
+    #[must_use]
+    pub fn has_more(&self) -> bool {
         self.0.has_more
     }
 
@@ -124,7 +128,7 @@ impl Session {
     ///
     /// # Errors
     /// As `writev(2)`; `WouldBlock` if the kernel takes nothing.
-    pub(in crate::net) fn send(&mut self, tcp: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub fn send(&mut self, tcp: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let inner = &mut *self.0;
         if slices.iter().all(|slice| slice.is_empty()) {
             return Ok(0);
@@ -140,17 +144,18 @@ impl Session {
     ///
     /// # Errors
     /// As `write(2)`, but for `WouldBlock`.
-    pub(in crate::net) fn flush(&mut self, tcp: &mut impl Write) -> io::Result<()> {
+    pub fn flush(&mut self, tcp: &mut impl Write) -> io::Result<()> {
         self.0.pending.flush(tcp).map(|_| ())
     }
 
     /// Bytes that were encrypted and that the kernel has not taken.
-    pub(in crate::net) fn pending(&self) -> usize {
+    #[must_use]
+    pub fn pending(&self) -> usize {
         self.0.pending.len()
     }
 
     /// Tells the peer that nothing more will come (RFC 8446 §6.1), behind what is pending.
-    pub(in crate::net) fn finish(&mut self, tcp: &mut impl Write) {
+    pub fn finish(&mut self, tcp: &mut impl Write) {
         let inner = &mut *self.0;
         if inner.is_finishing {
             return;
@@ -165,7 +170,8 @@ impl Session {
     }
 
     /// Whether the end was announced: once nothing is pending, the connection's own end follows.
-    pub(in crate::net) fn is_finishing(&self) -> bool {
+    #[must_use]
+    pub fn is_finishing(&self) -> bool {
         self.0.is_finishing
     }
 }
@@ -209,8 +215,8 @@ impl Inner {
         }
         // What was kept is looked at before more is received, and so stays bounded.
         let kept = self.kept.len();
-        let received = if self.has_unread {
-            self.has_more = true;
+        let was_unread = self.has_unread;
+        let received = if was_unread {
             0
         } else {
             // Plaintext is shorter than its ciphertext, so that what is asked for fits, but for a record across its end.
@@ -226,14 +232,14 @@ impl Inner {
         let data = &mut buffers.inbox[..kept + received];
         data[..kept].copy_from_slice(&self.kept);
         self.kept.clear();
-        let speaks_tls = !was_handshaking || self.handshake_bytes > 0 || data[0] == HANDSHAKE_RECORD;
+        let speaks_tls = !was_handshaking || self.handshake_bytes > 0 || data.first() == Some(&HANDSHAKE_RECORD);
         let pending = self.pending.len();
 
         let mut plain = Plain { buffer, filled: 0, held: &mut self.held };
         let (used, outcome) = drive(&mut self.conn, data, &mut plain, &mut self.pending);
         let given = plain.filled;
         let rest = data.len() - used;
-        self.has_unread = !self.held.is_empty();
+        self.has_unread = !self.held.is_empty() && rest > 0;
 
         let is_handshaking = self.conn.is_handshaking();
         buffers.turn.flights += u32::from(was_handshaking && self.pending.len() > pending);
@@ -241,8 +247,8 @@ impl Inner {
         if is_handshaking {
             self.handshake_bytes += received;
         }
-        let is_too_long = self.handshake_bytes > MAX_HANDSHAKE_BYTES && is_handshaking
-            || rest > MAX_HANDSHAKE_BYTES && !self.has_unread;
+        let is_too_long =
+            self.handshake_bytes > MAX_HANDSHAKE_BYTES && is_handshaking || rest > MAX_KEPT_BYTES && !self.has_unread;
         self.end = match outcome {
             Ok(false) if is_too_long => {
                 Some(End::Failed(format!("TLS: a handshake of more than {MAX_HANDSHAKE_BYTES} bytes")))
@@ -253,12 +259,14 @@ impl Inner {
         };
         buffers.turn.failed += u32::from(matches!(self.end, Some(End::Failed(_))));
         self.kept = if self.end.is_none() { data[used..].to_vec() } else { Vec::new() };
-        self.has_more |= self.end.is_some() || !self.held.is_empty();
+        self.has_more |= was_unread || self.end.is_some() || !self.held.is_empty();
         self.pending.flush(tcp)?;
         match &self.end {
             _ if given > 0 => Ok(given),
             Some(End::Closed) => Ok(0),
             Some(End::Failed(cause)) => Err(io::Error::new(ErrorKind::InvalidData, cause.clone())),
+            // Only now is the socket looked at again.
+            None if was_unread => Err(ErrorKind::Interrupted.into()),
             None if self.has_more => Err(ErrorKind::ResourceBusy.into()),
             None => Err(ErrorKind::Interrupted.into()),
         }

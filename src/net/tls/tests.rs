@@ -339,7 +339,7 @@ fn a_hello_in_records_of_one_byte_is_a_hello_and_an_endless_one_is_not() {
         pair.wire.to_server.extend([22, 3, 1, 0, 1, 0]);
         pair.server.recv(&mut pair.wire, &mut buffer).err().filter(|error| error.kind() != ErrorKind::WouldBlock)
     });
-    assert_eq!(error.unwrap().to_string(), "TLS: a handshake of more than 32768 bytes");
+    assert_eq!(error.unwrap().to_string(), "TLS: a handshake of more than 16384 bytes");
 }
 
 #[test]
