@@ -44,6 +44,9 @@ pub struct Listen {
 pub struct Config {
     /// Where we listen. Default: `127.0.0.1:9009`, root `auto`.
     pub listen: Vec<Listen>,
+    /// Where administrators connect: whoever reaches one of these addresses may see who is connected and close clients.
+    /// Default: none, and then only programs and pages of this machine may, on any listener.
+    pub admin: Vec<SocketAddr>,
     /// Origins, beside the server's own, whose pages may connect (`https://example.com`, `null`, or `*` for all).
     /// Default: none. Prevents foreign web pages from driving this server through a visitor's browser.
     pub allow_origin: Vec<String>,
@@ -81,6 +84,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![Listen { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), root: Root::Auto }],
+            admin: Vec::new(),
             allow_origin: Vec::new(),
             allow_host: Vec::new(),
             bridge_allow: Vec::new(),
@@ -97,6 +101,12 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether the bridge may connect anywhere.
+    #[must_use]
+    pub fn has_targets(&self) -> bool {
+        !self.bridge_allow.is_empty() || !self.bridge_names.is_empty()
+    }
+
     /// Whether channels are announced and linked.
     #[must_use]
     pub fn lan_is_on(&self) -> bool {
@@ -222,7 +232,7 @@ pub struct Limits {
     pub device_ping_interval: Duration,
     /// `--device-ping-timeout`: how much later than that a Socket.IO client is given up. Default: 20 s, as socket.io.
     pub device_ping_timeout: Duration,
-    /// `--max-attachments`: binary attachments of one Socket.IO event. Default: 64. Prevents one event from being many.
+    /// `--max-attachments`: binary attachments of one Socket.IO event. Default: 10, more than which socket.io 4 clients do not take. Prevents one event from being many.
     pub max_attachments: u32,
     /// `--call-timeout`: how long a device may take to answer another's call. Default: 60 s. Prevents calls that nobody
     /// answers from piling up.
@@ -272,7 +282,7 @@ impl Default for Limits {
             bridge_idle: Duration::ZERO,
             device_ping_interval: Duration::from_secs(25),
             device_ping_timeout: Duration::from_secs(20),
-            max_attachments: 64,
+            max_attachments: 10,
             call_timeout: Duration::from_secs(60),
             max_calls: 1024,
             max_rooms: 128,

@@ -70,7 +70,7 @@ impl Connects {
                 let at = event.token().0;
                 let slot = &mut self.slots[at];
                 if slot.client.is_connected_by(event)? {
-                    let path = self.dialect.path(&self.url, &format!("connect-{at}"), false);
+                    let path = self.dialect.path(&self.url, &format!("connect-{at}"), 0, false);
                     slot.client.request(&self.url.host, &path)?;
                 }
                 if event.is_readable() && self.on_readable(at, &mut scratch, &mut tally)? {

@@ -44,6 +44,16 @@ const SEND_HEAD: &[u8] = br#"{"command":"send","data":""#;
 const SENDB_HEAD: &[u8] = br#"{"command":"sendb","data":""#;
 const SEND_TAIL: &[u8] = br#""}"#;
 
+/// What a Socket.IO client of the p2p plugin says to one whose id is between these two, and what that one hears.
+const EMIT_HEAD: &[u8] = br#"42["P2P_EMIT",""#;
+const EMIT_EVENT: &[u8] = br#"","m",[""#;
+const EMIT_TAIL: &[u8] = br#""],null]"#;
+const EVENT_HEAD: &[u8] = br#"42["m",""#;
+const EVENT_TAIL: &[u8] = br#""]"#;
+
+/// Engine.IO's heartbeat.
+const ENGINE_PING: &[u8] = b"2";
+
 /// A protocol as its clients speak it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Dialect {
@@ -59,6 +69,8 @@ pub(crate) enum Dialect {
     Webshare,
     /// pocketsocket: a room, messages with receipts; text is JSON with an id.
     Pocket,
+    /// Socket.IO 4 over WebSockets: two devices of the p2p plugin, events from the one to the other.
+    Socketio,
     /// ws2s to an echo server: text by `send`, binary by `sendb`; what comes back is base64.
     Ws2s,
     /// A TCP bridge to an echo server: `/tcp/HOST:PORT`.
@@ -75,6 +87,8 @@ pub(crate) enum Incoming<'a> {
     Stream(Cow<'a, [u8]>),
     /// To the sender.
     Receipt,
+    /// To anybody, who must answer with this.
+    Heartbeat(&'static str),
 }
 
 /// How far a group is with finding each other.
@@ -128,7 +142,7 @@ impl Dialect {
 
     /// Whether messages must be seen whole.
     pub(crate) fn is_enveloped(self) -> bool {
-        matches!(self, Self::Receipt | Self::Webshare | Self::Pocket | Self::Ws2s | Self::TcpReceipt)
+        matches!(self, Self::Receipt | Self::Webshare | Self::Pocket | Self::Socketio | Self::Ws2s | Self::TcpReceipt)
     }
 
     /// Whether there is an echo server behind it.
@@ -141,8 +155,8 @@ impl Dialect {
         self == Self::Tcp
     }
 
-    /// Where the members of a group connect; `{pair}` in a path stands for the group.
-    pub(crate) fn path(self, url: &Url, group: &str, is_echo: bool) -> String {
+    /// Where a member of a group connects; `{pair}` in a path stands for the group.
+    pub(crate) fn path(self, url: &Url, group: &str, member: usize, is_echo: bool) -> String {
         match self {
             Self::Raw | Self::Plain => url.path.replace("{pair}", group),
             Self::Receipt | Self::TcpReceipt => format!("/receipt/{group}"),
@@ -150,6 +164,7 @@ impl Dialect {
             Self::Named => format!("/local/load-{group}"),
             Self::Webshare => "/webshare".to_owned(),
             Self::Pocket => format!("/pocket?room=load-{group}"),
+            Self::Socketio => format!("/socket.io/?EIO=4&transport=websocket&clientId={group}-{member}"),
             Self::Ws2s => "/ws2s?v=2".to_owned(),
             Self::Tcp => url.target.map_or_else(|| url.path.clone(), |target| format!("/tcp/{target}")),
         }
@@ -170,6 +185,8 @@ impl Dialect {
         let around = match self {
             Self::Webshare => RELAY_BYTES,
             Self::Pocket => POCKET_BYTES,
+            // The id of the second member of the first group.
+            Self::Socketio => EMIT_HEAD.len() + "0-1".len() + EMIT_EVENT.len() + EMIT_TAIL.len(),
             _ => 0,
         };
         Ok(self.payload_bytes(size)? + around)
@@ -180,6 +197,8 @@ impl Dialect {
         match self {
             Self::Webshare if members != 2 => Err("webshare joins pairs: leave out --fanout and --echo".into()),
             Self::Webshare if !content_is_text => Err("webshare carries text: add --text".into()),
+            Self::Socketio if members != 2 => Err("devices emit to one another: leave out --fanout and --echo".into()),
+            Self::Socketio if !content_is_text => Err("events carry text here: add --text".into()),
             Self::Pocket if members < 2 => Err("pocketsocket has no echo here: leave out --echo".into()),
             Self::Ws2s | Self::Tcp | Self::TcpReceipt if members != 1 => {
                 Err("a bridge leads to an echo server: leave out --fanout".into())
@@ -191,7 +210,7 @@ impl Dialect {
 
     /// Answers to a sender for each message, which complete it as the deliveries do.
     pub(crate) fn receipts(self) -> u32 {
-        u32::from(self.is_enveloped())
+        u32::from(self.is_enveloped() && self != Self::Socketio)
     }
 
     /// Appends the frame of one message.
@@ -212,6 +231,17 @@ impl Dialect {
                     out.extend_from_slice(POCKET_MESSAGE);
                     payload.write(group, sequence, out);
                     out.extend_from_slice(POCKET_TAIL);
+                });
+            }
+            Self::Socketio => {
+                let target = format!("{group}-1");
+                let around = EMIT_HEAD.len() + target.len() + EMIT_EVENT.len() + EMIT_TAIL.len();
+                frames::append(out, opcode, Some(key), payload.len() + around, |out| {
+                    out.extend_from_slice(EMIT_HEAD);
+                    out.extend_from_slice(target.as_bytes());
+                    out.extend_from_slice(EMIT_EVENT);
+                    payload.write(group, sequence, out);
+                    out.extend_from_slice(EMIT_TAIL);
                 });
             }
             Self::Ws2s => {
@@ -249,6 +279,11 @@ impl Dialect {
             Self::Receipt | Self::TcpReceipt => return Err("a receipt is not what the reference sends".into()),
             Self::Pocket => return read_pocket(message, is_text, is_sender, sequence),
             Self::Ws2s => return read_ws2s(message),
+            Self::Socketio if message == ENGINE_PING => return Ok(Incoming::Heartbeat("3")),
+            Self::Socketio => {
+                let payload = message.strip_prefix(EVENT_HEAD).and_then(|rest| rest.strip_suffix(EVENT_TAIL));
+                return payload.map(Incoming::Payload).ok_or_else(|| unexpected(message));
+            }
             _ => {}
         }
         let reply: Reply<'_> = serde_json::from_slice(message)?;
@@ -268,6 +303,7 @@ impl Dialect {
     pub(crate) fn greeting(self, url: &Url) -> Outcome<Option<Cow<'static, str>>> {
         Ok(match self {
             Self::Webshare => Some(r#"{"command":"key","echo":{"callbackId":"key"}}"#.into()),
+            Self::Socketio => Some("40".into()),
             Self::Ws2s => {
                 let target = url.target.ok_or("ws2s needs an echo server to connect to: add --target")?;
                 let (host, port) = (target.ip(), target.port());
@@ -280,7 +316,7 @@ impl Dialect {
     /// Whether the group is complete as far as messages decide that.
     pub(crate) fn is_joined(self, joining: &Joining, members: usize) -> bool {
         match self {
-            Self::Webshare => joining.paired == 2,
+            Self::Webshare | Self::Socketio => joining.paired == 2,
             Self::Ws2s => joining.paired == 1,
             // Each hears of all who come later, and nothing of that is left to disturb the measurement.
             Self::Pocket => joining.heard == members * (members - 1) / 2,
@@ -301,6 +337,12 @@ impl Dialect {
                 let notice: Notice<'_> = serde_json::from_slice(message)?;
                 joining.heard += 1;
                 return if notice.socket == "connected" { Ok(None) } else { Err(unexpected(message)) };
+            }
+            // The session's parameters, then the namespace.
+            Self::Socketio if message.starts_with(b"0{") => return Ok(None),
+            Self::Socketio if message.starts_with(b"40{") => {
+                joining.paired += 1;
+                return Ok(None);
             }
             Self::Ws2s => {
                 let answer: Answer<'_> = serde_json::from_slice(message)?;

@@ -363,6 +363,7 @@ impl Load {
                 self.clients[at].unconfirmed += 1;
                 self.on_done(group, unconfirmed);
             }
+            Incoming::Heartbeat(answer) => self.say(at, answer)?,
             Incoming::Stream(bytes) => self.on_stream(at, group, &bytes, now)?,
             Incoming::Payload(bytes) => {
                 if bytes.len() != self.payload.len() || !self.payload.matches(group, due, 0, bytes) {
@@ -474,7 +475,7 @@ impl Load {
         let Plan { dialect, members, .. } = self.plan;
         let group = at / members;
         let name = if group < self.groups.len() { group.to_string() } else { format!("idle-{group}") };
-        dialect.path(&self.plan.url, &name, members == 1)
+        dialect.path(&self.plan.url, &name, at % members, members == 1)
     }
 }
 

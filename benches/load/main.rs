@@ -13,6 +13,7 @@
 //! cargo bench --bench load -- --pairs 50 --rate 20000      an open loop; latency counts from when a message was due
 //! cargo bench --bench load -- --idle 10000 --pairs 100     idle connections beside the load; resident bytes for each
 //! cargo bench --bench load -- --connect 16                 accept, upgrade, close, in a loop
+//! cargo bench --bench load -- devices                      5,000 devices that poll and 5,000 over WebSockets
 //! cargo bench --bench load -- table                        the table of ratios to the references
 //! cargo bench --bench load -- table --rows '125 B' --rounds 5
 //! cargo bench --bench load -- table --smoke                a moment of everything; fails when a payload is wrong
@@ -24,7 +25,7 @@
 //! them was saturated. CPU time is the scheduler's own account of the server (`/proc/PID/task/*/schedstat`), kernel
 //! work for its system calls included.
 //!
-//! `benches/load/`: [`load`] the groups and their messages, [`connect`] handshakes, [`client`] one connection,
+//! `benches/load/`: [`load`] the groups and their messages, [`connect`] handshakes, [`devices`] crowds of them, [`client`] one connection,
 //! [`frames`] and [`payload`] what it says, [`dialect`] how, [`target`] the server, [`measure`] the kernel's figures,
 //! [`report`] one measurement, [`table`] and [`rows`] all of them, [`reference`] the
 //! yardsticks.
@@ -33,6 +34,7 @@
 
 mod client;
 mod connect;
+mod devices;
 mod dialect;
 mod frames;
 mod load;
@@ -78,6 +80,8 @@ struct Cli {
 enum Mode {
     /// Print the ratios to the references as a Markdown table
     Table(table::TableArgs),
+    /// Thousands of Socket.IO devices at once: memory, CPU time, and whether any is lost
+    Devices(devices::DevicesArgs),
     /// Be a reference server
     #[command(hide = true)]
     Reference {
@@ -172,6 +176,7 @@ fn main() -> ExitCode {
     let done = match cli.mode {
         Some(Mode::Reference { kind, fanout, target }) => serve(kind, fanout, target),
         Some(Mode::Table(table)) => raise_descriptor_limit().and_then(|()| table.run()),
+        Some(Mode::Devices(devices)) => raise_descriptor_limit().and_then(|()| devices.run()),
         None if is_test => raise_descriptor_limit().and_then(|()| table::TableArgs::smoke().run()),
         None => raise_descriptor_limit().and_then(|()| cli.load.run()),
     };

@@ -46,6 +46,8 @@ pub(crate) enum Work {
     Webshare { window: usize },
     /// One sender with receipts and everybody else, 125 bytes of data.
     Pocket { members: usize },
+    /// One pair of Socket.IO devices, events of 125 bytes.
+    Socketio { window: usize },
     /// To an echo server behind a bridge and back.
     Bridge { dialect: Dialect, content: Content, size: usize, window: usize },
     /// Accept, upgrade, close.
@@ -63,7 +65,7 @@ pub(crate) enum Work {
 impl Work {
     /// Whether a server that knows no WebSocket can do it.
     pub(crate) fn suits_raw(&self) -> bool {
-        !matches!(self, Self::Webshare { .. } | Self::Pocket { .. } | Self::Connect { .. })
+        !matches!(self, Self::Webshare { .. } | Self::Pocket { .. } | Self::Socketio { .. } | Self::Connect { .. })
     }
 }
 
@@ -88,6 +90,7 @@ const LONG_TEXT: &[Line] = &[cpu(Goal::Ratio(1.3))];
 const MIXED_TEXT: &[Line] = &[cpu(Goal::None)];
 const FAN_OUT: &[Line] = &[cpu(Goal::Ratio(1.05))];
 const WEBSHARE: &[Line] = &[cpu(Goal::Ratio(1.15))];
+const SOCKETIO: &[Line] = &[cpu(Goal::Ratio(1.5))];
 const BRIDGE: &[Line] = &[cpu(Goal::RatioToRaw(1.15))];
 const WS2S: &[Line] = &[cpu(Goal::Ratio(1.3))];
 const WS2S_BASE64: &[Line] = &[cpu(Goal::RatioToRaw(3.0))];
@@ -150,6 +153,9 @@ pub(crate) fn rows(is_smoke: bool) -> Vec<Row> {
         Row { name: "webshare relay 125 B, 16 in flight", work: Work::Webshare { window: 16 }, lines: WEBSHARE },
         Row { name: "pocket fan-out to 200", work: Work::Pocket { members: members(200) }, lines: FAN_OUT },
         Row { name: "pocket fan-out to 1,000", work: Work::Pocket { members: members(1_000) }, lines: FAN_OUT },
+        Row { name: "Socket.IO event 125 B, 1 in flight", work: Work::Socketio { window: 1 }, lines: SOCKETIO },
+        Row { name: "Socket.IO event 125 B, 16 in flight", work: Work::Socketio { window: 16 }, lines: SOCKETIO },
+        Row { name: "Socket.IO event 125 B, 64 in flight", work: Work::Socketio { window: 64 }, lines: SOCKETIO },
         bridge("ws2s 125 B, 1 in flight", Dialect::Ws2s, text, 125, 1, WS2S),
         bridge("ws2s 125 B, 16 in flight", Dialect::Ws2s, text, 125, 16, WS2S),
         bridge("ws2s 64 KiB base64, 4 in flight", Dialect::Ws2s, binary, 64 * KIB, 4, WS2S_BASE64),

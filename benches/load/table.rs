@@ -141,6 +141,10 @@ impl Bench {
                 let plan = Plan { members, content: Content::Ascii, ..plan };
                 self.cpu(row, program, run.load(&enveloped(program, Dialect::Pocket, plan)?)?)
             }
+            Work::Socketio { window } => {
+                let plan = Plan { window, content: Content::Ascii, ..plan };
+                self.cpu(row, program, run.load(&enveloped(program, Dialect::Socketio, plan)?)?)
+            }
             Work::Bridge { dialect, content, size, window } => {
                 let dialect = match program {
                     Program::Raw => Dialect::Raw,
@@ -269,13 +273,14 @@ impl Bench {
     }
 }
 
-/// The plan in this dialect; on the reference, messages as long and with receipts.
+/// The plan in this dialect; on the reference, messages as long, with receipts where it has some.
 fn enveloped(program: &Program, dialect: Dialect, plan: Plan) -> Outcome<Plan> {
     if *program != Program::Bare {
         return Ok(Plan { dialect, ..plan });
     }
     let size = dialect.message_bytes(plan.size)?;
-    Ok(Plan { dialect: Dialect::Receipt, size, ..plan })
+    let dialect = if dialect.receipts() > 0 { Dialect::Receipt } else { plan.dialect };
+    Ok(Plan { dialect, size, ..plan })
 }
 
 fn median(figures: &[f64]) -> Option<f64> {

@@ -16,6 +16,7 @@ use crate::config::{Config, Listen};
 pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) listen: Vec<Entry>,
+    pub(super) admin: Vec<Entry>,
     pub(super) classic: bool,
     /// Where `config.lan.secret` was read; empty if there is none.
     pub(super) lan_secret_file: String,
@@ -25,7 +26,7 @@ impl Default for Settings {
     fn default() -> Self {
         let config = Config::default();
         let listen = config.listen.iter().map(Entry::from).collect();
-        Self { config, listen, classic: false, lan_secret_file: String::new() }
+        Self { config, listen, admin: Vec::new(), classic: false, lan_secret_file: String::new() }
     }
 }
 
@@ -134,6 +135,10 @@ impl Layers {
         let listen: Vec<Listen> = listen::resolve(&self.settings.listen, self.settings.classic, lookup)
             .map_err(|wrong| vec![format!("--listen ({}): {wrong}", self.place("listen"))])?;
         self.settings.listen = listen.iter().map(Entry::explicit).collect();
+        let admin = listen::addresses(&self.settings.admin, &listen, lookup)
+            .map_err(|wrong| vec![format!("--admin ({}): {wrong}", self.place("admin"))])?;
+        self.settings.admin = admin.iter().map(Entry::plain).collect();
+        self.settings.config.admin = admin;
         self.settings.config.listen = listen;
         Ok(Effective { settings: self.settings, sources: self.sources })
     }

@@ -58,7 +58,7 @@ struct Channel {
 impl Channels {
     /// Brings `member` into the channel `name`, which comes into being with its first member.
     pub fn join(&mut self, name: &str, member: SessionId, is_watcher: bool) -> ChannelId {
-        let id = self.by_name.get(name).copied().unwrap_or_else(|| self.name(name));
+        let id = self.by_name.get(name).copied().unwrap_or_else(|| self.give(name));
         self.changes += 1;
         let channel = &mut self.table[id.0];
         channel.version = self.changes;
@@ -80,7 +80,7 @@ impl Channels {
     }
 
     /// The channel that `name` means from now on: a new one, or one that only links have been on.
-    fn name(&mut self, name: &str) -> ChannelId {
+    fn give(&mut self, name: &str) -> ChannelId {
         let name: Arc<str> = name.into();
         let key = self.sharing.as_ref().and_then(|sharing| sharing.key_if_shared(&name));
         let known = key.and_then(|key| self.sharing.as_ref()?.by_key.get(&key).copied());
@@ -184,6 +184,12 @@ impl Channels {
         channel.remote = channel.remote.saturating_add_signed(change);
     }
 
+    /// The channel of this name, if anybody is in it.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<ChannelId> {
+        self.by_name.get(name).copied()
+    }
+
     /// Everybody but `except`.
     #[inline]
     #[must_use]
@@ -226,6 +232,17 @@ impl Channels {
     ) -> Audience<'_> {
         let channel = &self.table[id.0];
         Audience { version: channel.version * 8 + kind, members: select(channel), except }
+    }
+
+    /// Every channel: its name and how many members it has.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.table.iter().map(|(_, channel)| (&*channel.name, channel.members.len()))
+    }
+
+    /// A channel's name.
+    #[must_use]
+    pub fn name(&self, id: ChannelId) -> &str {
+        &self.table[id.0].name
     }
 
     /// How many channels there are.

@@ -13,6 +13,7 @@
 use super::membership::{Membership, pass_on};
 use super::{Audience, Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
+use crate::hub::channels::ChannelId;
 
 /// "Somebody is here", to those who asked.
 pub(super) const CONNECT: &[u8] = b"____connect";
@@ -42,6 +43,13 @@ impl Named {
     #[must_use]
     pub fn new(path: &str, wishes: Wishes) -> Self {
         Self { membership: Membership::Asking(path.into()), wants_presence: wishes.presence, wants_echo: wishes.echo }
+    }
+}
+
+impl Named {
+    /// The channel it is in.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        self.membership.channel()
     }
 }
 

@@ -57,6 +57,13 @@ impl Pocket {
     }
 }
 
+impl Pocket {
+    /// The channel it is in.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        self.membership.channel()
+    }
+}
+
 impl Protocol for Pocket {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         if let Some(room) = self.membership.join(cx, false) {

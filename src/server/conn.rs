@@ -29,6 +29,11 @@ impl Behind {
     pub(super) fn mailbox(session: SessionId) -> Self {
         Self(Self::FIRST_MAILBOX + session.0)
     }
+
+    /// The socket, or else the session that has a mailbox.
+    pub(super) fn subject(self) -> Result<ConnId, SessionId> {
+        self.0.checked_sub(Self::FIRST_MAILBOX).map_or(Ok(self.0), |session| Err(SessionId(session)))
+    }
 }
 
 /// One accepted connection.
@@ -58,6 +63,11 @@ pub(super) struct Connection {
     /// Which listener accepted it.
     pub(super) listener: u16,
     pub(super) peer: SocketAddr,
+    /// Which of all connections that were ever accepted this is (the low bits): with the slot it names this one and no
+    /// later one.
+    pub(super) serial: u32,
+    /// When it was accepted, in seconds since the server started.
+    pub(super) since: u32,
 }
 
 /// Who is at the other end.
@@ -113,7 +123,7 @@ pub(super) enum Phase {
     Ended,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 120, "an idle connection is small");
+const _: () = assert!(size_of::<Connection>() <= 128, "an idle connection is small");
 
 impl Connection {
     pub(super) fn new(socket: Socket, peer: SocketAddr, listener: u16, limits: &Limits) -> Self {
@@ -133,6 +143,8 @@ impl Connection {
             end: End::Client,
             listener,
             peer,
+            serial: 0,
+            since: 0,
         }
     }
 

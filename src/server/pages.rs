@@ -3,6 +3,10 @@
 //! Every request passes the same gates in the same order: its head is well-formed, its Host is a name of ours, its
 //! Origin may connect. Only then does its path mean anything.
 
+mod api;
+mod clients;
+mod engine;
+
 use std::fmt::Write as _;
 use std::io::IoSlice;
 use std::net::IpAddr;
@@ -13,28 +17,23 @@ use bytes::Bytes;
 use log::{debug, info};
 use sha1::{Digest, Sha1};
 
+use self::engine::is_engine;
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
 use super::links::Links;
-use super::polling::{Action, AnswerTo, Ask, refuse_with};
+use super::polling::{AnswerTo, Ask};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
 use crate::http::end_of_head;
-use crate::http::guard::{BadEntry, Guard, is_cross_site, is_local_host, is_own_page, referring_origin};
+use crate::http::guard::{BadEntry, Guard};
 use crate::http::request::{Method, Request, parse};
 use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse};
 use crate::http::upgrade;
 use crate::hub::Hub;
-use crate::hub::devices::Transport;
-use crate::hub::ids::Key;
 use crate::net::reactor::Turn;
 use crate::protocol::Session;
 use crate::protocol::link::Link;
-use crate::protocol::p2p::claim::claim;
-use crate::protocol::p2p::engine_io::{Call, Error};
-use crate::protocol::p2p::probe::Probe;
-use crate::protocol::p2p::{Arrival, Claim, Device};
 use crate::protocol::route::route;
 
 /// How long a browser may use our files without asking whether they are still right, in words of RFC 9111 §5.2.2.
@@ -45,6 +44,8 @@ pub(super) struct Pages {
     guard: Guard,
     /// The tag of each asset, in their order: a hash of its content.
     tags: Vec<String>,
+    /// The page of clients, and its tag.
+    clients: (String, String),
 }
 
 /// Where a request came from.
@@ -56,6 +57,8 @@ struct Origin<'s> {
     peer: IpAddr,
     /// What judges requests for links.
     links: &'s Links,
+    /// Whether the listener is the administrators'; `None` where they have none of their own.
+    is_admin: Option<bool>,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -66,8 +69,8 @@ enum Answer {
     Refusal(Framing, u16, String),
     /// A response whose body follows.
     Asset(Framing, &'static Asset),
-    /// A response whose body is the counters.
-    Metrics(Framing),
+    /// What an administrator asks for.
+    Call(Framing, api::Call),
     /// A request to Engine.IO, which needs a session.
     Ask(Ask),
     /// 101; frames follow.
@@ -79,9 +82,12 @@ enum Answer {
 impl Pages {
     pub(super) fn new(config: &Config) -> Result<Self, BadEntry> {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let tag = |asset: &Asset| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(asset.body)));
+        let tag = |body: &[u8]| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(body)));
+        let clients = clients::page();
+        let clients_tag = tag(clients.as_bytes());
         let guard = Guard::new(&config.allow_origin, &config.allow_host, &[name])?;
-        Ok(Self { guard, tags: ASSETS.iter().map(tag).collect() })
+        let tags = ASSETS.iter().map(|asset| tag(asset.body)).collect();
+        Ok(Self { guard, tags, clients: (clients, clients_tag) })
     }
 
     fn answer(
@@ -109,9 +115,23 @@ impl Pages {
             return self.ask(request, from, config, out);
         }
         let is_read = matches!(request.method, Method::Get | Method::Head);
-        if request.path == "/metrics" && self.is_operator(request, from) {
+        if let Some(call) = api::read(request)
+            && api::is_operator(request, from)
+        {
+            return match call {
+                Ok(call) => Answer::Call(framing, call),
+                Err(fault) => {
+                    api::refuse_call(fault, framing, out);
+                    Answer::Response(framing)
+                }
+            };
+        }
+        if request.path == api::ROLE && is_read {
+            return Answer::Call(framing, api::Call::Role { is_admin: api::is_operator(request, from) });
+        }
+        if request.path == "/client/" {
             if is_read {
-                return Answer::Metrics(framing);
+                return self.client_page(request, framing, out);
             }
         } else if let Some(asset) = assets::find(request.path) {
             if is_read {
@@ -128,138 +148,10 @@ impl Pages {
         Answer::Response(framing)
     }
 
-    /// Counters are for whoever is on this machine, and for no page and no proxy.
-    fn is_operator(&self, request: &Request<'_>, from: Origin<'_>) -> bool {
-        from.is_loopback_peer && is_local_host(request.host()) && request.origin().is_none() && !request.is_forwarded()
-    }
-
-    /// The session behind an upgrade to Engine.IO: a new one, or one that polls and would rather not.
-    fn engine(
-        &self,
-        request: &Request<'_>,
-        from: Origin<'_>,
-        config: &Config,
-        hub: &mut Hub,
-    ) -> Result<Session, (Error, String)> {
-        let plain = |error: Error| (error, error.message().to_owned());
-        let call = Call::parse(request).map_err(plain)?;
-        let Some(sid) = call.sid else {
-            let claim = self.claim(request, from, config).map_err(|reason| (Error::BadRequest, reason))?;
-            let sid = hub.devices.name().map_err(|error| (Error::BadRequest, error.to_string()))?;
-            let arrival = Arrival { sid, transport: Transport::WebSocket, base64_only: call.base64_only, claim };
-            return Ok(Session::Device(Box::new(Device::new(call.revision, arrival))));
-        };
-        let device = Key::parse(&sid).and_then(|sid| hub.devices.by_sid(sid)).ok_or(plain(Error::UnknownSid))?;
-        match hub.devices.get(device) {
-            Some(known) if known.transport == Transport::Polling && known.revision == call.revision => {
-                Ok(Session::Probe(Probe::new(device)))
-            }
-            _ => Err(plain(Error::BadRequest)),
-        }
-    }
-
-    fn claim(&self, request: &Request<'_>, from: Origin<'_>, config: &Config) -> Result<Claim, String> {
-        let is_own_page = request.origin().is_none_or(|origin| is_own_page(origin, request.host()));
-        let is_operator =
-            from.is_loopback_peer && is_local_host(request.host()) && is_own_page && !request.is_forwarded();
-        claim(request, is_operator, config.limits.max_name)
-            .map_err(|bad| format!("an id takes 1 to {} bytes and no control characters (--max-name)", bad.limit))
-    }
-
-    /// A request to Engine.IO, or the refusal of one.
-    fn ask(&self, request: &Request<'_>, from: Origin<'_>, config: &Config, out: &mut Vec<u8>) -> Answer {
-        let framing = Framing { keep_alive: request.keep_alive(), ..Framing::of(request) };
-        let mut answer_to = AnswerTo { framing, origin: request.origin().map(Into::into), jsonp: None };
-        let refused = match self.engine_action(request, from, config, &mut answer_to) {
-            Ok(action) => {
-                let max = config.limits.max_message;
-                return match usize::try_from(request.content_length()) {
-                    Ok(body) if body <= max => {
-                        let expects = request.header("Expect");
-                        let expects_continue =
-                            expects.is_some_and(|expects| expects.eq_ignore_ascii_case("100-continue"));
-                        Answer::Ask(Ask { action, body, expects_continue, answer_to })
-                    }
-                    _ => {
-                        answer_to.framing.keep_alive = false;
-                        let reason = format!("The body is longer than {max} bytes (--max-message).");
-                        refusal_of(413, &reason, answer_to.framing, out)
-                    }
-                };
-            }
-            Err(refused) => refused,
-        };
-        let (error, reason) = refused;
-        if error == Error::Forbidden {
-            answer_to.origin = None;
-        }
-        // The body is nothing that is read.
-        answer_to.framing.keep_alive &= request.content_length() == 0;
-        refuse_with(out, &answer_to, error, reason);
-        Answer::Refusal(answer_to.framing, error.status(), reason.unwrap_or(error.message()).to_owned())
-    }
-
-    fn engine_action(
-        &self,
-        request: &Request<'_>,
-        from: Origin<'_>,
-        config: &Config,
-        answer_to: &mut AnswerTo,
-    ) -> Result<Action, (Error, Option<&'static str>)> {
-        let checked = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
-        checked.map_err(|refusal| (Error::Forbidden, Some(refusal.message())))?;
-        if is_cross_site(request) {
-            return Err((
-                Error::Forbidden,
-                Some("Pages of other sites may not do this unseen; use fetch or a WebSocket."),
-            ));
-        }
-        if request.method == Method::Options {
-            let headers = request.header("Access-Control-Request-Headers").map(Into::into);
-            return Ok(Action::Preflight { headers });
-        }
-        let call = Call::parse(request).map_err(|error| (error, None))?;
-        if call.jsonp.is_some() {
-            // A script tag names no origin, and whoever has it gets what we say: it must be known whose it is.
-            let is_known = request.has_header("Sec-Fetch-Site")
-                || request.origin().is_some()
-                || referring_origin(request).is_some_and(|origin| {
-                    self.guard.check_origin(Some(origin), request.host(), from.is_loopback_listener).is_ok()
-                });
-            if !is_known {
-                let reason = "JSONP is for pages whose Referer may connect (--allow-origin).";
-                return Err((Error::Forbidden, Some(reason)));
-            }
-        }
-        answer_to.jsonp = call.jsonp;
-        Ok(match call.sid {
-            None => {
-                let claim = self.claim(request, from, config);
-                let claim = claim.map_err(|_| {
-                    (Error::BadRequest, Some("An id is empty, too long (--max-name) or has control characters."))
-                })?;
-                Action::Open { revision: call.revision, base64_only: call.base64_only, claim }
-            }
-            Some(sid) if request.method == Method::Get => Action::Poll { sid: sid.into() },
-            Some(sid) => {
-                let content_type = request.header("Content-Type").map(Into::into);
-                Action::Post { sid: sid.into(), content_type }
-            }
-        })
-    }
-
     fn asset(&self, request: &Request<'_>, asset: &'static Asset, framing: Framing, out: &mut Vec<u8>) -> Answer {
         let place = ASSETS.iter().position(|other| std::ptr::eq(other, asset)).expect("assets come from the table");
         let tag = &self.tags[place];
-        if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
-            not_modified(out, tag, framing);
-            return Answer::Response(framing);
-        }
-        let mut response = Response::begin(out, 200, framing)
-            .header("ETag", tag)
-            .header("Cache-Control", CACHING)
-            .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-            .header("Referrer-Policy", "no-referrer");
+        let Some(mut response) = begin_page(request, tag, framing, out) else { return Answer::Response(framing) };
         if asset.cross_origin {
             response = response
                 .header("Access-Control-Allow-Origin", "*")
@@ -267,6 +159,14 @@ impl Pages {
         }
         response.head(asset.content_type, asset.body.len());
         Answer::Asset(framing, asset)
+    }
+
+    fn client_page(&self, request: &Request<'_>, framing: Framing, out: &mut Vec<u8>) -> Answer {
+        let (page, tag) = &self.clients;
+        if let Some(response) = begin_page(request, tag, framing, out) {
+            response.body("text/html; charset=utf-8", page.as_bytes());
+        }
+        Answer::Response(framing)
     }
 
     fn upgrade(
@@ -290,17 +190,23 @@ impl Pages {
                         return Answer::Refusal(Framing::CLOSE, refused.status, refused.reason);
                     }
                 }
-                let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
-                let session = match origin {
-                    Ok(()) if is_engine(request.path) => {
-                        self.engine(request, from, config, hub).map_err(|(error, reason)| (error.status(), reason))
+                let session = if is_engine(request.path) {
+                    match self.engine(request, from, config, hub) {
+                        Ok(session) => Ok(session),
+                        Err(refused) => {
+                            let answer_to = AnswerTo { framing, origin: None, jsonp: None };
+                            return engine::refusal(refused, &answer_to, out);
+                        }
                     }
-                    _ => route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string())),
+                } else {
+                    let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
+                    origin.map_err(|refusal| (refusal.status(), refusal.message().to_owned())).and_then(|()| {
+                        route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string()))
+                    })
                 };
-                match (origin, session) {
-                    (Err(refusal), _) => (refusal.status(), refusal.message().to_owned()),
-                    (_, Err(refusal)) => refusal,
-                    (Ok(()), Ok(session)) => {
+                match session {
+                    Err(refusal) => refusal,
+                    Ok(session) => {
                         handshake.accept(out, session.subprotocol(handshake.protocols()));
                         return Answer::Session(session);
                     }
@@ -311,9 +217,18 @@ impl Pages {
     }
 }
 
-/// Whether a path is Engine.IO's, as socket.io clients have it by default.
-fn is_engine(path: &str) -> bool {
-    matches!(path, "/socket.io/" | "/socket.io")
+/// Begins the response with a page of ours, unless the client has it already, which is then what it is told.
+fn begin_page<'o>(request: &Request<'_>, tag: &str, framing: Framing, out: &'o mut Vec<u8>) -> Option<Response<'o>> {
+    if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
+        not_modified(out, tag, framing);
+        return None;
+    }
+    let response = Response::begin(out, 200, framing)
+        .header("ETag", tag)
+        .header("Cache-Control", CACHING)
+        .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        .header("Referrer-Policy", "no-referrer");
+    Some(response)
 }
 
 /// Refuses a request, readably.
@@ -340,6 +255,8 @@ impl Exchange {
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
                 peer: conn.peer.ip(),
                 links: &self.links,
+                is_admin: (self.first_admin < self.listeners.len())
+                    .then_some(usize::from(conn.listener) >= self.first_admin),
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -378,8 +295,18 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, &[]);
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
-                        let session = self.open(turn, id, session);
-                        self.on_frames(turn, id, session, window);
+                        self.open(turn, id, session);
+                        // What it asked for comes before what its client may have sent already.
+                        self.settle(turn);
+                        let conn = &mut self.conns[id as usize];
+                        match conn.phase {
+                            Phase::Open(_) if conn.is_held => {
+                                conn.carry.keep(&self.scratch[window.start..window.end]);
+                                conn.has_unread = window.start < window.end;
+                            }
+                            Phase::Open(session) => self.on_frames(turn, id, session, window),
+                            _ => {}
+                        }
                     }
                     return;
                 }
@@ -400,11 +327,8 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, if framing.head_only { &[] } else { asset.body });
                     framing
                 }
-                Answer::Metrics(framing) => {
-                    let page = self.metrics_page();
-                    Response::begin(&mut reply, 200, framing)
-                        .header("Cache-Control", "no-store")
-                        .body("text/plain; version=0.0.4; charset=utf-8", page.as_bytes());
+                Answer::Call(framing, call) => {
+                    self.answer_call(turn, id, call, framing, &mut reply);
                     self.send_reply(turn, id, &reply, &[]);
                     framing
                 }
@@ -454,10 +378,10 @@ impl Exchange {
         self.finish(turn, id, &reply);
     }
 
-    /// Gauges and counters, a line each, in the text format that Prometheus reads.
-    fn metrics_page(&self) -> String {
+    /// What there is right now, by the names of the page that shows it.
+    pub(super) fn gauges(&self) -> [(&'static str, usize); 15] {
         let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
-        let gauges = [
+        [
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),
             ("jackfield_channels", self.hub.channels.len()),
@@ -470,11 +394,16 @@ impl Exchange {
             ("jackfield_proxies", self.links.discovery.proxies()),
             ("jackfield_devices", self.hub.devices.len()),
             ("jackfield_polling_sessions", self.polling.len()),
+            ("jackfield_held_requests", self.polling.held()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
-        ];
+        ]
+    }
+
+    /// Gauges and counters, a line each, in the text format that Prometheus reads.
+    fn metrics_page(&self) -> String {
         let mut page = String::new();
-        for (name, value) in gauges {
+        for (name, value) in self.gauges() {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
         let dropped = ("jackfield_announcements_dropped_total", self.links.dropped());

@@ -18,7 +18,7 @@ use super::http::request;
 const POLL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything that has to be given back.
-const GAUGES: [&str; 9] = [
+const GAUGES: [&str; 13] = [
     "jackfield_connections",
     "jackfield_sessions",
     "jackfield_channels",
@@ -27,12 +27,17 @@ const GAUGES: [&str; 9] = [
     "jackfield_dials",
     "jackfield_links",
     "jackfield_link_attempts",
+    "jackfield_devices",
+    "jackfield_polling_sessions",
+    "jackfield_held_requests",
+    "jackfield_paused_connections",
     "jackfield_queued_bytes",
 ];
 
 /// A running server; stopped and joined when dropped, which fails the test if the server's thread panicked.
 pub(crate) struct TestServer {
     addresses: Vec<SocketAddr>,
+    admin: Vec<SocketAddr>,
     handle: Handle,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -52,10 +57,10 @@ impl TestServer {
         config.limits.handshake_timeout = 3 * DEADLINE;
         adjust(&mut config);
         let server = Server::bind(config).unwrap_or_else(|error| panic!("the server does not start: {error}"));
-        let addresses = server.addresses();
+        let (addresses, admin) = (server.addresses(), server.admin_addresses());
         let handle = server.handle();
         let thread = thread::Builder::new().name("jackfield".into()).spawn(move || server.run()).expect("a thread");
-        Self { addresses, handle, thread: Some(thread) }
+        Self { addresses, admin, handle, thread: Some(thread) }
     }
 
     /// Where the first listener listens.
@@ -66,6 +71,11 @@ impl TestServer {
     /// Where all listeners listen.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where administrators connect.
+    pub(crate) fn admin_addresses(&self) -> &[SocketAddr] {
+        &self.admin
     }
 
     /// A WebSocket client on `target`.

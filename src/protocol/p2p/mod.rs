@@ -22,13 +22,14 @@ use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use self::engine_io::PacketType as EnginePacket;
-use self::pending::{Full, Pending};
+use self::pending::Pending;
+pub use self::plugin::push_list;
 use self::plugin::{Ack, Event};
 use self::socket_io::{Packet, PacketType};
 use super::{Context, Effects, Protocol};
 use crate::config::Limits;
 use crate::frame::message::{Kind, Message};
-use crate::hub::devices::{self, DeviceId};
+use crate::hub::devices::{self, DeviceId, Standing};
 pub use crate::hub::devices::{Claim, Revision, Transport};
 use crate::hub::ids::Key;
 
@@ -93,6 +94,12 @@ impl Device {
         self.revision
     }
 
+    /// Nobody listened to the client: the time in which it must be heard begins anew.
+    pub fn excuse(&mut self, now: Instant) {
+        self.heard = Some(now);
+        self.pinged = self.pinged.map(|_| now);
+    }
+
     fn on_packet(
         &mut self,
         id: DeviceId,
@@ -103,23 +110,26 @@ impl Device {
         if self.pending.is_some() {
             return Err(Fault("an attachment was to come next"));
         }
-        let packet = socket_io::parse(text, cx.config.limits.max_attachments).map_err(|_| MALFORMED)?;
+        let packet = socket_io::parse(text, cx.config.limits.max_attachments).map_err(|malformed| match malformed {
+            socket_io::Malformed::TooManyAttachments => Fault("too many attachments (--max-attachments)"),
+            _ => MALFORMED,
+        })?;
         if packet.namespace != "/" {
             return other_namespace(id, &packet, cx, fx);
         }
         match packet.kind {
-            PacketType::Connect if self.has_joined && self.revision == Revision::Four => {
-                return Err(Fault("the namespace is connected already"));
+            PacketType::Connect => {
+                self.note_dismissal(id, cx);
+                if self.has_joined && self.revision == Revision::Four {
+                    return Err(Fault("the namespace is connected already"));
+                }
+                self.join(id, cx, fx);
             }
-            PacketType::Connect => self.join(id, cx, fx),
             PacketType::Disconnect => self.leave(id, cx, fx),
             // A client has no reason to send one.
             PacketType::ConnectError => {}
             _ if !self.has_joined => return Err(Fault("the namespace / is not connected")),
             PacketType::Event | PacketType::Ack => self.on_complete(id, &packet, &[], cx, fx)?,
-            PacketType::BinaryEvent | PacketType::BinaryAck if packet.attachments == 0 => {
-                self.on_complete(id, &packet, &[], cx, fx)?;
-            }
             PacketType::BinaryEvent | PacketType::BinaryAck => {
                 if !packet.data.is_some_and(|data| socket_io::placeholders_fit(data, packet.attachments)) {
                     return Err(Fault("a placeholder names no attachment"));
@@ -138,14 +148,16 @@ impl Device {
         fx: &mut impl Effects,
     ) -> Result<(), Fault> {
         let pending = self.pending.as_mut().ok_or(Fault("no attachment was to come"))?;
-        if pending.is_last() {
-            let pending = self.pending.take().expect("it is here");
-            let packet = socket_io::parse(pending.text(), u32::MAX).map_err(|_| MALFORMED)?;
-            return self.on_complete(id, &packet, &pending.attachments(bytes), cx, fx);
+        if !pending.fits(bytes, cx.config.limits.max_message) {
+            return Err(Fault("the attachments of one event are longer than one message may be (--max-message)"));
         }
-        pending
-            .push(bytes, cx.config.limits.max_message)
-            .map_err(|Full| Fault("the attachments of one event are longer than one message may be (--max-message)"))
+        if !pending.is_last() {
+            pending.push(bytes);
+            return Ok(());
+        }
+        let pending = self.pending.take().expect("it is here");
+        let packet = socket_io::parse(pending.text(), u32::MAX).map_err(|_| MALFORMED)?;
+        self.on_complete(id, &packet, &pending.attachments(bytes), cx, fx)
     }
 
     fn on_complete(
@@ -185,6 +197,14 @@ impl Device {
     fn leave(&mut self, id: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         if std::mem::take(&mut self.has_joined) {
             plugin::on_disconnect(id, cx, fx);
+            self.joins_until = Some(cx.now + patience(&cx.config.limits));
+        }
+    }
+
+    /// The plugin may have shown the client the door, which may come in again for a while.
+    fn note_dismissal(&mut self, id: DeviceId, cx: &mut Context<'_>) {
+        if self.has_joined && cx.hub.devices.get(id).is_some_and(|device| device.standing == Standing::Outside) {
+            self.has_joined = false;
             self.joins_until = Some(cx.now + patience(&cx.config.limits));
         }
     }
@@ -291,6 +311,7 @@ impl Protocol for Device {
     fn on_timeout(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         let Some(id) = self.id else { return };
         self.armed = None;
+        self.note_dismissal(id, cx);
         if self.is_lost(cx.now, &cx.config.limits) {
             let reason = "no heartbeat (--device-ping-interval, --device-ping-timeout)";
             fx.close(cx.id, CloseCode::Policy, reason);
@@ -304,7 +325,10 @@ impl Protocol for Device {
             self.pinged = Some(cx.now);
             fx.send(cx.id, Kind::Text, &[b"2"]);
         }
-        plugin::on_timeout(id, cx, fx);
+        if let Err(Fault(reason)) = plugin::on_timeout(id, self.heard, cx, fx) {
+            fx.close(cx.id, CloseCode::Policy, reason);
+            return;
+        }
         self.arm(id, cx, fx);
     }
 
@@ -343,3 +367,6 @@ fn other_namespace(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
