@@ -222,6 +222,8 @@ impl Session {
         match self {
             Self::Undecided(_) => about("root"),
             Self::Named(named) => About { channel: named.channel(), ..about("named") },
+            Self::Network(network) => About { channel: network.channel(), ..about("network") },
+            Self::Link(link) => About { channel: link.channel(), ..about("link") },
             Self::Pocket(pocket) => About { channel: pocket.channel(), ..about("pocket") },
             Self::Webshare(webshare) => About { member: webshare.member(), ..about("webshare") },
             Self::Ws2s(_) => about("ws2s"),

@@ -58,6 +58,11 @@ impl Network {
     pub fn new(path: &str) -> Self {
         Self { membership: Membership::Asking(path.into()), id: None }
     }
+
+    /// The channel it is on.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        self.membership.channel()
+    }
 }
 
 impl Protocol for Network {

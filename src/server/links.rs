@@ -16,7 +16,7 @@ use mio::Interest;
 use mio::net::TcpStream;
 
 use super::conn::{ConnId, Connection, End, Phase};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, second};
 use super::relay::Progress;
 use crate::config::Config;
 use crate::discovery::announcement::{Announcement, Sighting, is_name};
@@ -382,6 +382,7 @@ impl Exchange {
             let conn =
                 entry.insert(Connection::new(Socket::new(Stream::plain(stream)), address, 0, &self.config.limits));
             (conn.phase, conn.end) = (Phase::Linking, End::Server);
+            conn.since = second(turn.now, self.started);
             let interests = Interest::READABLE | Interest::WRITABLE;
             if turn.registry.register(conn.socket.stream(), token(id), interests).is_err() {
                 self.conns.remove(id as usize);

@@ -57,7 +57,7 @@ impl Exchange {
             json.name("pairs").array(|json| self.write_pairs(json));
             json.name("channels").array(|json| self.write_channels(json));
             json.name("bridges").array(|json| self.write_bridges(json, now));
-            json.name("links").array(|_| {});
+            json.name("links").array(|json| self.write_links(json, now));
         });
         out.push(b'\n');
         out
@@ -195,6 +195,22 @@ impl Exchange {
                 json.name("is_open").boolean(matches!(conn.phase, Phase::Bridge(_)));
                 json.name("since_s").number(now.saturating_sub(conn.since).into());
                 json.name("queued").number(queued as u64);
+            });
+        }
+    }
+
+    fn write_links(&self, json: &mut Writer<'_>, now: u32) {
+        let links = self.conns.iter().filter(|(_, conn)| conn.end.is_link()).filter_map(|(_, conn)| {
+            let about = self.sessions[conn.session()?.0 as usize].about();
+            Some((conn, about.channel))
+        });
+        for (conn, channel) in links.take(MOST_OTHERS) {
+            json.object(|json| {
+                json.name("peer").string(&conn.peer.to_string());
+                json.name("channel").string(channel.map_or("", |channel| self.hub.channels.name(channel)));
+                json.name("state").string(if conn.end.is_ours() { "dialled" } else { "accepted" });
+                json.name("since_s").number(now.saturating_sub(conn.since).into());
+                json.name("queued").number(conn.socket.weight() as u64);
             });
         }
     }

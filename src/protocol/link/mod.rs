@@ -138,16 +138,12 @@ impl Link {
         self.far
     }
 
-    /// Whether it carries its channel.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Member(_) | Stage::Listening)
-    }
-
-    /// Members at the other end, as far as it tells.
-    #[must_use]
-    pub fn remote(&self) -> u32 {
-        self.remote
+    /// The channel that it is on.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        match self.stage {
+            Stage::Member(channel) => Some(channel),
+            _ => None,
+        }
     }
 
     /// Says everything that a link needs to know of those who are here.
