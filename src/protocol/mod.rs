@@ -228,8 +228,6 @@ impl Session {
             Self::Webshare(webshare) => About { member: webshare.member(), ..about("webshare") },
             Self::Ws2s(_) => about("ws2s"),
             Self::Tcp(_) => about("tcp"),
-            Self::Network(_) => about("network"),
-            Self::Link(_) => about("link"),
             Self::Device(_) | Self::Probe(_) => about("socket.io"),
         }
     }
