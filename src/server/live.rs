@@ -17,6 +17,7 @@ use crate::config::Root;
 use crate::hub::SessionId;
 use crate::json::write::Writer;
 use crate::net::reactor::Turn;
+use crate::protocol::Session;
 
 /// Clients that are listed.
 const MOST_CLIENTS: usize = 200;
@@ -57,7 +58,7 @@ impl Exchange {
             json.name("pairs").array(|json| self.write_pairs(json));
             json.name("channels").array(|json| self.write_channels(json));
             json.name("bridges").array(|json| self.write_bridges(json, now));
-            json.name("links").array(|_| {});
+            json.name("links").array(|json| self.write_links(json, now));
         });
         out.push(b'\n');
         out
@@ -195,6 +196,20 @@ impl Exchange {
                 json.name("is_open").boolean(matches!(conn.phase, Phase::Bridge(_)));
                 json.name("since_s").number(now.saturating_sub(conn.since).into());
                 json.name("queued").number(queued as u64);
+            });
+        }
+    }
+
+    fn write_links(&self, json: &mut Writer<'_>, now: u32) {
+        let is_link = |conn: &&Connection| {
+            let session = conn.session().and_then(|session| self.sessions.get(session.0 as usize));
+            session.is_some_and(|session| matches!(session, Session::Link(_)))
+        };
+        for conn in self.conns.iter().map(|(_, conn)| conn).filter(is_link).take(MOST_OTHERS) {
+            json.object(|json| {
+                json.name("peer").string(&conn.peer.to_string());
+                json.name("since_s").number(now.saturating_sub(conn.since).into());
+                json.name("queued").number(conn.socket.weight() as u64);
             });
         }
     }
