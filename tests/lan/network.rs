@@ -37,7 +37,6 @@ pub(crate) struct Server {
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
     namespace: String,
-    number: usize,
 }
 
 impl Network {
@@ -93,7 +92,7 @@ impl Network {
 
     /// The host of this number, from 1.
     pub(crate) fn host(&self, number: usize) -> Host {
-        Host { namespace: format!("{}-{number}", self.prefix), number }
+        Host { namespace: format!("{}-{number}", self.prefix) }
     }
 
     /// Cuts a host's cable, or mends it.
@@ -118,16 +117,6 @@ impl Drop for Network {
 }
 
 impl Host {
-    /// Its address.
-    pub(crate) fn ip(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 77, 0, u8::try_from(self.number).expect("few hosts"))
-    }
-
-    /// Its name as the system knows it.
-    pub(crate) fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
     /// Does something there, on a thread of its own; sockets that it opens stay there.
     #[track_caller]
     pub(crate) fn within<T: Send + 'static>(&self, act: impl FnOnce() -> T + Send + 'static) -> T {
