@@ -11,7 +11,7 @@
 //! the other end and `____disconnect` that one left; both follow a link's opening and tell how many are there. A member's
 //! text that spells one of them, behind any number of backslashes, travels with one more backslash in front.
 //!
-//! *Network channels*: the actions of [`network`](super::network), without those that one peer alone is told.
+//! *Network channels*: the actions of [`network`], without those that one peer alone is told.
 //!
 //! *Original proxies* (namedwebsockets, generation A) send `X-BroadcastWebSocket-Proxy: true` and know no subprotocol:
 //! such a link has one direction, from the one that was dialled to the one that dialled. Presence words on it are
