@@ -17,7 +17,6 @@ use crate::config::Root;
 use crate::hub::SessionId;
 use crate::json::write::Writer;
 use crate::net::reactor::Turn;
-use crate::protocol::Session;
 
 /// Clients that are listed.
 const MOST_CLIENTS: usize = 200;
