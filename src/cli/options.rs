@@ -466,7 +466,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-name",
         short: None,
         group: Group::Limits,
-        doc: "Bytes of a channel's or a pocket room's name.",
+        doc: "Bytes of the name of a channel or a room, or of a device's id.",
         kind: limit!(Count, max_name, 1, 255),
     },
     Setting {

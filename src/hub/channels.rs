@@ -82,6 +82,12 @@ impl Channels {
         }
     }
 
+    /// The channel of this name, if anybody is in it.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<ChannelId> {
+        self.by_name.get(name).copied()
+    }
+
     /// Everybody but `except`.
     #[inline]
     #[must_use]

@@ -186,6 +186,13 @@ impl Session {
     pub fn subprotocol<'o>(&self, mut offered: impl Iterator<Item = &'o str>) -> Option<&'o str> {
         if let Self::Tcp(_) = self { tcp::subprotocol(offered) } else { offered.next() }
     }
+
+    /// Nobody listened to the client, as others had to catch up first: what it would have said by now may come later.
+    pub fn excuse(&mut self, now: Instant) {
+        if let Self::Device(device) = self {
+            device.excuse(now);
+        }
+    }
 }
 
 impl Protocol for Session {

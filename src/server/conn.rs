@@ -29,6 +29,11 @@ impl Behind {
     pub(super) fn mailbox(session: SessionId) -> Self {
         Self(Self::FIRST_MAILBOX + session.0)
     }
+
+    /// The socket, or else the session that has a mailbox.
+    pub(super) fn subject(self) -> Result<ConnId, SessionId> {
+        self.0.checked_sub(Self::FIRST_MAILBOX).map_or(Ok(self.0), |session| Err(SessionId(session)))
+    }
 }
 
 /// One accepted connection.

@@ -3,6 +3,7 @@
 
 mod closing;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
@@ -38,6 +39,9 @@ pub(super) const FIRST_LISTENER: usize = 1 << 31;
 /// Connections accepted in one turn, so that a flood of them cannot starve those that are there.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// How far a chain of connections that wait for one another is followed.
+const LINKS: usize = 16;
+
 /// Slots of the tables that are kept however few are used.
 const ROOMY_SLOTS: usize = 1024;
 
@@ -67,7 +71,7 @@ pub(super) struct Exchange {
     pub(super) deeds: VecDeque<Deed>,
     /// Connections whose write failed, or that are too slow (no error), to be closed once the batch is written.
     pub(super) failures: Vec<(ConnId, Option<io::Error>)>,
-    /// Who waits for whom to catch up, by the one that is behind.
+    /// Who waits for whom to catch up, by the one that is behind. Invariant: `waiting[b]` has `c` ⇔ `conns[c].waits_for = b`.
     pub(super) waiting: HashMap<Behind, Vec<ConnId>>,
     pub(super) census: Census,
     /// Sessions without a socket, and requests to them.
@@ -316,14 +320,50 @@ impl Exchange {
         }
     }
 
+    /// A connection that ends waits for nobody.
+    pub(super) fn wait_no_more(&mut self, id: ConnId) {
+        let Some(behind) = self.conns[id as usize].waits_for.take() else { return };
+        if let Entry::Occupied(mut readers) = self.waiting.entry(behind) {
+            readers.get_mut().retain(|reader| *reader != id);
+            if readers.get().is_empty() {
+                readers.remove();
+            }
+        }
+    }
+
     /// Reads again from everybody who waited for `caught_up`.
     pub(super) fn resume(&mut self, turn: &mut Turn, caught_up: Behind) {
         for reader in self.waiting.remove(&caught_up).unwrap_or_default() {
             let conn = &mut self.conns[reader as usize];
             if conn.waits_for.take_if(|behind| *behind == caught_up).is_some() {
+                let session = conn.session().or_else(|| self.polling.speaker(reader));
+                if let Some(session) = session {
+                    self.sessions[session.0 as usize].excuse(turn.now);
+                }
                 self.revisit(turn, reader);
             }
         }
+    }
+
+    /// Whether a session is not heard because others are behind. One that waits for itself, be it over others, is to blame:
+    /// they would wait for ever.
+    fn is_kept_waiting(&self, session: SessionId) -> bool {
+        let Some(start) = self.outlets.get(session).or_else(|| self.polling.posting(session)) else { return false };
+        let mut at = start;
+        for _ in 0..LINKS {
+            let Some(behind) = self.conns[at as usize].waits_for else { return at != start };
+            match behind.subject() {
+                Ok(id) => at = id,
+                Err(session) => match self.polling.posting(session) {
+                    Some(id) => at = id,
+                    None => return true,
+                },
+            }
+            if at == start {
+                return false;
+            }
+        }
+        true
     }
 
     /// Has a session called once `at` has passed.
@@ -430,6 +470,9 @@ impl Handler for Exchange {
             let session = SessionId(fired.owner - FIRST_SESSION);
             let Some(alarm) = self.alarms.get_mut(&session) else { return };
             if turn.wheel.has_passed(alarm, fired) {
+                if self.is_kept_waiting(session) {
+                    self.sessions[session.0 as usize].excuse(turn.now);
+                }
                 self.act(turn, session, None, |session, cx, fx| session.on_timeout(cx, fx));
                 self.settle(turn);
             }

@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod client;
+pub(crate) mod engine;
 pub(crate) mod frame;
 pub(crate) mod http;
 pub(crate) mod independent;

@@ -18,13 +18,17 @@ use super::http::request;
 const POLL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything that has to be given back.
-const GAUGES: [&str; 7] = [
+const GAUGES: [&str; 11] = [
     "jackfield_connections",
     "jackfield_sessions",
     "jackfield_channels",
     "jackfield_pairs",
     "jackfield_bridges",
     "jackfield_dials",
+    "jackfield_devices",
+    "jackfield_polling_sessions",
+    "jackfield_held_requests",
+    "jackfield_paused_connections",
     "jackfield_queued_bytes",
 ];
 

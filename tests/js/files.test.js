@@ -14,6 +14,8 @@ const CLIENT = new URL('../../src/assets/client/', import.meta.url);
 const FILES = {
   webshare: [['WebShare'], 3 * 1024],
   named: [['LocalWebSocket', 'BroadcastWebSocket'], 3 * 1024],
+  // The plugin, and a whole Socket.IO client.
+  p2p: [['p2pClientPlugin', 'connectP2p'], 5 * 1024],
   // Two layers, every form of an address, and the life of several sockets.
   'pocket.socket': [['pocket', 'AddressException'], 3.5 * 1024],
   ws2s: [['WS2S'], 3 * 1024],

@@ -23,12 +23,13 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use self::engine_io::PacketType as EnginePacket;
 use self::pending::{Full, Pending};
+pub use self::plugin::push_list;
 use self::plugin::{Ack, Event};
 use self::socket_io::{Packet, PacketType};
 use super::{Context, Effects, Protocol};
 use crate::config::Limits;
 use crate::frame::message::{Kind, Message};
-use crate::hub::devices::{self, DeviceId};
+use crate::hub::devices::{self, DeviceId, Standing};
 pub use crate::hub::devices::{Claim, Revision, Transport};
 use crate::hub::ids::Key;
 
@@ -93,6 +94,12 @@ impl Device {
         self.revision
     }
 
+    /// Nobody listened to the client: the time in which it must be heard begins anew.
+    pub fn excuse(&mut self, now: Instant) {
+        self.heard = Some(now);
+        self.pinged = self.pinged.map(|_| now);
+    }
+
     fn on_packet(
         &mut self,
         id: DeviceId,
@@ -108,10 +115,13 @@ impl Device {
             return other_namespace(id, &packet, cx, fx);
         }
         match packet.kind {
-            PacketType::Connect if self.has_joined && self.revision == Revision::Four => {
-                return Err(Fault("the namespace is connected already"));
+            PacketType::Connect => {
+                self.note_dismissal(id, cx);
+                if self.has_joined && self.revision == Revision::Four {
+                    return Err(Fault("the namespace is connected already"));
+                }
+                self.join(id, cx, fx);
             }
-            PacketType::Connect => self.join(id, cx, fx),
             PacketType::Disconnect => self.leave(id, cx, fx),
             // A client has no reason to send one.
             PacketType::ConnectError => {}
@@ -185,6 +195,14 @@ impl Device {
     fn leave(&mut self, id: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         if std::mem::take(&mut self.has_joined) {
             plugin::on_disconnect(id, cx, fx);
+            self.joins_until = Some(cx.now + patience(&cx.config.limits));
+        }
+    }
+
+    /// The plugin may have shown the client the door, which may come in again for a while.
+    fn note_dismissal(&mut self, id: DeviceId, cx: &mut Context<'_>) {
+        if self.has_joined && cx.hub.devices.get(id).is_some_and(|device| device.standing == Standing::Outside) {
+            self.has_joined = false;
             self.joins_until = Some(cx.now + patience(&cx.config.limits));
         }
     }
@@ -291,6 +309,7 @@ impl Protocol for Device {
     fn on_timeout(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         let Some(id) = self.id else { return };
         self.armed = None;
+        self.note_dismissal(id, cx);
         if self.is_lost(cx.now, &cx.config.limits) {
             let reason = "no heartbeat (--device-ping-interval, --device-ping-timeout)";
             fx.close(cx.id, CloseCode::Policy, reason);

@@ -7,9 +7,11 @@
 
 use super::engine_io::push_wrapped;
 use crate::frame::message::Kind;
+use crate::hub::SessionId;
+use crate::hub::channels::{ChannelId, Channels};
 use crate::hub::devices::{Device, Revision};
 use crate::json::escape::push_string;
-use crate::protocol::Effects;
+use crate::protocol::{Audience, Effects};
 
 /// The type byte in front of binary messages in Engine.IO 3.
 const MESSAGE: &[u8] = &[4];
@@ -74,6 +76,40 @@ pub(super) fn refuse(fx: &mut impl Effects, to: &Device, namespace: &str, messag
     fx.send(to.session, Kind::Text, &[&text]);
 }
 
+/// Those in a room who get attachments in one manner: as binary messages, or as text that stands for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room<'a> {
+    /// Where the channel is.
+    pub(super) channels: &'a Channels,
+    /// Its members. The watchers speak Engine.IO 3, the others 4.
+    pub(super) channel: ChannelId,
+    /// Whether they take no binary messages.
+    pub(super) base64_only: bool,
+    /// Who is left out.
+    pub(super) except: SessionId,
+}
+
+/// An event for everybody in a room, without an ack.
+pub(super) fn event_to_room(fx: &mut impl Effects, to: &Room<'_>, parts: &[&[u8]], attachments: &[&[u8]]) {
+    let send_all = |fx: &mut _, audience: Audience<'_>, kind, parts: &[&[u8]]| {
+        if audience.iter().next().is_some() {
+            Effects::send_all(fx, audience, kind, parts);
+        }
+    };
+    let except = Some(to.except);
+    with_text([b"42", b"45"], None, parts, attachments.len(), |text| {
+        send_all(fx, to.channels.members(to.channel, except), Kind::Text, text);
+    });
+    for attachment in attachments {
+        for (revision, audience) in [
+            (Revision::Three, to.channels.watchers(to.channel, except)),
+            (Revision::Four, to.channels.plain(to.channel, except)),
+        ] {
+            with_attachment(revision, to.base64_only, attachment, |kind, parts| send_all(fx, audience, kind, parts));
+        }
+    }
+}
+
 fn packet(
     fx: &mut impl Effects,
     to: &Device,
@@ -83,12 +119,31 @@ fn packet(
     parts: &[&[u8]],
     attachments: &[&[u8]],
 ) {
+    let mut send = |kind, parts: &[&[u8]]| match pace {
+        Pace::Kept => fx.relay_parts(to.session, kind, parts),
+        Pace::Free => fx.send(to.session, kind, parts),
+    };
+    with_text(types, id, parts, attachments.len(), |text| send(Kind::Text, text));
+    for attachment in attachments {
+        with_attachment(to.revision, to.base64_only, attachment, &mut send);
+    }
+}
+
+/// The text of a packet, in parts.
+#[inline]
+fn with_text(
+    [plain, binary]: [&[u8; 2]; 2],
+    id: Option<u64>,
+    parts: &[&[u8]],
+    attachments: usize,
+    send: impl FnOnce(&[&[u8]]),
+) {
     debug_assert!(parts.len() <= MOST_PARTS);
     let (mut count, mut number) = (Digits::default(), Digits::default());
     let mut all: [&[u8]; MOST_PARTS + 6] = [&[]; MOST_PARTS + 6];
-    all[0] = types[usize::from(!attachments.is_empty())];
-    if !attachments.is_empty() {
-        (all[1], all[2]) = (count.write(attachments.len() as u64), b"-");
+    all[0] = plain;
+    if attachments > 0 {
+        (all[0], all[1], all[2]) = (binary, count.write(attachments as u64), b"-");
     }
     if let Some(id) = id {
         all[3] = number.write(id);
@@ -99,27 +154,23 @@ fn packet(
         *place = part;
         used += 1;
     }
-    let mut send = |kind, parts: &[&[u8]]| match pace {
-        Pace::Kept => fx.relay_parts(to.session, kind, parts),
-        Pace::Free => fx.send(to.session, kind, parts),
-    };
     all[used] = b"]";
-    send(Kind::Text, &all[..=used]);
-    for attachment in attachments {
-        if to.base64_only {
-            let mut item = Vec::with_capacity(attachment.len() * 4 / 3 + 8);
-            let typed = match to.revision {
-                Revision::Three => &[MESSAGE, attachment].concat()[..],
-                Revision::Four => attachment,
-            };
-            push_wrapped(&mut item, typed, to.revision);
-            send(Kind::Text, &[&item]);
-            continue;
-        }
-        match to.revision {
-            Revision::Three => send(Kind::Binary, &[MESSAGE, attachment]),
-            Revision::Four => send(Kind::Binary, &[attachment]),
-        }
+    send(&all[..=used]);
+}
+
+/// An attachment as a message, in parts.
+fn with_attachment(revision: Revision, base64_only: bool, attachment: &[u8], mut send: impl FnMut(Kind, &[&[u8]])) {
+    let typed = [MESSAGE, attachment];
+    let typed = match revision {
+        Revision::Three => &typed[..],
+        Revision::Four => &typed[1..],
+    };
+    if base64_only {
+        let mut text = Vec::with_capacity(attachment.len() * 4 / 3 + 8);
+        push_wrapped(&mut text, &typed.concat(), revision);
+        send(Kind::Text, &[&text]);
+    } else {
+        send(Kind::Binary, typed);
     }
 }
 

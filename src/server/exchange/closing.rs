@@ -100,14 +100,15 @@ impl Exchange {
 
     /// Sends the last bytes and the end of our side.
     pub(in crate::server) fn finish(&mut self, turn: &mut Turn, id: ConnId, last: &[u8]) {
-        let conn = &mut self.conns[id as usize];
-        if conn.phase == Phase::Ended {
+        if self.conns[id as usize].phase == Phase::Ended {
             return;
         }
+        self.wait_no_more(id);
+        let conn = &mut self.conns[id as usize];
         conn.phase = Phase::Closing;
         conn.carry = Carry::default();
         conn.assembler.abandon(&mut self.pool);
-        (conn.waits_for, conn.is_held, conn.has_unread) = (None, false, false);
+        (conn.is_held, conn.has_unread) = (false, false);
         let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
             return self.end(turn, id, &Ending::Broken(error));
@@ -154,10 +155,11 @@ impl Exchange {
 
     /// Takes the connection out of everything but its slot.
     pub(in crate::server) fn remove(&mut self, turn: &mut Turn, id: ConnId) {
-        let conn = &mut self.conns[id as usize];
-        if conn.phase == Phase::Ended {
+        if self.conns[id as usize].phase == Phase::Ended {
             return;
         }
+        self.wait_no_more(id);
+        let conn = &mut self.conns[id as usize];
         conn.phase = Phase::Ended;
         conn.assembler.abandon(&mut self.pool);
         if !conn.is_ours {

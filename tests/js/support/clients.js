@@ -1,5 +1,6 @@
 /** The clients under test, as a module would import them, with `ws` where node has no WebSocket of its own. */
 import WebSocket from 'ws';
+import { atEnd } from './end.js';
 import { WebShare } from '../../../src/assets/client/webshare.mjs';
 import { BroadcastWebSocket, LocalWebSocket } from '../../../src/assets/client/named.mjs';
 import { AddressException, pocket } from '../../../src/assets/client/pocket.socket.mjs';
@@ -13,14 +14,14 @@ export const FAST = { min: 1, max: 8 };
 /** Makes a WebShare that is closed with the test. */
 export function webshare(test, ...args) {
   const client = new WebShare(...args);
-  test.after(() => client.close());
+  atEnd(test, () => client.close());
   return client;
 }
 
 /** Makes a named socket that is closed with the test. */
 export function named(test, kind, ...args) {
   const client = new kind(...args);
-  test.after(() => client.close());
+  atEnd(test, () => client.close());
   return client;
 }
 
