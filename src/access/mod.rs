@@ -38,15 +38,17 @@
 //! (`ring::hmac::verify`).
 
 mod crypto;
+mod gate;
 mod keys;
 mod pattern;
 mod revoked;
 mod token;
 
+pub use gate::{Gate, Permit};
 pub use keys::{BadKey, KeyName, KeyRing, SigningKey};
 pub use pattern::{BadPattern, Pattern, TargetPattern};
 pub use revoked::{BadList, Revoked};
-pub use token::{LEEWAY, MAX_TOKEN_BYTES, Order, Refusal};
+pub use token::{LEEWAY, MAX_TOKEN_BYTES, NOT_ACCEPTED, Order, Refusal};
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

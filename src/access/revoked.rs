@@ -62,6 +62,11 @@ impl Revoked {
         if is_empty { Err(BadList::Empty) } else { Ok(Self(entries)) }
     }
 
+    /// Adds the entries of another list.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Whether it names this token or its subject.
     #[must_use]
     pub fn has(&self, grant: &Grant) -> bool {

@@ -25,6 +25,9 @@ pub const MAX_TOKEN_BYTES: usize = 4096;
 /// open sessions and new ones end at different times.
 pub const LEEWAY: Duration = Duration::from_secs(10);
 
+/// What a client hears of a token that is worth nothing: why is for the log, as it would help who guesses.
+pub const NOT_ACCEPTED: &str = "the token is not accepted";
+
 /// Bytes of an issuer, a subject, an id.
 const MAX_NAME_BYTES: usize = 256;
 

@@ -1,9 +1,10 @@
 //! The command line, environment and configuration file, which become a [`Config`]. Layer 3, beside `main`.
 //!
 //! `options` is the table from which everything comes. [`parse`] applies file, environment and flags over the
-//! defaults, in that order, and says what the process is to do. It opens nothing but the configuration file; names
-//! to listen on are looked up.
+//! defaults, in that order, and says what the process is to do. It opens nothing but the configuration file and, for
+//! `token`, a key; names to listen on are looked up.
 
+mod access;
 mod banner;
 mod bridge;
 mod file;
@@ -13,6 +14,7 @@ mod listen;
 mod logger;
 mod options;
 mod settings;
+mod token;
 mod units;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,8 @@ pub enum Order {
     Serve(Box<Config>),
     /// Print this on standard output, and succeed.
     Print(String),
+    /// Print this on standard error, and fail.
+    Fail(String),
 }
 
 /// A command line, environment or file that is wrong: lines that begin with `error: `. The exit code is 2.
@@ -72,6 +76,7 @@ pub fn parse(
     match matches.subcommand() {
         // One thing can be generated, and clap has seen to it that it is the one.
         Some(("generate", _)) => Ok(Order::Print(generate::config())),
+        Some(("token", matches)) => token::run(matches),
         Some((_, matches)) => {
             let effective = layered(matches, variables)?;
             let config = &effective.settings.config;

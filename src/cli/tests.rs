@@ -401,6 +401,8 @@ proptest! {
                     "allow-origin" => "https://example.com:8443",
                     "bridge-allow" => "[fd00::]/8:80,8000-8100",
                     "bridge-name" => "db=[::1]:5432",
+                    "token-key" => "site@https://login.example=/etc/site.pem",
+                    "anonymous" => "subscribe=/local/*",
                     _ => "*.example.com",
                 }
                 .to_owned(),

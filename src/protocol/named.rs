@@ -8,7 +8,7 @@
 //! Unlike the original: binary stays binary, presence is for those who ask, and a user's text that looks like a
 //! presence frame is withheld from them, so that presence cannot be spoofed; everybody else gets it as it is.
 
-use super::membership::{Membership, pass_on};
+use super::membership::{Membership, pass_on, refuse_speech};
 use super::{Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
 
@@ -24,6 +24,8 @@ pub struct Named {
     membership: Membership,
     wants_presence: bool,
     wants_echo: bool,
+    /// It may not say anything.
+    is_mute: bool,
 }
 
 /// What a client asked for in the query of its URL.
@@ -39,13 +41,17 @@ impl Named {
     /// A session that will join the channel of this path.
     #[must_use]
     pub fn new(path: &str, wishes: Wishes) -> Self {
-        Self { membership: Membership::Asking(path.into()), wants_presence: wishes.presence, wants_echo: wishes.echo }
+        let membership = Membership::Outside(path.into());
+        Self { membership, wants_presence: wishes.presence, wants_echo: wishes.echo, is_mute: false }
     }
 }
 
 impl Protocol for Named {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Some(channel) = self.membership.join(cx, self.wants_presence) else { return };
+        let Membership::Outside(path) = &self.membership else { return };
+        let path = path.clone();
+        self.is_mute = !cx.permit.may_publish(&path);
+        let Some(channel) = self.membership.join(&path, cx, self.wants_presence, fx) else { return };
         fx.send_all(cx.hub.channels.watchers(channel, Some(cx.id)), Kind::Text, &[CONNECT]);
         if self.wants_presence {
             for _ in cx.hub.channels.members(channel, Some(cx.id)).iter() {
@@ -56,8 +62,12 @@ impl Protocol for Named {
 
     #[inline]
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
-        let Some(channel) = self.membership.channel() else { return };
-        let except = if self.wants_echo { None } else { Some(cx.id) };
+        if self.is_mute {
+            return refuse_speech(cx, fx);
+        }
+        let Some(channel) = self.membership.addressed(cx) else { return };
+        let is_member = self.membership.channel().is_some();
+        let except = if self.wants_echo || !is_member { None } else { Some(cx.id) };
         if is_presence(&message) {
             fx.broadcast(cx.hub.channels.plain(channel, except), message);
         } else {

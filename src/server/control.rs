@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use mio::{Interest, Registry, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 /// The token that wakes the loop for a handle's order.
@@ -19,6 +19,8 @@ const SIGNALS: Token = Token(usize::MAX - 2);
 pub(super) enum Order {
     /// Drain and end; a second time, end at once.
     Stop,
+    /// Read again what may have changed on disk.
+    Reload,
 }
 
 /// Tells a running server what to do, from any thread.
@@ -40,6 +42,13 @@ impl Handle {
 }
 
 impl Handle {
+    /// As `HUP` does: reads again what may have changed on disk. What cannot be read stays as it was.
+    pub fn reload(&self) {
+        if self.orders.send(Order::Reload).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
+
     /// Has the loop look at what helper threads have for it.
     pub(super) fn wake(&self) {
         let _ = self.waker.wake();
@@ -64,9 +73,9 @@ impl Controls {
         self.handle.clone()
     }
 
-    /// Turns `TERM` and `INT` into orders, for the whole process.
+    /// Turns `TERM`, `INT` and `HUP` into orders, for the whole process.
     pub(super) fn watch_signals(&mut self, registry: &Registry) -> io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
@@ -80,6 +89,8 @@ impl Controls {
     /// The next order, if there is one.
     pub(super) fn next_order(&mut self) -> Option<Order> {
         let signal = self.signals.as_mut().and_then(|signals| signals.pending().next());
-        signal.map(|_| Order::Stop).or_else(|| self.orders.try_recv().ok())
+        signal
+            .map(|signal| if signal == SIGHUP { Order::Reload } else { Order::Stop })
+            .or_else(|| self.orders.try_recv().ok())
     }
 }

@@ -23,6 +23,10 @@ pub(super) struct Metrics {
     pub(super) violations: u64,
     /// Members of a channel closed because they read too slowly.
     pub(super) too_slow: u64,
+    /// Tokens that were shown and not accepted.
+    pub(super) tokens_refused: u64,
+    /// Sessions ended because their token expired or was revoked.
+    pub(super) grants_ended: u64,
 }
 
 impl Metrics {
@@ -34,7 +38,7 @@ impl Metrics {
     }
 
     /// Names and values, in the form of the page that shows them.
-    pub(super) fn rows(&self) -> [(&'static str, u64); 10] {
+    pub(super) fn rows(&self) -> [(&'static str, u64); 12] {
         [
             ("jackfield_connections_accepted_total", self.accepted),
             ("jackfield_connections_turned_away_total", self.turned_away),
@@ -46,6 +50,8 @@ impl Metrics {
             ("jackfield_writes_total", self.writes),
             ("jackfield_violations_total", self.violations),
             ("jackfield_too_slow_total", self.too_slow),
+            ("jackfield_tokens_refused_total", self.tokens_refused),
+            ("jackfield_grants_ended_total", self.grants_ended),
         ]
     }
 }

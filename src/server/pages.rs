@@ -15,16 +15,17 @@ use log::{debug, info};
 use sha1::{Digest, Sha1};
 
 use self::engine::is_engine;
+use super::access::{Entrance, Unauthorized, is_token_subprotocol};
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
-use super::polling::{AnswerTo, Ask};
+use super::polling::{Action, AnswerTo, Ask, decline};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
 use crate::http::end_of_head;
 use crate::http::guard::{BadEntry, Guard, is_local_host};
 use crate::http::request::{Method, Request, parse};
-use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse};
+use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse, unauthorized};
 use crate::http::upgrade;
 use crate::hub::Hub;
 use crate::net::reactor::Turn;
@@ -47,6 +48,8 @@ struct Origin {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
+    /// It shows a token that makes its sender an administrator.
+    is_admin: bool,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -62,7 +65,7 @@ enum Answer {
     /// A request to Engine.IO, which needs a session.
     Ask(Ask),
     /// 101; frames follow.
-    Session(Session),
+    Session(Session, Entrance),
 }
 
 impl Pages {
@@ -110,9 +113,13 @@ impl Pages {
         Answer::Response(framing)
     }
 
-    /// Counters are for whoever is on this machine, and for no page and no proxy.
+    /// Counters are for whoever is on this machine, and for no page and no proxy; and for whoever has a token for them.
     fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
-        from.is_loopback_peer && is_local_host(request.host()) && request.origin().is_none() && !request.is_forwarded()
+        from.is_admin
+            || from.is_loopback_peer
+                && is_local_host(request.host())
+                && request.origin().is_none()
+                && !request.is_forwarded()
     }
 
     fn asset(&self, request: &Request<'_>, asset: &'static Asset, framing: Framing, out: &mut Vec<u8>) -> Answer {
@@ -165,13 +172,48 @@ impl Pages {
                 match session {
                     Err(refusal) => refusal,
                     Ok(session) => {
-                        handshake.accept(out, session.subprotocol(handshake.protocols()));
-                        return Answer::Session(session);
+                        let offered = handshake.protocols().filter(|name| !is_token_subprotocol(name));
+                        handshake.accept(out, session.subprotocol(offered));
+                        return Answer::Session(session, Entrance::Free);
                     }
                 }
             }
         };
         refusal_of(refused.0, &refused.1, framing, out)
+    }
+}
+
+impl Answer {
+    /// Whether it begins a session, which somebody may have to vouch for. One that joins another's does not: whose that
+    /// is was decided when it began, and its name is a secret.
+    fn begins_session(&self) -> bool {
+        match self {
+            Self::Session(session, _) => !matches!(session, Session::Probe(_)),
+            Self::Ask(ask) => matches!(ask.action, Action::Open { .. }),
+            _ => false,
+        }
+    }
+
+    fn set_entrance(&mut self, how: Entrance) {
+        match self {
+            Self::Session(_, entrance) => *entrance = how,
+            Self::Ask(Ask { action: Action::Open { entrance, .. }, .. }) => *entrance = how,
+            _ => {}
+        }
+    }
+
+    /// A refusal instead, as the request's token is worth nothing (RFC 6750 §3). What follows may be frames, or a body.
+    fn unauthorized(self, refusal: &Unauthorized, request: &Request<'_>, out: &mut Vec<u8>) -> Self {
+        out.clear();
+        let framing = Framing { keep_alive: false, ..Framing::of(request) };
+        match self {
+            Self::Ask(Ask { mut answer_to, .. }) => {
+                answer_to.framing = framing;
+                decline(out, &answer_to, 401, refusal.0);
+            }
+            _ => unauthorized(out, refusal.0, framing),
+        }
+        Self::Refusal(framing, 401, refusal.0.to_owned())
     }
 }
 
@@ -197,6 +239,7 @@ impl Exchange {
                 root: *root,
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
+                is_admin: false,
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -215,9 +258,20 @@ impl Exchange {
                 }
                 Ok(Some(request)) => {
                     window.start += request.head_len;
-                    let answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
+                    let from = Origin { is_admin: self.access.is_admin(&request, turn.wall), ..from };
+                    let mut answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
+                    // Only of what would be answered anyway, so that a token opens nothing but what it permits.
+                    if answer.begins_session() {
+                        match self.access.entrance(&request, &self.config, turn.wall) {
+                            Ok(entrance) => answer.set_entrance(entrance),
+                            Err(refusal) => {
+                                self.metrics.tokens_refused += 1;
+                                answer = answer.unauthorized(&refusal, &request, &mut reply);
+                            }
+                        }
+                    }
                     match &answer {
-                        Answer::Session(_) => info!("{}: opened {}", conn.peer, request.path),
+                        Answer::Session(..) => info!("{}: opened {}", conn.peer, request.path),
                         Answer::Refusal(_, status, reason) => {
                             info!("{}: {status} for {}: {reason}", conn.peer, request.path);
                         }
@@ -231,11 +285,11 @@ impl Exchange {
                     self.reply = reply;
                     return self.on_ask(turn, id, ask, window);
                 }
-                Answer::Session(session) => {
+                Answer::Session(session, entrance) => {
                     self.send_reply(turn, id, &reply, &[]);
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
-                        let session = self.open(turn, id, session);
+                        let session = self.open(turn, id, session, entrance);
                         self.on_frames(turn, id, session, window);
                     }
                     return;
