@@ -1,6 +1,9 @@
 //! Tokens over real sockets: where they are shown, what they permit, and when that ends.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod devices;
+mod secrets;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
