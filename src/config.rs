@@ -54,6 +54,9 @@ pub struct TokenKey {
 pub struct Config {
     /// Where we listen. Default: `127.0.0.1:9009`, root `auto`.
     pub listen: Vec<Listen>,
+    /// Where administrators connect: whoever reaches one of these addresses may see who is connected and close clients.
+    /// Default: none, and then only programs and pages of this machine may, on any listener.
+    pub admin: Vec<SocketAddr>,
     /// Origins, beside the server's own, whose pages may connect (`https://example.com`, `null`, or `*` for all).
     /// Default: none. Prevents foreign web pages from driving this server through a visitor's browser.
     pub allow_origin: Vec<String>,
@@ -98,6 +101,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![Listen { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), root: Root::Auto }],
+            admin: Vec::new(),
             allow_origin: Vec::new(),
             allow_host: Vec::new(),
             bridge_allow: Vec::new(),
@@ -113,6 +117,14 @@ impl Default for Config {
             verbose: 0,
             limits: Limits::default(),
         }
+    }
+}
+
+impl Config {
+    /// Whether the bridge may connect anywhere.
+    #[must_use]
+    pub fn has_targets(&self) -> bool {
+        !self.bridge_allow.is_empty() || !self.bridge_names.is_empty()
     }
 }
 

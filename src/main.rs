@@ -36,7 +36,7 @@ fn serve(config: Config) -> ExitCode {
         return fail(1, &format!("error: cannot watch signals: {error}"));
     }
     // Whoever closed standard output does not want to read it.
-    let _ = print(&cli::banner(&config, &server.addresses()));
+    let _ = print(&cli::banner(&config, &server.addresses(), &server.admin_addresses()));
     match server.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &format!("error: the loop failed: {error}")),

@@ -8,9 +8,10 @@ use crate::cli::bridge;
 use crate::cli::units::Unit;
 use crate::config::{Config, Root};
 
-/// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`.
+/// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`, and for administrators
+/// to `admin`.
 #[must_use]
-pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
+pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -> String {
     let mut out = format!("jackfield {}\n", env!("CARGO_PKG_VERSION"));
     for (address, listen) in addresses.iter().zip(&config.listen) {
         let root = match listen.root {
@@ -25,6 +26,12 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
     if let Some(here) = addresses.first().copied().map(from_here) {
         let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
         out += &format!("  console    http://{here}/console\n");
+        for address in admin {
+            out += &format!(
+                "  admin      http://{}/console (whoever reaches it is an administrator)\n",
+                from_here(*address)
+            );
+        }
         out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
         let echo = if config.echo { "echo for everybody" } else { "echo with ?echo=1" };
         out += &format!("  pocket     ws://{here}/pocket, rooms with ?room=NAME ({echo})\n");
@@ -47,6 +54,9 @@ pub(super) fn warnings(config: &Config, addresses: &[SocketAddr]) -> Vec<String>
         addresses.iter().filter(|address| !is_loopback(address.ip())).map(ToString::to_string).collect();
     if !open.is_empty() {
         out.push(format!("{} can be reached from other machines, without encryption (no TLS)", open.join(", ")));
+    }
+    for address in config.admin.iter().filter(|address| !is_loopback(address.ip())) {
+        out.push(format!("--admin {address} makes whoever reaches it from other machines an administrator"));
     }
     let is_any = |list: &[String]| list.iter().any(|entry| entry == "*");
     if is_any(&config.allow_origin) {
@@ -111,7 +121,7 @@ mod tests {
              ws2s       ws://127.0.0.1:9009/ws2s (TCP sockets, to where the bridge may go)\n  \
              bridge     off: nothing is allowed (--bridge-allow)\n"
         );
-        assert_eq!(banner(&config, &addresses), expected);
+        assert_eq!(banner(&config, &addresses, &[]), expected);
     }
 
     #[test]
@@ -119,7 +129,7 @@ mod tests {
         let (mut config, addresses) =
             listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Pocket)]);
         (config.presence, config.echo) = (true, true);
-        let text = banner(&config, &addresses);
+        let text = banner(&config, &addresses, &[]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1].contains("http://0.0.0.0:80/ ") && lines[1].ends_with("nobody answers, only paths are served")
@@ -134,13 +144,13 @@ mod tests {
             ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
         );
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);
-        assert!(banner(&config, &addresses).contains("http://[::1]:1/console"));
+        assert!(banner(&config, &addresses, &[]).contains("http://[::1]:1/console"));
     }
 
     #[test]
     fn the_ports_that_the_system_chose() {
         let (config, _) = listening(&[("127.0.0.1:0", Root::Auto)]);
-        let text = banner(&config, &["127.0.0.1:40001".parse().unwrap()]);
+        let text = banner(&config, &["127.0.0.1:40001".parse().unwrap()], &[]);
         assert!(text.contains("http://127.0.0.1:40001/ ") && !text.contains(":0/"), "{text}");
     }
 
@@ -174,7 +184,7 @@ mod tests {
         let (open, addresses) = listening(&[("127.0.0.1:1", Root::Auto), ("0.0.0.0:2", Root::Auto)]);
         config.listen = open.listen;
         assert!(warnings(&config, &addresses).contains(&inside("whoever reaches 0.0.0.0:2")));
-        let text = banner(&config, &addresses);
+        let text = banner(&config, &addresses, &[]);
         assert!(
             text.contains("\n  bridge     ws://127.0.0.1:1/tcp/HOST:PORT to example.com:80 10.0.0.0/8:80\n"),
             "{text}"

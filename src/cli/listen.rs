@@ -37,6 +37,11 @@ impl From<&Listen> for Entry {
 }
 
 impl Entry {
+    /// The entry of an address without a root.
+    pub(super) fn plain(address: &SocketAddr) -> Self {
+        Self { root: None, place: Place::Address(*address) }
+    }
+
     /// The entry that says all about `listen`, leaving nothing to [`resolve`].
     pub(super) fn explicit(listen: &Listen) -> Self {
         Self { root: Some(listen.root), place: Place::Address(listen.address) }
@@ -115,6 +120,37 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
         return Err(format!("{host:?} is neither a host name nor an address"));
     };
     Ok(Entry { root, place })
+}
+
+/// Reads an entry that has no root.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_plain(text: &str) -> Result<Entry, String> {
+    if text.contains('@') {
+        return Err("expected HOST:PORT without a root, such as 127.0.0.1:9100".to_owned());
+    }
+    read(text)
+}
+
+/// Looks the names of addresses for administrators up.
+///
+/// # Errors
+/// A name without an address, or an address that is used twice, here or in `listen`.
+pub(super) fn addresses(entries: &[Entry], listen: &[Listen], lookup: Lookup) -> Result<Vec<SocketAddr>, String> {
+    let mut found: Vec<SocketAddr> = Vec::new();
+    for entry in entries {
+        let address = match &entry.place {
+            Place::Address(address) => *address,
+            Place::Name(name, port) => first_address(name, *port, lookup)?,
+        };
+        let mut taken = listen.iter().map(|listen| &listen.address).chain(&found);
+        if address.port() != 0 && taken.any(|taken| *taken == address) {
+            return Err(format!("{address} is listed twice"));
+        }
+        found.push(address);
+    }
+    Ok(found)
 }
 
 /// Looks the names up and, with `classic`, adds the originals' ports on every host that is listed: an entry that names

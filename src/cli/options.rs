@@ -223,6 +223,25 @@ pub(super) const SETTINGS: &[Setting] = &[
         kind: Kind::Switch { get: |settings| settings.classic, set: |settings, on| settings.classic = on },
     },
     Setting {
+        name: "admin",
+        short: None,
+        group: Group::General,
+        doc: "Where administrators connect, in place of this machine's programs on every listener: whoever reaches it sees \
+              who is connected and may close clients (`/console`, `/metrics`, `/livez`, `/readyz`, `/api/...`).",
+        kind: Kind::List {
+            placeholder: "HOST:PORT",
+            continues: never,
+            get: |settings| settings.admin.iter().map(ToString::to_string).collect(),
+            set: |settings, texts| {
+                settings.admin = texts
+                    .iter()
+                    .map(|text| listen::read_plain(text).map_err(|wrong| about(text, texts, wrong)))
+                    .collect::<Result<_, _>>()?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
         name: "verbose",
         short: Some('v'),
         group: Group::General,

@@ -16,6 +16,7 @@ use crate::config::{Config, Listen};
 pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) listen: Vec<Entry>,
+    pub(super) admin: Vec<Entry>,
     pub(super) classic: bool,
 }
 
@@ -23,7 +24,7 @@ impl Default for Settings {
     fn default() -> Self {
         let config = Config::default();
         let listen = config.listen.iter().map(Entry::from).collect();
-        Self { config, listen, classic: false }
+        Self { config, listen, admin: Vec::new(), classic: false }
     }
 }
 
@@ -132,6 +133,10 @@ impl Layers {
         let listen: Vec<Listen> = listen::resolve(&self.settings.listen, self.settings.classic, lookup)
             .map_err(|wrong| vec![format!("--listen ({}): {wrong}", self.place("listen"))])?;
         self.settings.listen = listen.iter().map(Entry::explicit).collect();
+        let admin = listen::addresses(&self.settings.admin, &listen, lookup)
+            .map_err(|wrong| vec![format!("--admin ({}): {wrong}", self.place("admin"))])?;
+        self.settings.admin = admin.iter().map(Entry::plain).collect();
+        self.settings.config.admin = admin;
         self.settings.config.listen = listen;
         Ok(Effective { settings: self.settings, sources: self.sources })
     }

@@ -110,6 +110,17 @@ impl Channels {
         Audience { version: channel.version * 3 + 2, members: &channel.members[channel.watchers..], except }
     }
 
+    /// Every channel: its name and how many members it has.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.table.iter().map(|(_, channel)| (&*channel.name, channel.members.len()))
+    }
+
+    /// A channel's name.
+    #[must_use]
+    pub fn name(&self, id: ChannelId) -> &str {
+        &self.table[id.0].name
+    }
+
     /// How many channels there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -140,7 +140,9 @@ pub struct Device {
     pub questions: VecDeque<Question>,
     /// Invariant: `d.partner = e ⇔ e.partner = d`, `d ≠ e`, and both are connected.
     partner: Option<DeviceId>,
-    /// Changes of `partner`.
+    /// Whether it asked for its partner, rather than being asked.
+    has_asked: bool,
+    /// Changes of `partner`, and times it was told that it has none.
     pairings: u32,
     /// Invariant: `e ∈ d.targets ⇔ d ∈ e.targets`, `d ≠ e`, each once.
     targets: Vec<Target>,
@@ -185,6 +187,7 @@ impl Device {
             subscription: None,
             questions: VecDeque::new(),
             partner: None,
+            has_asked: false,
             pairings: 0,
             targets: Vec::new(),
             services: Vec::new(),
@@ -301,14 +304,14 @@ impl Devices {
 
     /// The device that holds this id, for `me` who looks for the same one most of the time.
     #[inline]
-    pub fn target(&mut self, me: DeviceId, name: &str) -> Option<DeviceId> {
+    pub fn target(&mut self, me: DeviceId, name: &[u8]) -> Option<DeviceId> {
         let last = self.get(me)?.last_target;
         if let Some(last) = last
-            && self.get(last).is_some_and(|device| device.id() == Some(name))
+            && self.get(last).is_some_and(|device| device.id().map(str::as_bytes) == Some(name))
         {
             return Some(last);
         }
-        let target = self.by_name(name)?;
+        let target = self.by_name(str::from_utf8(name).ok()?)?;
         self.get_mut(me)?.last_target = Some(target);
         Some(target)
     }

@@ -28,6 +28,8 @@ use crate::access::{Grant, Permit};
 use crate::config::Config;
 use crate::frame::message::{Kind, Message};
 pub use crate::hub::channels::Audience;
+use crate::hub::channels::ChannelId;
+use crate::hub::pairs::MemberId;
 use crate::hub::{Hub, SessionId};
 
 /// What a session knows while it reacts: who it is, what time it is, and the relations it may change.
@@ -201,6 +203,34 @@ impl Session {
     pub fn excuse(&mut self, now: Instant) {
         if let Self::Device(device) = self {
             device.excuse(now);
+        }
+    }
+}
+
+/// What can be said of a session to whoever runs the server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct About {
+    /// The protocol, by the word in its path; `root` before the first message has decided.
+    pub protocol: &'static str,
+    /// The channel it is in.
+    pub channel: Option<ChannelId>,
+    /// What it is among those that pair.
+    pub member: Option<MemberId>,
+}
+
+impl Session {
+    /// What this session is and where it takes part.
+    #[must_use]
+    pub fn about(&self) -> About {
+        let about = |protocol| About { protocol, ..About::default() };
+        match self {
+            Self::Undecided(_) => about("root"),
+            Self::Named(named) => About { channel: named.channel(), ..about("named") },
+            Self::Pocket(pocket) => About { channel: pocket.channel(), ..about("pocket") },
+            Self::Webshare(webshare) => About { member: webshare.member(), ..about("webshare") },
+            Self::Ws2s(_) => about("ws2s"),
+            Self::Tcp(_) => about("tcp"),
+            Self::Device(_) | Self::Probe(_) => about("socket.io"),
         }
     }
 }

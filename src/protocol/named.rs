@@ -11,6 +11,7 @@
 use super::membership::{Membership, pass_on, refuse_speech};
 use super::{Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
+use crate::hub::channels::ChannelId;
 
 /// "Somebody is here", to those who asked.
 const CONNECT: &[u8] = b"____connect";
@@ -43,6 +44,13 @@ impl Named {
     pub fn new(path: &str, wishes: Wishes) -> Self {
         let membership = Membership::Outside(path.into());
         Self { membership, wants_presence: wishes.presence, wants_echo: wishes.echo, is_mute: false }
+    }
+}
+
+impl Named {
+    /// The channel it is in.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        self.membership.channel()
     }
 }
 

@@ -59,6 +59,13 @@ impl Pocket {
     }
 }
 
+impl Pocket {
+    /// The channel it is in.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        self.membership.channel()
+    }
+}
+
 impl Protocol for Pocket {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         let Membership::Outside(name) = &self.membership else { return };

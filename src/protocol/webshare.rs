@@ -58,6 +58,13 @@ impl Webshare {
     }
 }
 
+impl Webshare {
+    /// What it is among those that pair.
+    pub(super) fn member(&self) -> Option<MemberId> {
+        self.member
+    }
+}
+
 impl Protocol for Webshare {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         if !cx.permit.may_pair() {

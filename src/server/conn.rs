@@ -64,6 +64,11 @@ pub(super) struct Connection {
     /// Which listener accepted it.
     pub(super) listener: u16,
     pub(super) peer: SocketAddr,
+    /// Which of all connections that were ever accepted this is (the low bits): with the slot it names this one and no
+    /// later one.
+    pub(super) serial: u32,
+    /// When it was accepted, in seconds since the server started.
+    pub(super) since: u32,
 }
 
 /// What a connection's bytes mean.
@@ -85,7 +90,7 @@ pub(super) enum Phase {
     Ended,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 120, "an idle connection is small");
+const _: () = assert!(size_of::<Connection>() <= 128, "an idle connection is small");
 
 impl Connection {
     pub(super) fn new(socket: Socket, peer: SocketAddr, listener: u16, limits: &Limits) -> Self {
@@ -105,6 +110,8 @@ impl Connection {
             is_ours: false,
             listener,
             peer,
+            serial: 0,
+            since: 0,
         }
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Exchange {
     pub(super) config: Config,
     pub(super) started: Instant,
     pub(super) listeners: Vec<(Listener, Root)>,
+    /// Listeners from this one on are administrators'.
+    pub(super) first_admin: usize,
     pub(super) controls: Controls,
     pub(super) pages: Pages,
     pub(super) conns: Slab<Connection>,
@@ -148,6 +150,7 @@ impl Exchange {
     pub(super) fn new(
         config: Config,
         listeners: Vec<(Listener, Root)>,
+        first_admin: usize,
         controls: Controls,
         max_connections: usize,
         now: Instant,
@@ -169,6 +172,7 @@ impl Exchange {
             config,
             started: now,
             listeners,
+            first_admin,
             controls,
             conns: Slab::new(),
             sessions: Slab::new(),
@@ -258,11 +262,13 @@ impl Exchange {
             return;
         }
         self.metrics.accepted += 1;
+        conn.serial = self.metrics.accepted as u32;
+        conn.since = second(turn.now, self.started);
         turn.wheel.set(&mut conn.alarm, id, self.spans.handshake);
     }
 
     /// The opening handshake is answered: frames of `session` follow. `entrance` says whether they are heard at once.
-    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session, entrance: Entrance) -> SessionId {
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session, entrance: Entrance) {
         let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
@@ -275,7 +281,6 @@ impl Exchange {
             self.metrics.tokens_refused += 1;
             self.close(turn, id, CloseCode::Policy, reason.to_owned());
         }
-        session
     }
 
     /// Lets a session react, and writes what it says.
@@ -424,6 +429,11 @@ const FIRST_SESSION: u32 = 1 << 30;
 
 /// The wheel's owner that stands for the drain; connections are numbered from 0 and fewer.
 const DRAIN_OWNER: u32 = u32::MAX;
+
+/// Seconds from the server's start to `now`.
+pub(super) fn second(now: Instant, started: Instant) -> u32 {
+    u32::try_from(now.saturating_duration_since(started).as_secs()).unwrap_or(u32::MAX)
+}
 
 /// A listener as the loop's revisit list knows it.
 fn listener_id(listener: usize) -> u32 {

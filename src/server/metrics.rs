@@ -19,6 +19,8 @@ pub(super) struct Metrics {
     pub(super) messages: u64,
     /// Writes to a receiver, as vectored as they are.
     pub(super) writes: u64,
+    /// Bytes written to receivers, or queued for them.
+    pub(super) sent_bytes: u64,
     /// Connections closed because they broke a rule of RFC 6455 or a limit.
     pub(super) violations: u64,
     /// Members of a channel closed because they read too slowly.
@@ -37,8 +39,15 @@ impl Metrics {
         self.received_bytes += bytes as u64;
     }
 
+    /// One receiver got this many bytes.
+    #[inline]
+    pub(super) fn on_write(&mut self, bytes: usize) {
+        self.writes += 1;
+        self.sent_bytes += bytes as u64;
+    }
+
     /// Names and values, in the form of the page that shows them.
-    pub(super) fn rows(&self) -> [(&'static str, u64); 12] {
+    pub(super) fn rows(&self) -> [(&'static str, u64); 13] {
         [
             ("jackfield_connections_accepted_total", self.accepted),
             ("jackfield_connections_turned_away_total", self.turned_away),
@@ -48,6 +57,7 @@ impl Metrics {
             ("jackfield_received_bytes_total", self.received_bytes),
             ("jackfield_messages_received_total", self.messages),
             ("jackfield_writes_total", self.writes),
+            ("jackfield_sent_bytes_total", self.sent_bytes),
             ("jackfield_violations_total", self.violations),
             ("jackfield_too_slow_total", self.too_slow),
             ("jackfield_tokens_refused_total", self.tokens_refused),

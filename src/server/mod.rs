@@ -9,6 +9,7 @@ mod bridge;
 mod conn;
 mod control;
 mod exchange;
+mod live;
 mod metrics;
 mod pages;
 mod polling;
@@ -24,7 +25,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use control::Handle;
 
-use crate::config::Config;
+use crate::config::{Config, Root};
 use crate::http::guard::BadEntry;
 use crate::net::listener::Listener;
 use crate::net::reactor::Reactor;
@@ -48,6 +49,8 @@ pub enum StartError {
     NoListener,
     /// An address could not be listened on.
     Listen(SocketAddr, io::Error),
+    /// An address for administrators could not be listened on.
+    Admin(SocketAddr, io::Error),
     /// The system refused the loop what it needs.
     System(io::Error),
     /// An origin or host name that is none.
@@ -63,6 +66,7 @@ impl fmt::Display for StartError {
         match self {
             Self::NoListener => f.write_str("nothing to listen on (--listen)"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error} (--listen)"),
+            Self::Admin(address, error) => write!(f, "cannot listen on {address}: {error} (--admin)"),
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
@@ -93,16 +97,32 @@ impl Server {
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
             listeners.push((listener, listen.root));
         }
+        let first_admin = listeners.len();
+        for (number, address) in (first_admin..).zip(&config.admin) {
+            let fail = |error| StartError::Admin(*address, error);
+            let mut listener = Listener::bind(*address).map_err(fail)?;
+            let token = Token(FIRST_LISTENER + number);
+            turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
+            listeners.push((listener, Root::Auto));
+        }
         let max_connections = max_connections(config.limits.max_connections);
         let now = turn.now;
-        let exchange = Exchange::new(config, listeners, controls, max_connections, now)?;
+        let exchange = Exchange::new(config, listeners, first_admin, controls, max_connections, now)?;
         Ok(Self { reactor, exchange })
     }
 
     /// Where it listens, in the order of the configuration, with the ports that the system chose.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.exchange.listeners.iter().map(|(listener, _)| listener.address()).collect()
+        let listeners = &self.exchange.listeners[..self.exchange.first_admin];
+        listeners.iter().map(|(listener, _)| listener.address()).collect()
+    }
+
+    /// Where administrators connect, in the order of the configuration, with the ports that the system chose.
+    #[must_use]
+    pub fn admin_addresses(&self) -> Vec<SocketAddr> {
+        let listeners = &self.exchange.listeners[self.exchange.first_admin..];
+        listeners.iter().map(|(listener, _)| listener.address()).collect()
     }
 
     /// Something to stop it with from another thread.

@@ -3,6 +3,8 @@
 //! Every request passes the same gates in the same order: its head is well-formed, its Host is a name of ours, its
 //! Origin may connect. Only then does its path mean anything.
 
+mod api;
+mod clients;
 mod engine;
 
 use std::fmt::Write as _;
@@ -23,7 +25,7 @@ use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
 use crate::http::end_of_head;
-use crate::http::guard::{BadEntry, Guard, is_local_host};
+use crate::http::guard::{BadEntry, Guard};
 use crate::http::request::{Method, Request, parse};
 use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse, unauthorized};
 use crate::http::upgrade;
@@ -40,6 +42,8 @@ pub(super) struct Pages {
     guard: Guard,
     /// The tag of each asset, in their order: a hash of its content.
     tags: Vec<String>,
+    /// The page of clients, and its tag.
+    clients: (String, String),
 }
 
 /// Where a request came from.
@@ -48,8 +52,10 @@ struct Origin {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
+    /// Whether the listener is the administrators'; `None` where they have none of their own.
+    is_admin: Option<bool>,
     /// It shows a token that makes its sender an administrator.
-    is_admin: bool,
+    has_admin_token: bool,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -60,8 +66,8 @@ enum Answer {
     Refusal(Framing, u16, String),
     /// A response whose body follows.
     Asset(Framing, &'static Asset),
-    /// A response whose body is the counters.
-    Metrics(Framing),
+    /// What an administrator asks for.
+    Call(Framing, api::Call),
     /// A request to Engine.IO, which needs a session.
     Ask(Ask),
     /// 101; frames follow.
@@ -71,9 +77,12 @@ enum Answer {
 impl Pages {
     pub(super) fn new(config: &Config) -> Result<Self, BadEntry> {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let tag = |asset: &Asset| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(asset.body)));
+        let tag = |body: &[u8]| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(body)));
+        let clients = clients::page();
+        let clients_tag = tag(clients.as_bytes());
         let guard = Guard::new(&config.allow_origin, &config.allow_host, &[name])?;
-        Ok(Self { guard, tags: ASSETS.iter().map(tag).collect() })
+        let tags = ASSETS.iter().map(|asset| tag(asset.body)).collect();
+        Ok(Self { guard, tags, clients: (clients, clients_tag) })
     }
 
     fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, hub: &mut Hub, out: &mut Vec<u8>) -> Answer {
@@ -94,9 +103,23 @@ impl Pages {
             return self.ask(request, from, config, out);
         }
         let is_read = matches!(request.method, Method::Get | Method::Head);
-        if request.path == "/metrics" && self.is_operator(request, from) {
+        if let Some(call) = api::read(request)
+            && api::is_operator(request, from)
+        {
+            return match call {
+                Ok(call) => Answer::Call(framing, call),
+                Err(fault) => {
+                    api::refuse_call(fault, framing, out);
+                    Answer::Response(framing)
+                }
+            };
+        }
+        if request.path == api::ROLE && is_read {
+            return Answer::Call(framing, api::Call::Role { is_admin: api::is_operator(request, from) });
+        }
+        if request.path == "/client/" {
             if is_read {
-                return Answer::Metrics(framing);
+                return self.client_page(request, framing, out);
             }
         } else if let Some(asset) = assets::find(request.path) {
             if is_read {
@@ -113,27 +136,10 @@ impl Pages {
         Answer::Response(framing)
     }
 
-    /// Counters are for whoever is on this machine, and for no page and no proxy; and for whoever has a token for them.
-    fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
-        from.is_admin
-            || from.is_loopback_peer
-                && is_local_host(request.host())
-                && request.origin().is_none()
-                && !request.is_forwarded()
-    }
-
     fn asset(&self, request: &Request<'_>, asset: &'static Asset, framing: Framing, out: &mut Vec<u8>) -> Answer {
         let place = ASSETS.iter().position(|other| std::ptr::eq(other, asset)).expect("assets come from the table");
         let tag = &self.tags[place];
-        if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
-            not_modified(out, tag, framing);
-            return Answer::Response(framing);
-        }
-        let mut response = Response::begin(out, 200, framing)
-            .header("ETag", tag)
-            .header("Cache-Control", CACHING)
-            .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-            .header("Referrer-Policy", "no-referrer");
+        let Some(mut response) = begin_page(request, tag, framing, out) else { return Answer::Response(framing) };
         if asset.cross_origin {
             response = response
                 .header("Access-Control-Allow-Origin", "*")
@@ -141,6 +147,14 @@ impl Pages {
         }
         response.head(asset.content_type, asset.body.len());
         Answer::Asset(framing, asset)
+    }
+
+    fn client_page(&self, request: &Request<'_>, framing: Framing, out: &mut Vec<u8>) -> Answer {
+        let (page, tag) = &self.clients;
+        if let Some(response) = begin_page(request, tag, framing, out) {
+            response.body("text/html; charset=utf-8", page.as_bytes());
+        }
+        Answer::Response(framing)
     }
 
     fn upgrade(
@@ -217,6 +231,20 @@ impl Answer {
     }
 }
 
+/// Begins the response with a page of ours, unless the client has it already, which is then what it is told.
+fn begin_page<'o>(request: &Request<'_>, tag: &str, framing: Framing, out: &'o mut Vec<u8>) -> Option<Response<'o>> {
+    if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
+        not_modified(out, tag, framing);
+        return None;
+    }
+    let response = Response::begin(out, 200, framing)
+        .header("ETag", tag)
+        .header("Cache-Control", CACHING)
+        .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        .header("Referrer-Policy", "no-referrer");
+    Some(response)
+}
+
 /// Refuses a request, readably.
 fn refusal_of(status: u16, reason: &str, framing: Framing, out: &mut Vec<u8>) -> Answer {
     refuse(out, status, reason, framing);
@@ -239,7 +267,9 @@ impl Exchange {
                 root: *root,
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
-                is_admin: false,
+                is_admin: (self.first_admin < self.listeners.len())
+                    .then_some(usize::from(conn.listener) >= self.first_admin),
+                has_admin_token: false,
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -258,7 +288,7 @@ impl Exchange {
                 }
                 Ok(Some(request)) => {
                     window.start += request.head_len;
-                    let from = Origin { is_admin: self.access.is_admin(&request, turn.wall), ..from };
+                    let from = Origin { has_admin_token: self.access.is_admin(&request, turn.wall), ..from };
                     let mut answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
                     // Only of what would be answered anyway, so that a token opens nothing but what it permits.
                     if answer.begins_session() {
@@ -289,8 +319,18 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, &[]);
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
-                        let session = self.open(turn, id, session, entrance);
-                        self.on_frames(turn, id, session, window);
+                        self.open(turn, id, session, entrance);
+                        // What it asked for comes before what its client may have sent already.
+                        self.settle(turn);
+                        let conn = &mut self.conns[id as usize];
+                        match conn.phase {
+                            Phase::Open(_) if conn.is_held => {
+                                conn.carry.keep(&self.scratch[window.start..window.end]);
+                                conn.has_unread = window.start < window.end;
+                            }
+                            Phase::Open(session) => self.on_frames(turn, id, session, window),
+                            _ => {}
+                        }
                     }
                     return;
                 }
@@ -302,11 +342,8 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, if framing.head_only { &[] } else { asset.body });
                     framing
                 }
-                Answer::Metrics(framing) => {
-                    let page = self.metrics_page();
-                    Response::begin(&mut reply, 200, framing)
-                        .header("Cache-Control", "no-store")
-                        .body("text/plain; version=0.0.4; charset=utf-8", page.as_bytes());
+                Answer::Call(framing, call) => {
+                    self.answer_call(turn, id, call, framing, &mut reply);
                     self.send_reply(turn, id, &reply, &[]);
                     framing
                 }
@@ -356,10 +393,10 @@ impl Exchange {
         self.finish(turn, id, &reply);
     }
 
-    /// Gauges and counters, a line each, in the text format that Prometheus reads.
-    fn metrics_page(&self) -> String {
+    /// What there is right now, by the names of the page that shows it.
+    pub(super) fn gauges(&self) -> [(&'static str, usize); 12] {
         let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
-        let gauges = [
+        [
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),
             ("jackfield_channels", self.hub.channels.len()),
@@ -372,9 +409,13 @@ impl Exchange {
             ("jackfield_held_requests", self.polling.held()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
-        ];
+        ]
+    }
+
+    /// Gauges and counters, a line each, in the text format that Prometheus reads.
+    fn metrics_page(&self) -> String {
         let mut page = String::new();
-        for (name, value) in gauges {
+        for (name, value) in self.gauges() {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
         for (name, value) in self.metrics.rows() {

@@ -226,7 +226,7 @@ impl Exchange {
         if code != CloseCode::Normal && mailbox.poll.is_none() && Frames(&frames).any(is_message) {
             self.bid_farewell(mailbox.sid, mailbox.revision, &frames);
         }
-        self.dismiss(turn, mailbox, Error::UnknownSid, &frames);
+        self.release_mailbox(turn, mailbox, Error::UnknownSid, &frames);
     }
 
     /// Keeps what a session that has ended would still have been sent.
@@ -240,7 +240,7 @@ impl Exchange {
     }
 
     /// Answers the requests of a session that polls no more: the poll with `frames`, what it was saying with `error`.
-    fn dismiss(&mut self, turn: &mut Turn, mailbox: Mailbox, error: Error, frames: &[u8]) {
+    fn release_mailbox(&mut self, turn: &mut Turn, mailbox: Mailbox, error: Error, frames: &[u8]) {
         if let Some(id) = mailbox.post
             && let Some(Pending::Body(post) | Pending::Packets(post)) = self.polling.asks.remove(&id)
         {
@@ -276,7 +276,7 @@ impl Exchange {
         let mut noop = Vec::with_capacity(3);
         push_data_header(&mut noop, Kind::Text, 1);
         noop.push(b'6');
-        self.dismiss(turn, mailbox, Error::BadRequest, &noop);
+        self.release_mailbox(turn, mailbox, Error::BadRequest, &noop);
     }
 }
 

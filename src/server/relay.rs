@@ -20,7 +20,7 @@ use tungstenite::protocol::frame::coding::{CloseCode, Control};
 use super::access::{Awaits, First, first};
 use super::batch::{Actions, Lane, Place};
 use super::conn::{Behind, ConnId, Ending, Phase};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, second};
 use crate::frame::assemble::{Item, MessageLimits, Window};
 use crate::frame::close::ClosePayload;
 use crate::frame::split::Violation;
@@ -235,8 +235,7 @@ impl Exchange {
                     Err(violation) => return Outcome::Violated(violation),
                 },
                 Ok(Some(Item::Control(control, payload))) => {
-                    let second = turn.now.saturating_duration_since(*started).as_secs();
-                    if !conn.controls.take(u32::try_from(second).unwrap_or(u32::MAX), limits) {
+                    if !conn.controls.take(second(turn.now, *started), limits) {
                         return Outcome::Violated(Violation::TooManyControls);
                     }
                     // RFC 6455 §5.5.2: a ping is answered with its own payload; §5.5.3: a pong is not answered.
@@ -304,6 +303,7 @@ impl Exchange {
         let (high, hard) = (self.config.limits.queue_high, self.config.limits.max_queue);
         // What is left over is copied once for all who are behind; for one receiver, only what is left over.
         let mut shared: Option<Bytes> = None;
+        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
         for receiver in lane.receivers() {
             let outlets = if lane.is_bridge { &self.bridges } else { &self.outlets };
             let Some(to) = outlets.get(receiver) else {
@@ -318,7 +318,7 @@ impl Exchange {
                 self.failures.push((to, None));
                 continue;
             }
-            self.metrics.writes += 1;
+            self.metrics.on_write(bytes);
             conn.was_written |= lane.is_bridge;
             let sent = conn.socket.send(slices, |written, queue| match lane.only {
                 Some(_) => queue.push(copy(slices, written)),

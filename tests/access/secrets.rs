@@ -36,7 +36,7 @@ fn openssl(arguments: &[&str]) {
 
 #[test]
 fn t37_no_secret_is_seen_anywhere() {
-    let files = Files::new("canary");
+    let files = Files::new("secrets");
     let key = files.write("site.key", SECRET);
     let list = files.write("revoked", b"# nobody\n");
     let (key, list) = (key.to_str().expect("UTF-8"), list.to_str().expect("UTF-8"));

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -205,6 +206,8 @@ pub(crate) struct Polling {
     pub(crate) polls: Requests,
     pub(crate) posts: Requests,
     pub(crate) address: SocketAddr,
+    /// Its clientId.
+    pub(crate) me: String,
     /// Heard and not asked for yet.
     inbox: VecDeque<Packet>,
 }
@@ -219,12 +222,12 @@ impl Polling {
     /// Opens a session with more in the query, `&` first.
     #[track_caller]
     pub(crate) fn open_with(address: SocketAddr, eio: Eio, more: &str) -> Self {
-        let mut polls = Requests::to(address);
-        let response = polls.get(&format!("/socket.io/?{}&transport=polling{more}", eio.query()));
+        let (mut polls, me) = (Requests::to(address), fresh_id());
+        let response = polls.get(&format!("/socket.io/?{}&transport=polling&clientId={me}{more}", eio.query()));
         let mut inbox: VecDeque<Packet> = packets(eio, &response).into();
         let opening = Opening::of(&inbox.pop_front().expect("at least one packet"));
         let sid = opening.sid();
-        Self { eio, opening, sid, polls, posts: Requests::to(address), address, inbox }
+        Self { eio, opening, sid, polls, posts: Requests::to(address), address, me, inbox }
     }
 
     /// Opens a session and is let into the namespace `/`.
@@ -322,7 +325,7 @@ impl Polling {
     pub(crate) fn websocket(&self) -> Socket {
         let mut client = Client::connect(self.address);
         client.upgrade(&format!("/socket.io/?{}&transport=websocket&sid={}", self.eio.query(), self.sid));
-        Socket { eio: self.eio, client }
+        Socket { eio: self.eio, me: self.me.clone(), client }
     }
 
     /// Goes over to a WebSocket as the libraries do.
@@ -342,6 +345,8 @@ impl Polling {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) eio: Eio,
+    /// Its clientId.
+    pub(crate) me: String,
     pub(crate) client: Client,
 }
 
@@ -361,8 +366,9 @@ impl Socket {
     /// Opens a session over a TCP connection that exists.
     #[track_caller]
     pub(crate) fn over(mut client: Client, eio: Eio, more: &str) -> (Self, Opening) {
-        client.upgrade(&format!("/socket.io/?{}&transport=websocket{more}", eio.query()));
-        let mut socket = Self { eio, client };
+        let me = fresh_id();
+        client.upgrade(&format!("/socket.io/?{}&transport=websocket&clientId={me}{more}", eio.query()));
+        let mut socket = Self { eio, me, client };
         let opening = Opening::of(&socket.hear());
         (socket, opening)
     }
@@ -419,6 +425,12 @@ impl Socket {
         assert!(said.contains(reason), "{said:?}");
         self.client.expect_end();
     }
+}
+
+/// An id that no other client has.
+pub(crate) fn fresh_id() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    format!("client-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The packet that lets a client into the namespace `/`: its name there, where it has one of its own.

@@ -35,6 +35,7 @@ const GAUGES: [&str; 11] = [
 /// A running server; stopped and joined when dropped, which fails the test if the server's thread panicked.
 pub(crate) struct TestServer {
     addresses: Vec<SocketAddr>,
+    admin: Vec<SocketAddr>,
     handle: Handle,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -54,10 +55,10 @@ impl TestServer {
         config.limits.handshake_timeout = 3 * DEADLINE;
         adjust(&mut config);
         let server = Server::bind(config).unwrap_or_else(|error| panic!("the server does not start: {error}"));
-        let addresses = server.addresses();
+        let (addresses, admin) = (server.addresses(), server.admin_addresses());
         let handle = server.handle();
         let thread = thread::Builder::new().name("jackfield".into()).spawn(move || server.run()).expect("a thread");
-        Self { addresses, handle, thread: Some(thread) }
+        Self { addresses, admin, handle, thread: Some(thread) }
     }
 
     /// Where the first listener listens.
@@ -68,6 +69,11 @@ impl TestServer {
     /// Where all listeners listen.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where administrators connect.
+    pub(crate) fn admin_addresses(&self) -> &[SocketAddr] {
+        &self.admin
     }
 
     /// A WebSocket client on `target`.

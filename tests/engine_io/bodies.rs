@@ -30,8 +30,12 @@ fn a_body_may_come_in_any_two_pieces() {
     let server = TestServer::start();
     let mut metrics = server.metrics();
     for eio in REVISIONS {
-        let mut session = Polling::join(server.address(), eio, "&deviceId=echo");
-        let packets = [echo(1, "\"é\"", &[]), echo(2, r#"{"_placeholder":true,"num":0}"#, &[&[1, 2, 3]])].concat();
+        let mut session = Polling::join(server.address(), eio, "");
+        let packets = [
+            echo(&session.me, 1, "\"é\"", &[]),
+            echo(&session.me, 2, r#"{"_placeholder":true,"num":0}"#, &[&[1, 2, 3]]),
+        ]
+        .concat();
         let expected = [echoed(1, "\"é\"", &[]), echoed(2, r#"{"_placeholder":true,"num":0}"#, &[&[1, 2, 3]])].concat();
         let bytes = post(&session, "", &packets);
         let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
@@ -50,9 +54,9 @@ fn a_body_may_come_in_any_two_pieces() {
 fn a_body_may_come_byte_by_byte() {
     let server = TestServer::start();
     for eio in REVISIONS {
-        let mut session = Polling::join(server.address(), eio, "&deviceId=echo");
+        let mut session = Polling::join(server.address(), eio, "");
         session.begin_poll();
-        for byte in post(&session, "", &echo(1, "\"é\"", &[])) {
+        for byte in post(&session, "", &echo(&session.me, 1, "\"é\"", &[])) {
             session.posts.client.write(&[byte]);
         }
         expect_ok(&mut session.posts.client);
@@ -65,15 +69,15 @@ fn a_long_body_is_as_good_as_a_short_one() {
     let server = TestServer::start();
     let limit = 1_048_576;
     for eio in REVISIONS {
-        let mut session = Polling::join(server.address(), eio, "&deviceId=echo");
+        let mut session = Polling::join(server.address(), eio, "");
         // The whole body, with what the framing adds, is just as long as it may be.
         let arguments = |len: usize| format!("\"{}\"", "x".repeat(len));
         let around = limit - 100;
-        let len = around + limit - payload(eio, &echo(1, &arguments(around), &[])).len();
+        let len = around + limit - payload(eio, &echo(&session.me, 1, &arguments(around), &[])).len();
         session.begin_poll();
-        session.say(&echo(1, &arguments(len), &[]));
+        session.say(&echo(&session.me, 1, &arguments(len), &[]));
         assert_eq!(session.end_poll(), echoed(1, &arguments(len), &[]));
-        let bytes = post(&session, "", &echo(1, &arguments(len + 1), &[]));
+        let bytes = post(&session, "", &echo(&session.me, 1, &arguments(len + 1), &[]));
         session.posts.client.write(&bytes[..1000]);
         let response = session.posts.client.response();
         assert_eq!(response.status, 413, "{response:?}");
@@ -81,7 +85,7 @@ fn a_long_body_is_as_good_as_a_short_one() {
         assert!(response.closes());
         // The session has not heard of it.
         session.posts = Requests::to(server.address());
-        session.say(&echo(2, "3", &[]));
+        session.say(&echo(&session.me, 2, "3", &[]));
         assert_eq!(session.poll(), echoed(2, "3", &[]));
     }
     let session = Polling::open(server.address(), Eio::Four);
@@ -379,14 +383,15 @@ fn t18_a_body_is_no_request() {
     assert!(client.response().closes());
 }
 
-/// As many packets as fit into a request: they are handled in turns, and everybody else has a turn between them.
+/// They are handled in turns, with everybody else between them, and none while nobody takes what they lead to.
 #[test]
 fn a_request_of_many_packets_is_handled_in_its_order() {
     let server = TestServer::start();
-    const COUNT: usize = 20_000;
+    const COUNT: usize = 15_000;
     for eio in REVISIONS {
-        let mut session = Polling::join(server.address(), eio, "&deviceId=echo");
-        let packets: Vec<_> = (0..COUNT).flat_map(|number| echo(number, &number.to_string(), &[])).collect();
+        let mut session = Polling::join(server.address(), eio, "");
+        let packets: Vec<_> =
+            (0..COUNT).flat_map(|number| echo(&session.me, number, &number.to_string(), &[])).collect();
         session.posts.client.write(&post(&session, "", &packets));
         for number in 0..COUNT {
             assert_eq!(session.hear_all(1), echoed(number, &number.to_string(), &[]));

@@ -137,6 +137,7 @@ fn what_a_page_of_another_site_asks_for_unseen_is_refused() {
 struct Page {
     requests: Requests,
     sid: String,
+    me: String,
 }
 
 const PAGE: &str = "Referer: http://localhost:8080/page?x#y\r\n";
@@ -145,10 +146,10 @@ impl Page {
     #[track_caller]
     fn open(address: SocketAddr) -> Self {
         let mut requests = Requests::to(address);
-        let response = requests.ask("GET", "/socket.io/?EIO=3&transport=polling&j=0&deviceId=echo", PAGE, b"");
+        let response = requests.ask("GET", "/socket.io/?EIO=3&transport=polling&j=0&clientId=page", PAGE, b"");
         let said = unpacked(Eio::Three, &payload(&response, 0));
         expect_joined(Eio::Three, &said[1]);
-        Self { requests, sid: Opening::of(&said[0]).sid() }
+        Self { requests, sid: Opening::of(&said[0]).sid(), me: "page".into() }
     }
 
     fn target(&self, index: &str) -> String {
@@ -200,10 +201,10 @@ fn script_tags_poll_and_forms_post() {
     for (number, arguments) in
         ["1", r#""a\nb\\nc""#, "\"\u{2028}\u{2029}</script>\"", "\"é€😀 + & = % %41\"", "[\n1]"].iter().enumerate()
     {
-        page.say(&echo(number, arguments, &[]));
+        page.say(&echo(&page.me, number, arguments, &[]));
         assert_eq!(page.poll(number as u32 + 7), echoed(number, arguments, &[]));
     }
-    page.say(&echo(9, hole, &[&[0, 255, 60, 47]]));
+    page.say(&echo(&page.me, 9, hole, &[&[0, 255, 60, 47]]));
     assert_eq!(page.poll(4_294_967_295), echoed(9, hole, &[&[0, 255, 60, 47]]));
     // An error is no script: nobody reads it.
     page.sid = "x".into();

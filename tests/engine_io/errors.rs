@@ -150,24 +150,25 @@ fn ids_have_a_length_and_no_control_characters() {
     // As long as it may be.
     let id = "é".repeat(127);
     let encoded: String = id.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    Polling::join(address, Eio::Four, &format!("&clientId={encoded}"));
+    let opened = Requests::to(address).get(&format!("/socket.io/?EIO=4&transport=polling&clientId={encoded}"));
+    assert_eq!(opened.status, 200, "{opened:?}");
 }
 
 #[test]
 fn a_session_on_a_websocket_takes_no_requests() {
     let server = TestServer::start();
     for eio in REVISIONS {
-        let session = Polling::join(server.address(), eio, "&deviceId=echo");
+        let session = Polling::join(server.address(), eio, "");
         let (target, sid) = (session.target(), session.sid.clone());
         let mut socket = session.upgrade();
-        socket.say_all(&echo(1, "\"before\"", &[]));
+        socket.say_all(&echo(&socket.me, 1, "\"before\"", &[]));
         assert_eq!(socket.hear_all(1), echoed(1, "\"before\"", &[]));
         let mut requests = Requests::to(server.address());
         expect_error(&requests.get(&target), 400, 3, "Bad request");
         expect_error(&requests.post(&target, "2"), 400, 3, "Bad request");
         let second = format!("/socket.io/?{}&transport=websocket&sid={sid}", eio.query());
         expect_error(&upgrade(server.address(), &second, ""), 400, 3, "Bad request");
-        socket.say_all(&echo(2, "\"after\"", &[]));
+        socket.say_all(&echo(&socket.me, 2, "\"after\"", &[]));
         assert_eq!(socket.hear_all(1), echoed(2, "\"after\"", &[]));
     }
     server.expect_all_given_back();

@@ -58,27 +58,34 @@ fn numbers(packets: &[Packet]) -> Vec<usize> {
     packets.iter().filter(|packet| **packet != text("6")).map(number).collect()
 }
 
-/// An event that comes back to its sender, whose id is `echo`, with these arguments.
-fn echo(id: usize, arguments: &str, attachments: &[&[u8]]) -> Vec<Packet> {
-    let head = if attachments.is_empty() { "42".to_owned() } else { format!("45{}-", attachments.len()) };
-    let event = text(format!("{head}{id}[\"ECHO\",{arguments}]"));
-    [event].into_iter().chain(attachments.iter().map(|bytes| binary(*bytes))).collect()
+/// An event that `me` emits to itself: its number, its arguments, and what their placeholders stand for.
+fn echo(me: &str, number: usize, arguments: &str, attachments: &[&[u8]]) -> Vec<Packet> {
+    event(&format!(r#""P2P_EMIT","{me}","event {number}",[{arguments}],null"#), attachments)
 }
 
 /// What comes back.
-fn echoed(id: usize, arguments: &str, attachments: &[&[u8]]) -> Vec<Packet> {
-    let head = if attachments.is_empty() { "43".to_owned() } else { format!("46{}-", attachments.len()) };
-    let event = text(format!("{head}{id}[{arguments}]"));
+fn echoed(number: usize, arguments: &str, attachments: &[&[u8]]) -> Vec<Packet> {
+    event(&format!(r#""event {number}",{arguments}"#), attachments)
+}
+
+fn event(data: &str, attachments: &[&[u8]]) -> Vec<Packet> {
+    let head = if attachments.is_empty() { "42".to_owned() } else { format!("45{}-", attachments.len()) };
+    let event = text(format!("{head}[{data}]"));
     [event].into_iter().chain(attachments.iter().map(|bytes| binary(*bytes))).collect()
 }
 
 /// Something that packets are said to and heard from.
 trait Line {
+    fn me(&self) -> &str;
     fn say_all(&mut self, packets: &[Packet]);
     fn hear_all(&mut self, count: usize) -> Vec<Packet>;
 }
 
 impl Line for Polling {
+    fn me(&self) -> &str {
+        &self.me
+    }
+
     #[track_caller]
     fn say_all(&mut self, packets: &[Packet]) {
         self.say(packets);
@@ -91,6 +98,10 @@ impl Line for Polling {
 }
 
 impl Line for Socket {
+    fn me(&self) -> &str {
+        &self.me
+    }
+
     #[track_caller]
     fn say_all(&mut self, packets: &[Packet]) {
         packets.iter().for_each(|packet| self.say(packet));

@@ -22,6 +22,9 @@ fn expect_opening(opening: &Opening, upgrades: &[&str]) {
     assert!(sid.len() == 32 && sid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{sid}");
 }
 
+/// Puts a packet together: its number, its arguments, its attachments.
+type Form<'a> = &'a dyn Fn(usize, &str, &[&[u8]]) -> Vec<Packet>;
+
 #[test]
 fn a_session_opens() {
     let server = quick();
@@ -65,29 +68,31 @@ fn packets_go_both_ways_in_every_framing() {
     let pair = r#"{"_placeholder":true,"num":0},"é€😀",{"_placeholder":true,"num":1}"#;
     let blobs: [&[u8]; 2] = [&[1, 2, 3, 4], &[0; 300]];
     for eio in REVISIONS {
-        let mut session = Polling::join(server.address(), eio, "&deviceId=echo");
+        let mut session = Polling::join(server.address(), eio, "");
         // One packet, several, and text with binary.
-        session.say(&echo(1, "\"hello\"", &[]));
+        session.say(&echo(&session.me, 1, "\"hello\"", &[]));
         assert_eq!(session.poll(), echoed(1, "\"hello\"", &[]));
-        let several = |form: fn(usize, &str, &[&[u8]]) -> Vec<Packet>| {
+        let several = |form: Form<'_>| {
             [form(1, "1", &[]), form(2, pair, &blobs), form(3, "\"é€😀\"", &[]), form(4, "[[]]", &[])].concat()
         };
-        session.say(&several(echo));
-        assert_eq!(session.poll(), several(echoed));
+        let said = several(&|number, arguments, blobs| echo(&session.me, number, arguments, blobs));
+        let heard = several(&echoed);
+        session.say(&said);
+        assert_eq!(session.poll(), heard);
         if eio == Eio::Three {
-            let (target, body) = (session.target(), binary_payload(&several(echo)));
+            let (target, body) = (session.target(), binary_payload(&said));
             for content_type in ["application/octet-stream", "Application/Octet-Stream; x=y"] {
                 let lines = format!("Content-Type: {content_type}\r\n");
                 assert_eq!(session.posts.ask("POST", &target, &lines, &body).text(), "ok");
                 session.begin_poll();
                 let response = session.polls.client.response();
                 assert_eq!(response.header("content-type"), Some("application/octet-stream"));
-                assert_eq!(packets(eio, &response), several(echoed));
+                assert_eq!(packets(eio, &response), heard);
             }
         }
-        let mut socket = Socket::join(server.address(), eio, "&deviceId=echo2");
-        socket.say_all(&several(echo));
-        assert_eq!(socket.hear_all(6), several(echoed));
+        let mut socket = Socket::join(server.address(), eio, "");
+        socket.say_all(&several(&|number, arguments, blobs| echo(&socket.me, number, arguments, blobs)));
+        assert_eq!(socket.hear_all(6), heard);
     }
     drop(server);
 }
@@ -98,18 +103,18 @@ fn a_client_without_binary_gets_base64_in_either_transport() {
     let blob: &[u8] = &[0, 159, 146, 150];
     let hole = r#"{"_placeholder":true,"num":0}"#;
     for eio in REVISIONS {
-        let mut session = Polling::join(server.address(), eio, "&deviceId=echo&b64=1");
-        session.say(&echo(7, hole, &[blob]));
+        let mut session = Polling::join(server.address(), eio, "&b64=1");
+        session.say(&echo(&session.me, 7, hole, &[blob]));
         session.begin_poll();
         let response = session.polls.client.response();
         assert_eq!(response.header("content-type"), Some("text/plain; charset=UTF-8"));
         assert_eq!(packets(eio, &response), echoed(7, hole, &[blob]));
-        let mut socket = Socket::join(server.address(), eio, "&deviceId=echo2&b64=1");
-        socket.say_all(&echo(7, hole, &[blob]));
+        let mut socket = Socket::join(server.address(), eio, "&b64=1");
+        socket.say_all(&echo(&socket.me, 7, hole, &[blob]));
         socket.hear();
         socket.hears(if eio == Eio::Three { "b4AJ+Slg==" } else { "bAJ+Slg==" });
         // It may send such too.
-        socket.say(&echo(8, hole, &[blob])[0]);
+        socket.say(&echo(&socket.me, 8, hole, &[blob])[0]);
         socket.say(&text(if eio == Eio::Three { "b4AJ+Slg==" } else { "bAJ+Slg==" }));
         socket.hear();
         socket.hears(if eio == Eio::Three { "b4AJ+Slg==" } else { "bAJ+Slg==" });
@@ -311,7 +316,7 @@ fn the_namespace_is_connected() {
                 // It is connected already, and told only once.
                 socket.hears("40");
                 socket.say(&text(hello));
-                socket.say_all(&echo(1, "2", &[]));
+                socket.say_all(&echo(&socket.me, 1, "2", &[]));
                 assert_eq!(socket.hear_all(1), echoed(1, "2", &[]), "{hello}");
                 continue;
             }
@@ -329,7 +334,7 @@ fn the_namespace_is_connected() {
 fn other_namespaces_are_refused_and_nothing_else_happens() {
     let server = TestServer::start();
     for eio in REVISIONS {
-        let mut socket = Socket::join(server.address(), eio, "&deviceId=echo");
+        let mut socket = Socket::join(server.address(), eio, "");
         for hello in ["40/random", "40/random,", r#"40/random,{"token":"abc"}"#, "40/random?token=abc"] {
             socket.say(&text(hello));
             socket.hears(match eio {
@@ -338,7 +343,7 @@ fn other_namespaces_are_refused_and_nothing_else_happens() {
             });
         }
         socket.say(&text("41/random,"));
-        socket.say_all(&echo(1, "2", &[]));
+        socket.say_all(&echo(&socket.me, 1, "2", &[]));
         assert_eq!(socket.hear_all(1), echoed(1, "2", &[]));
         socket.say(&text(r#"42/random,["message"]"#));
         socket.expect_close("namespace");
@@ -349,7 +354,7 @@ fn other_namespaces_are_refused_and_nothing_else_happens() {
 fn who_leaves_the_namespace_may_come_back_for_a_while() {
     let server = quick();
     for eio in REVISIONS {
-        let mut socket = Socket::join(server.address(), eio, "&deviceId=echo");
+        let mut socket = Socket::join(server.address(), eio, "");
         socket.say(&text("41"));
         socket.say(&text("40"));
         expect_joined(eio, &socket.hear());
@@ -376,18 +381,30 @@ fn events_and_acks_with_and_without_attachments() {
     let two = r#"{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}"#;
     let blobs: [&[u8]; 2] = [&[1, 2, 3], &[4, 5, 6]];
     for eio in REVISIONS {
-        let mut socket = Socket::join(server.address(), eio, "&deviceId=echo");
-        let mut session = Polling::join(server.address(), eio, "&deviceId=echo2");
+        let mut socket = Socket::join(server.address(), eio, "");
+        let mut session = Polling::join(server.address(), eio, "");
         for line in [&mut socket as &mut dyn Line, &mut session] {
-            line.say_all(&echo(456, r#"1,"2",{"3":[false]}"#, &[]));
+            line.say_all(&echo(line.me(), 456, r#"1,"2",{"3":[false]}"#, &[]));
             assert_eq!(line.hear_all(1), echoed(456, r#"1,"2",{"3":[false]}"#, &[]));
-            line.say_all(&echo(789, two, &blobs));
-            assert_eq!(line.hear_all(3), echoed(789, two, &blobs));
+            // It calls itself, and answers itself; our number for that is between us.
+            let event = format!(r#"452-789["P2P_EMIT","{}","x",[{two}],null]"#, line.me());
+            line.say_all(&[text(event), binary(blobs[0]), binary(blobs[1])]);
+            let asked = line.hear_all(3);
+            let Packet::Text(event) = &asked[0] else { panic!("{asked:?}") };
+            let number = event.strip_prefix("452-").and_then(|rest| rest.strip_suffix(&format!(r#"["x",{two}]"#)));
+            let number = number.unwrap_or_else(|| panic!("{event}"));
+            assert_eq!(asked[1..], [binary(blobs[0]), binary(blobs[1])]);
+            let answer = format!(r#"461-{number}["done",{{"_placeholder":true,"num":0}}]"#);
+            line.say_all(&[text(answer), binary(blobs[1])]);
+            let answer = r#"461-789["done",{"_placeholder":true,"num":0}]"#;
+            assert_eq!(line.hear_all(2), [text(answer), binary(blobs[1])]);
         }
-        // An event without an ack, an ack that nobody waits for.
-        socket.say_all(&[text(r#"42["nobody's event",1,"2",{"3":[true]}]"#), text("4399[]"), text("461-99[1]")]);
+        // An event that is for nobody, acks that nobody waits for.
+        socket.say(&text(r#"42["nobody's event",1,"2",{"3":[true]}]"#));
+        socket.hears(r#"42["SERVER_ERROR","Error: this server knows no event 'nobody's event'"]"#);
+        socket.say_all(&[text("4399[]"), text("461-99[1]")]);
         socket.say(&binary([1]));
-        socket.say_all(&echo(1, "2", &[]));
+        socket.say_all(&echo(&socket.me, 1, "2", &[]));
         assert_eq!(socket.hear_all(1), echoed(1, "2", &[]));
     }
 }
@@ -440,13 +457,26 @@ fn packets_of_socket_io_that_are_none_close_the_session() {
             for packet in order {
                 socket.say(packet);
             }
-            let frame = socket.client.frame().unwrap_or_else(|trouble| panic!("{order:?}: {trouble:?}"));
+            let frame = loop {
+                let frame = socket.client.frame().unwrap_or_else(|trouble| panic!("{order:?}: {trouble:?}"));
+                // What was right came first.
+                if !frame.payload.starts_with(b"42") {
+                    break frame;
+                }
+            };
             assert_eq!(frame.close_code(), Some(1008), "{order:?}: {}", frame.summary());
             socket.client.expect_end();
             let mut session = Polling::join(server.address(), eio, "");
             // The packets are taken as packets; that they are none is found out behind that.
             session.say(order);
-            session.expect_unknown();
+            let response = session.try_poll();
+            if response.status == 200 {
+                // What was right came first here too, and is said last.
+                assert!(response.text().contains("SERVER_ERROR"), "{order:?}: {response:?}");
+                session.expect_unknown();
+            } else {
+                expect_error(&response, 400, 1, "Session ID unknown");
+            }
         }
     }
     server.expect_all_given_back();
@@ -470,8 +500,8 @@ fn a_heartbeat_may_come_between_an_event_and_its_attachments() {
     let server = TestServer::start();
     let hole = r#"{"_placeholder":true,"num":0}"#;
     for (eio, beat) in [(Eio::Three, "2"), (Eio::Four, "3")] {
-        let mut socket = Socket::join(server.address(), eio, "&deviceId=echo");
-        let event = echo(1, hole, &[&[7]]);
+        let mut socket = Socket::join(server.address(), eio, "");
+        let event = echo(&socket.me, 1, hole, &[&[7]]);
         socket.say_all(&[event[0].clone(), text(beat), event[1].clone()]);
         if eio == Eio::Three {
             socket.hears("3");

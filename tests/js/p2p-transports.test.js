@@ -147,13 +147,16 @@ for (const major of MAJORS) {
   real(`socket.io-client ${major}: an id that is taken is refused until its holder has left`, async (t) => {
     const server = await serve(t);
     const holder = echoes(socket(t, server, { clientId: 'A' }, { major }));
-    await connected(holder);
+    const observer = socket(t, server, { clientId: 'B' });
+    await connected(holder, observer);
     const second = socket(t, server, { clientId: 'A' }, { major });
     const [[why], [reason]] = await Promise.all([next(second, 'SERVER_ERROR'), next(second, 'disconnect')]);
     assert.match(why, /Duplicated clientId A/);
     assert.equal(reason, 'io server disconnect');
     assert.deepEqual(await ask(holder, 'A', 'echo', 1), [1]);
     holder.disconnect();
+    const isThere = (id) => new Promise((resolve) => observer.emit('GET_CLIENT_CONNECTED_STATUS', id, resolve));
+    while (await isThere('A'));
     second.connect();
     await connected(second);
     assert.deepEqual(await ask(echoes(second), 'A', 'echo', 2), [2]);

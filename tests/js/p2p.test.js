@@ -1,8 +1,8 @@
 /** p2p.js over socket.io-client 2, 3, 4 and over its own client, against the real server. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connected, device, heard, next, serve } from './support/devices.js';
-import { NO_SERVER } from './support/jackfield.js';
+import { connected, device, heard, next, p2pClientPlugin, serve } from './support/devices.js';
+import { NO_SERVER, jackfield } from './support/jackfield.js';
 import { until } from './support/wait.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
@@ -235,3 +235,95 @@ for (const major of [2, 3, 4, 'own']) {
     await Promise.all(closed);
   });
 }
+
+for (const major of [2, 3, 4, 'own']) {
+  const options = { major };
+
+  real(`${major}: what a server took along when it ended, the next one is told again`, async (t) => {
+    const first = await serve(t);
+    const [a, b] = await pair(t, first, ['A', 'B'], options);
+    await Promise.all([a.joinRoom('r'), a.provideService('double', (n, ack) => ack(2 * n))]);
+    b.onAddP2pTarget(() => {});
+    await a.addP2pTarget('B');
+    heard(a, 'SERVER_ERROR');
+    heard(b, 'SERVER_ERROR');
+    const [lost, found] = [heard(a, 'disconnect'), heard(b, 'P2P_REGISTER_SUCCESS')];
+    await first.stop();
+    await until(() => lost.length);
+    await jackfield(t, { port: first.port });
+    await connected(a, b);
+    await until(() => a.targetClientId === 'B' && b.targetClientId === 'A' && found.length, 'they are paired again');
+    b.on('ask', (ack) => ack('B'));
+    assert.equal(await a.call2('ask'), 'B');
+    // What the new connection told the server came before this call.
+    const news = next(a, 'news');
+    b.emitRoom('r', 'news', 1);
+    assert.deepEqual(await news, [1]);
+    assert.equal(await new Promise((resolve) => b.emitService('double', 2, resolve)), 4);
+  });
+}
+
+real('a partner that lost its connection asks again, and what it sends meanwhile waits', async (t) => {
+  const server = await serve(t);
+  const [a, b] = await pair(t, server, ['A', 'B'], { transports: ['websocket'] });
+  const seen = heard(b, 'P2P_DISCONNECT', 'P2P_REGISTER_SUCCESS', 'late');
+  const own = heard(a, 'P2P_DISCONNECT', 'P2P_REGISTER_SUCCESS', 'P2P_REGISTER_FAILED');
+  a.once('disconnect', () => {
+    assert.equal(a.targetClientId, 'B');
+    a.emit2('late', 1);
+  });
+  a.io.engine.close();
+  await until(() => seen.some(([name]) => name === 'late'));
+  await until(() => own.length);
+  assert.deepEqual(own, [['P2P_REGISTER_SUCCESS', 'B']]);
+  assert.deepEqual(seen.map(([name]) => name).sort(), ['P2P_DISCONNECT', 'P2P_REGISTER_SUCCESS', 'late']);
+});
+
+real('without restore, or after leaving, nothing is asked again', async (t) => {
+  const first = await serve(t);
+  const [a, b] = await pair(t, first, ['A', 'B'], { major: 'own', restore: false });
+  const own = heard(a, 'P2P_DISCONNECT');
+  await first.stop();
+  await until(() => own.length === 1 && a.targetClientId === undefined);
+  await jackfield(t, { port: first.port });
+  await connected(a, b);
+  assert.equal(await a.registerP2pTarget('B'), true);
+  a.disconnect();
+  assert.equal(own.length, 2);
+  a.connect();
+  await connected(a);
+  await until(() => b.targetClientId === undefined);
+  assert.equal(await a.registerP2pTarget('B'), true);
+});
+
+real('who is asked may say no, and two that ask each other are paired', async (t) => {
+  const server = await serve(t);
+  const asked = [];
+  const accept = (id) => asked.push(id) > 1;
+  const [a, b] = [device(t, server, 'A'), device(t, server, 'B', { plugin: { accept } })];
+  heard(a, 'SERVER_ERROR');
+  await connected(a, b);
+  await assert.rejects(a.registerP2pTarget('B'), { code: 'UNAVAILABLE' });
+  assert.equal(await a.registerP2pTarget('B'), true);
+  assert.deepEqual(asked, ['A', 'A']);
+  await a.unregisterP2pTarget();
+  await until(() => b.targetClientId === undefined);
+  const both = await Promise.all([a.registerP2pTarget('B'), b.registerP2pTarget('A'), a.registerP2pTarget('B')]);
+  assert.deepEqual([both, a.targetClientId, b.targetClientId], [[true, true, true], 'B', 'A']);
+});
+
+real('errors go to who listens, or to the console', async (t) => {
+  const server = await serve(t);
+  const a = device(t, server, 'A');
+  assert.equal(p2pClientPlugin(a, 'other'), a);
+  assert.equal(a.clientId, 'A');
+  await connected(a);
+  const lines = t.mock.method(console, 'error', () => {});
+  a.emit2('nothing', () => assert.fail('nobody answers'));
+  assert.deepEqual(lines.mock.calls.map((line) => line.arguments), [["Device 'A': emit2 must be called after targetClientId is set"]]);
+  const errors = heard(a, 'SERVER_ERROR');
+  a.emitTo('Z', 'event');
+  await until(() => errors.length);
+  assert.match(errors[0][1], /Client Z is not connected to server/);
+  assert.equal(lines.mock.callCount(), 1);
+});

@@ -4,9 +4,8 @@
  * `p2pClientPlugin(socket, id)` adds the functions to a socket of socket.io-client 2, 3 or 4; `connectP2p(url, id)`
  * returns one that needs no library: it speaks Socket.IO 5 over a WebSocket (never by polling).
  *
- * One file, no dependencies. Loaded as a classic script or as an ES module it sets the two globals; `require` returns
- * them. A file with `export` would not be a classic script, so `import` is for `p2p.mjs`, which loads this file and
- * exports what it set. Types are in `p2p.d.ts`.
+ * One file, no dependencies: a classic script that sets the two globals; `require` returns them too, and `p2p.mjs`
+ * exports them. Types are in `p2p.d.ts`.
  *
  * Code written for the plugin runs unchanged. Beyond it: what calls back also returns a promise, failures are told
  * instead of thrown where nobody can catch them, unregistering works, and what a lost connection took along is
@@ -14,35 +13,30 @@
  */
 'use strict';
 {
-  /** How long an answer may take, in ms. The server's own limits are below it, so that its answer wins. */
+  /** How long an answer may take, in ms, and how long a peer may take to accept a stream, as in the original. */
   const TIMEOUT_MS = 15000;
-
-  /** How long a peer may take to accept a stream, in ms, as in the original. */
   const STREAM_TIMEOUT_MS = 10000;
 
   /** A retry waits a random time below `min * 2^attempt` and below `max` (full jitter), both in milliseconds. */
   const RETRY = { min: 500, max: 30000 };
 
-  /** Events that may wait for a connection. */
+  /** Events that may wait for a connection, and chunks that a peer may send without waiting for our acks. */
   const QUEUE_LIMIT = 100;
+  const UNREAD_LIMIT = 64;
 
   /** Names that only the client itself says to its listeners. */
   const OWN_EVENTS = /^(connect(_error)?|disconnect|error)$/;
-
-  /** Chunks that a peer may send without waiting for our acks; the original sends one. */
-  const UNREAD_LIMIT = 64;
 
   const STREAM_DATA = 'P2P_EMIT_STREAM';
   const STREAM_DESTROYED = 'PEER_STREAM_DESTROYED';
 
   /** The reason of a `disconnect` that the user asked for. */
   const CLOSED_BY_US = 'io client disconnect';
-
   const NO_TARGET = 'emit2 must be called after targetClientId is set';
 
   const ignore = () => {};
-
   const problem = (message, code) => Object.assign(new Error(message), { code });
+  const closed = () => problem('The stream is closed', 'CLOSED');
 
   /** Runs what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (run) => {
@@ -56,17 +50,14 @@
   };
 
   /** Tells listeners, ours and the user's, on whatever kind of emitter; returns what they return. */
-  const tell = (emitter, type, ...args) => 
+  const tell = (emitter, type, ...args) =>
     [...emitter.listeners(type)].map((listener) => call(() => listener.apply(emitter, args)));
 
   /** Answers where an answer is wanted. What a peer sent in place of an ack is not called. */
   const answer = (ack, ...args) => typeof ack === 'function' && ack(...args);
 
   /** Hands the outcome to callbacks. They came first: nobody has to look at the promise, and who does sees all. */
-  const settle = (promise, ok, bad = ignore) => {
-    promise.then(ok, bad);
-    return promise;
-  };
+  const settle = (promise, ok, bad = ignore) => (promise.then(ok, bad), promise);
 
   /** By its tag, as it may come from another realm. */
   const isBinary = (value) =>
@@ -79,6 +70,7 @@
 
   const mustBeFunction = (name, callback) => {
     if (typeof callback !== 'function') throw new Error(`${name} requires a Function as parameter`);
+    return callback;
   };
 
   /** Hard to guess, as whoever knows it can write into the stream. Node 18 has no global `crypto`. */
@@ -96,18 +88,15 @@
     }
 
     once(type, listener) {
-      const once = (...args) => {
-        this.off(type, once);
-        return listener(...args);
-      };
+      const once = (...args) => this.off(type, once) && listener(...args);
       once.listener = listener;
       return this.on(type, once);
     }
 
     /** Without a listener: all of that type. */
     off(type, listener) {
-      const others = this.listeners(type).filter((each) => listener && each !== listener && each.listener !== listener);
-      this.#listeners.set(type, others);
+      const isOther = (each) => listener && each !== listener && each.listener !== listener;
+      this.#listeners.set(type, this.listeners(type).filter(isOther));
       return this;
     }
 
@@ -123,10 +112,10 @@
    * `end` (the peer sends no more), `error`, `close`.
    */
   class P2pStream extends Emitter {
-    #socket;
     #send;
     #outgoing;
-    #watched;
+    /** Ends listening to the socket. */
+    #leave;
     #written = Promise.resolve();
     #read = Promise.resolve();
     #cancelWrite = ignore;
@@ -141,26 +130,25 @@
     /** `send(event, argument, ack)` reaches the peer; `watched` are listeners on the socket for as long as it lives. */
     constructor(socket, send, [incoming, outgoing], watched) {
       super();
-      this.#socket = socket;
       this.#send = send;
       this.#outgoing = outgoing;
-      this.#watched = [[incoming, (chunk, ack) => this.#received(chunk, ack)], ...Object.entries(watched)];
-      this.#watched.forEach(([type, listener]) => socket.on(type, listener));
+      const all = Object.entries({ ...watched, [incoming]: (chunk, ack) => this.#received(chunk, ack) });
+      all.forEach(([type, listener]) => socket.on(type, listener));
+      this.#leave = () => all.forEach(([type, listener]) => socket.off(type, listener));
     }
 
     /** Sends bytes or text (or what JSON can say) behind what was written before; resolves when the peer took it. */
     write(chunk) {
       const raw = bytes(chunk);
-      // A copy that every version of the library sends as binary; it knows no typed arrays at first.
-      return this.#push(ArrayBuffer.isView(raw) ? raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength) : raw);
+      const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(raw) ? raw : {};
+      // Every version of the library sends an ArrayBuffer as binary, but not every view of one.
+      return this.#push(buffer ? buffer.slice(byteOffset, byteOffset + byteLength) : raw);
     }
 
     /** Says that nothing more comes, after `chunk` if there is one; resolves when the peer knows. */
     end(chunk) {
       if (chunk !== undefined) this.write(chunk);
-      const ended = this.#push(null);
-      ended.then(() => this.#end(), ignore);
-      return ended;
+      return settle(this.#push(null), () => this.#end());
     }
 
     /** Ends both directions at once, and the peer's; with an error also as the event. */
@@ -173,8 +161,8 @@
     close(error) {
       if (this.destroyed) return this;
       this.destroyed = true;
-      this.#watched.forEach(([type, listener]) => this.#socket.off(type, listener));
-      this.#cancelWrite(error ?? problem('The stream is closed', 'CLOSED'));
+      this.#leave();
+      this.#cancelWrite(error ?? closed());
       if (error) tell(this, 'error', error);
       tell(this, 'close');
       return this;
@@ -186,35 +174,29 @@
     }
 
     #push(chunk) {
-      this.#written = this.#written.then(
-        () =>
-          new Promise((resolve, reject) => {
-            if (this.destroyed) throw problem('The stream is closed', 'CLOSED');
-            this.#cancelWrite = reject;
-            this.#send(this.#outgoing, chunk, () => resolve());
-          }),
-      );
-      // Who does not wait for it is told by `close`.
-      this.#written.catch(ignore);
-      return this.#written;
+      const send = (resolve, reject) => {
+        if (this.destroyed) throw closed();
+        this.#cancelWrite = reject;
+        this.#send(this.#outgoing, chunk, () => resolve());
+      };
+      return settle((this.#written = this.#written.then(() => new Promise(send))));
     }
 
     #received(chunk, ack) {
       this.#unread += 1;
       if (this.#unread > UNREAD_LIMIT) this.destroy(problem('The peer does not wait for acks', 'FLOOD'));
-      this.#read = this.#read
-        .then(async () => {
-          if (this.destroyed) return;
-          if (chunk === null) tell(this, 'end');
-          else {
-            await this.#heard;
-            await Promise.all(tell(this, 'data', bytes(chunk)));
-          }
-          this.#unread -= 1;
-          answer(ack);
-          if (chunk === null) this.#end();
-        })
-        .catch((error) => this.destroy(error));
+      const read = async () => {
+        if (this.destroyed) return;
+        if (chunk === null) tell(this, 'end');
+        else {
+          await this.#heard;
+          await Promise.all(tell(this, 'data', bytes(chunk)));
+        }
+        this.#unread -= 1;
+        answer(ack);
+        if (chunk === null) this.#end();
+      };
+      this.#read = this.#read.then(read).catch((error) => this.destroy(error));
     }
 
     #end() {
@@ -226,7 +208,6 @@
   /** Emits on this socket what wants an answer. All of it fails when the connection is lost. */
   const questions = (socket, timeout) => {
     const unanswered = new Set();
-
     socket.on('disconnect', (reason) => unanswered.forEach((fail) => fail(problem(`Disconnected: ${reason}`, 'LOST'))));
 
     /** Resolves to the first argument of the ack. `late(answer)` hears one that nobody waits for any more. */
@@ -267,15 +248,15 @@
 
   /** One partner at a time: register, unregister, and messages to the partner. */
   const pairing = (socket, ask, { emitTo, callTo }, { id, kind, accept, restore }) => {
-    /** The device we are paired with. */
-    let target;
-    /** The one that we were paired with when the connection was lost, as long as it may come back. */
-    let lost;
+    /** The device we are paired with; or were when the connection was lost, as long as it may come back. */
+    let target, lost;
     /** The one that we have asked, and the outcome. */
     let asked;
-
     const partner = () => target ?? lost;
-
+    const part = (ack) => {
+      target = lost = undefined;
+      answer(ack);
+    };
     const adopt = (to) => {
       if (target !== to) tell(socket, 'P2P_REGISTER_SUCCESS', (target = to));
       lost = undefined;
@@ -311,10 +292,9 @@
 
     const unregister = async () => {
       const isPaired = target !== undefined && socket.connected;
-      target = lost = undefined;
+      part();
       if (isPaired) await ask(['P2P_UNREGISTER']);
     };
-
     socket.on('P2P_REGISTER', (source, ack) => {
       const other = partner() ?? asked?.to;
       const isFree = (other === undefined || other === source) && call(() => accept(source)) !== false;
@@ -322,11 +302,8 @@
       else socket.emit(isFree ? 'P2P_REGISTER_SUCCESS' : 'P2P_REGISTER_FAILED');
       if (isFree) adopt(source);
     });
-    socket.on('P2P_DISCONNECT', () => (target = lost = undefined));
-    socket.on('P2P_UNREGISTER', (ack) => {
-      target = lost = undefined;
-      answer(ack);
-    });
+    socket.on('P2P_DISCONNECT', part);
+    socket.on('P2P_UNREGISTER', part);
     socket.on('disconnect', (reason) => {
       if (restore && reason !== CLOSED_BY_US) {
         lost = partner();
@@ -335,9 +312,9 @@
     });
     // Whoever comes back asks, so that after a restart of the server the second of a pair finds the first.
     socket.on('connect', () => {
-      if (lost !== undefined) register(lost).catch(() => lost !== undefined && tell(socket, 'P2P_DISCONNECT'));
+      const end = ({ code }) => lost !== undefined && code !== 'LOST' && tell(socket, 'P2P_DISCONNECT');
+      if (lost !== undefined) register(lost).catch(end);
     });
-
     Object.defineProperties(socket, { targetClientId: { get: partner }, targetDeviceId: { get: partner } });
 
     const emit2 = (...args) => {
@@ -346,10 +323,10 @@
       return socket;
     };
     return {
-      registerP2pTarget: (to, options, ok, bad) => settle(register(to, options), ok && (() => ok()), bad),
-      unregisterP2pTarget: (callback) => settle(unregister(), callback && (() => callback())),
       emit2,
       emitP2p: emit2,
+      registerP2pTarget: (to, options, ok, bad) => settle(register(to, options), ok && (() => ok()), bad),
+      unregisterP2pTarget: (callback) => settle(unregister(), callback && (() => callback())),
       async call2(...args) {
         if (partner() === undefined) throw problem(NO_TARGET, 'NOT_PAIRED');
         return callTo(partner(), ...args);
@@ -359,13 +336,14 @@
 
   /** Lists, rooms and targets. `kept` is what the server has to be told again on a new connection. */
   const membership = (socket, ask, kept) => {
-    const keep = async (again, ...args) => {
+    const keep = async (args, again) => {
       const refusal = await ask(args);
       if (!refusal) kept.set(String(args), again);
       return refusal;
     };
+    const join = (room) => keep(['JOIN_ROOM', room], () => join(room).catch(ignore));
     const add = async (who) => {
-      if (await keep(() => add(who).catch(() => tell(socket, 'TARGET_DISCONNECT', who)), 'ADD_TARGET', who))
+      if (await keep(['ADD_TARGET', who], () => add(who).catch(() => tell(socket, 'TARGET_DISCONNECT', who))))
         throw problem(`Target client ${who} is not connected to server`, 'UNAVAILABLE');
     };
     socket.on('TARGET_DISCONNECT', (who) => kept.delete('ADD_TARGET,' + who));
@@ -374,7 +352,7 @@
       getClientList: (callback) => settle(ask(['LIST_CLIENTS']), callback),
       isClientConnected: (who, callback) => settle(ask(['GET_CLIENT_CONNECTED_STATUS', who]).then(Boolean), callback),
 
-      joinRoom: (room, callback) => settle(keep(() => ask(['JOIN_ROOM', room]).catch(ignore), 'JOIN_ROOM', room), callback),
+      joinRoom: (room, callback) => settle(join(room), callback),
       leaveRoom(room, callback) {
         kept.delete('JOIN_ROOM,' + room);
         return settle(ask(['LEAVE_ROOM', room]), callback);
@@ -389,17 +367,14 @@
           callback(who);
         });
       },
-      onP2pTargetDisconnect(callback) {
-        mustBeFunction('onP2pTargetDisconnect', callback);
-        socket.on('TARGET_DISCONNECT', callback);
-      },
+      onP2pTargetDisconnect: (callback) =>
+        void socket.on('TARGET_DISCONNECT', mustBeFunction('onP2pTargetDisconnect', callback)),
     };
   };
 
   /** Streams to any device, and (`register…`) the one stream of a pair. */
   const streams = (socket, ask, { emitTo }, { emit2 }) => {
     let onRegistered;
-
     const offered = (channel) => 'CREATE_STREAM' + (channel ? '-CHANNEL-' + channel : '');
 
     const open = (info, own) => {
@@ -412,7 +387,6 @@
       });
       return Object.assign(stream, info);
     };
-
     const openRegistered = () => {
       const close = () => stream.close();
       const watched = { disconnect: close, P2P_DISCONNECT: close, P2P_UNREGISTER: close };
@@ -447,8 +421,9 @@
         socket.off(offered(channel));
         socket.on(offered(channel), (offer, ack) => {
           const { sourceStreamId, targetStreamId, sourceClientId, argArray } = Object(offer);
-          const info = { sourceStreamId: targetStreamId, targetStreamId: sourceStreamId, targetClientId: sourceClientId };
-          callback(open(info, object ?? {}), ...(argArray ? [argArray] : []));
+          const here = { sourceStreamId: targetStreamId, targetStreamId: sourceStreamId };
+          const stream = open({ ...here, targetClientId: sourceClientId }, object ?? {});
+          callback(stream, ...(argArray ? [argArray] : []));
           answer(ack);
         });
       },
@@ -468,33 +443,28 @@
   /** Functions that one device provides to all. */
   const services = (socket, ask, kept) => {
     const handlers = new Map();
-
     const exists = (name) => ask(['CHECK_API_NAME', name]);
     const stop = (name) => {
       kept.delete('CREATE_API,' + name);
       socket.off(name, handlers.get(name));
       handlers.delete(name);
     };
-    const fail = (why, onError = (text) => tell(socket, 'SERVER_ERROR', text)) => {
-      call(() => onError(why));
-      return false;
-    };
+    /** Whether it went well; if not, `onError` is told why. */
+    const attempt = (run, onError = (text) => tell(socket, 'SERVER_ERROR', text)) =>
+      run().then(() => true, ({ message }) => (call(() => onError(message)), false));
 
     return {
-      async provideService(name, handler, onError) {
-        try {
-          if (await exists(name)) return fail(`Duplicated API name: ${name}`, onError);
-          const create = () => socket.emit('CREATE_API', name);
+      provideService(name, handler, onError) {
+        const create = () => socket.emit('CREATE_API', name);
+        return attempt(async () => {
+          if (await exists(name)) throw problem(`Duplicated API name: ${name}`);
           create();
           kept.set('CREATE_API,' + name, create);
           handlers.set(name, handler);
           socket.on(name, handler);
           // It has no ack; once this is answered, it is there.
           await exists(name).catch(ignore);
-          return true;
-        } catch (error) {
-          return fail(error.message, onError);
-        }
+        }, onError);
       },
       destroyService(name) {
         socket.emit('DESTROY_API', name);
@@ -504,15 +474,11 @@
         socket.emit('DESTROY_API');
         [...handlers.keys()].forEach(stop);
       },
-      async emitService(name, ...args) {
-        try {
-          if (!(await exists(name))) return fail(`API is not registered: ${name}`);
+      emitService: (name, ...args) =>
+        attempt(async () => {
+          if (!(await exists(name))) throw problem(`API is not registered: ${name}`);
           socket.emit('USE_API', name, ...args);
-          return true;
-        } catch (error) {
-          return fail(error.message);
-        }
-      },
+        }),
     };
   };
 
@@ -551,13 +517,9 @@
 
   /** A socket of Socket.IO 5 over Engine.IO 4, with the part of socket.io-client's interface that programs use. */
   class Line extends Emitter {
-    #url;
-    #Socket;
-    #retry;
-    #limit;
-    #auth;
+    #options;
     #socket;
-    /** Arguments of `emit` that no connection has seen, oldest first; length <= #limit. */
+    /** Arguments of `emit` that no connection has seen, oldest first; length <= queueLimit. */
     #queue = [];
     /** Acks to come, by the id that we gave them. */
     #acks = new Map();
@@ -571,21 +533,19 @@
     #timer;
     connected = false;
     id;
+    close = () => this.disconnect();
 
-    constructor(url, { path = '/socket.io/', auth, reconnect, queueLimit = QUEUE_LIMIT, WebSocket = globalThis.WebSocket }) {
+    constructor(url, options) {
       super();
-      if (!WebSocket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+      this.#options = { path: '/socket.io/', queueLimit: QUEUE_LIMIT, WebSocket: globalThis.WebSocket, ...options };
+      if (!this.#options.WebSocket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
       url.protocol = url.protocol.replace('http', 'ws');
-      url.pathname = path;
+      url.pathname = this.#options.path;
       url.hash = '';
       this.io = { opts: { query: new URLSearchParams(url.search) } };
       url.searchParams.set('EIO', 4);
       url.searchParams.set('transport', 'websocket');
-      this.#url = url.href;
-      this.#Socket = WebSocket;
-      this.#auth = auth;
-      this.#limit = queueLimit;
-      this.#retry = reconnect !== false && { ...RETRY, ...reconnect };
+      this.#options.url = url.href;
       this.connect();
     }
 
@@ -598,7 +558,7 @@
     connect() {
       clearTimeout(this.#timer);
       if (this.#socket) return this;
-      const socket = (this.#socket = new this.#Socket(this.#url));
+      const socket = (this.#socket = new this.#options.WebSocket(this.#options.url));
       socket.binaryType = 'arraybuffer';
       // One that was given up may still speak.
       socket.onmessage = ({ data }) => socket === this.#socket && this.#received(data);
@@ -618,17 +578,13 @@
       return this;
     }
 
-    close() {
-      return this.disconnect();
-    }
-
     /** Sends an event; a function as the last argument is called with the answer. Waits for a connection. */
     emit(...args) {
       if (this.connected && this.#socket.readyState === 1) {
         const ack = typeof args.at(-1) === 'function' ? args.pop() : undefined;
         if (ack) this.#acks.set(++this.#lastAck, ack);
         this.#send(2, ack ? this.#lastAck : '', args);
-      } else if (this.#queue.length < this.#limit) this.#queue.push(args);
+      } else if (this.#queue.length < this.#options.queueLimit) this.#queue.push(args);
       else tell(this, 'error', Object.assign(problem(`Too much waits: ${args[0]} is dropped`, 'QUEUE_FULL'), { args }));
       return this;
     }
@@ -654,12 +610,11 @@
     #received(data) {
       this.#heard();
       try {
-        if (typeof data !== 'string') return this.#attached(data);
-        const type = data[0];
+        const type = typeof data === 'string' ? data[0] : 'attachment';
         if (type === '0') {
           const { pingInterval, pingTimeout } = JSON.parse(data.slice(1));
           this.#patience = pingInterval + pingTimeout;
-          this.#socket.send('40' + (this.#auth ? JSON.stringify(this.#auth) : ''));
+          this.#socket.send('40' + (JSON.stringify(this.#options.auth) ?? ''));
         } else if (type === '1') this.#closed('transport close');
         else if (type === '2') {
           this.#socket.send('3' + data.slice(1));
@@ -668,28 +623,28 @@
         } else if (type === '4') {
           if (this.#partial) throw problem('An attachment is missing');
           const [, kind, count = 0, id, body] = /^4(\d)(?:(\d+)-)?(?:\/[^,]*,)?(\d*)(.*)$/s.exec(data);
-          this.#partial = { kind, count: +count, id, body, attachments: [] };
-          this.#complete();
-        }
+          this.#partial = { kind, count, id, body, attachments: [] };
+        } else if (type === 'attachment') this.#partial.attachments.push(data);
+        if (this.#partial?.attachments.length >= this.#partial?.count) this.#complete(this.#partial);
       } catch {
         // Not a server of this protocol.
         this.#closed('parse error');
       }
     }
 
-    #attached(data) {
-      this.#partial.attachments.push(data);
-      this.#complete();
-    }
-
-    #complete() {
-      const { kind, count, id, body, attachments } = this.#partial;
-      if (attachments.length < count) return;
+    #complete({ kind, count, id, body, attachments }) {
       this.#partial = undefined;
       const fill = (_, value) => (value?._placeholder === true ? attachments[value.num] : value);
       const content = kind === '1' || JSON.parse(body, count ? fill : undefined);
-      if (kind === '0') this.#joined(content.sid);
-      else if (kind === '1') this.#closed('io server disconnect', undefined, false);
+      if (kind === '0') {
+        this.id = content.sid;
+        this.connected = true;
+        // First what brings back pairs and rooms, then what is meant for them.
+        tell(this, 'connect');
+        const queue = this.#queue;
+        this.#queue = [];
+        queue.forEach((args) => call(() => this.emit(...args)));
+      } else if (kind === '1') this.#closed('io server disconnect', undefined, false);
       else if (kind === '4') this.#closed('', Object.assign(problem(content.message), { data: content.data }), false);
       else if (kind % 3 === 0) {
         const ack = this.#acks.get(+id);
@@ -706,17 +661,8 @@
       }
     }
 
-    #joined(id) {
-      this.id = id;
-      this.connected = true;
-      tell(this, 'connect');
-      const queue = this.#queue;
-      this.#queue = [];
-      queue.forEach((args) => call(() => this.emit(...args)));
-    }
-
     /** It is over with this WebSocket. */
-    #closed(reason, detail, mayRetry = this.#retry) {
+    #closed(reason, detail, mayRetry = this.#options.reconnect !== false) {
       const wasConnected = this.connected;
       const socket = this.#socket;
       clearTimeout(this.#silence);
@@ -725,7 +671,7 @@
       this.#acks.clear();
       socket.close();
       if (mayRetry) {
-        const { min, max } = this.#retry;
+        const { min, max } = { ...RETRY, ...this.#options.reconnect };
         this.#timer = setTimeout(() => this.connect(), Math.random() * Math.min(max, min * 2 ** this.#attempt++));
       }
       if (wasConnected) tell(this, 'disconnect', reason, detail);

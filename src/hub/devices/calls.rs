@@ -190,3 +190,27 @@ const SLACK: usize = 16;
 
 /// Room for calls that is kept when none wait.
 const KEPT: usize = 1024;
+
+#[cfg(test)]
+impl Calls {
+    /// How many calls a device made, or has to answer.
+    pub(super) fn of(&self, id: DeviceId, is_caller: bool) -> usize {
+        let of = |call: &Call| if is_caller { call.caller } else { call.callee };
+        self.table.iter().filter(|(_, (_, call))| of(call) == id).count()
+    }
+}
+
+#[cfg(test)]
+impl Open {
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// How many of them are not over, and whether the invariants hold.
+    pub(super) fn counts(&self, calls: &Calls) -> (usize, bool) {
+        let is_live = |number: &&u64| calls.get(**number).is_some();
+        let is_sorted = self.numbers.front().is_none_or(|front| is_live(&front));
+        let live = self.numbers.iter().filter(is_live).count();
+        (live, is_sorted && self.numbers.len() <= 2 * live + SLACK)
+    }
+}

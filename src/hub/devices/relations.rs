@@ -49,20 +49,33 @@ impl Devices {
         self.get(id)?.partner
     }
 
-    /// How often `id`'s partner has changed.
+    /// Whether `id` has a partner for which it asked.
+    #[must_use]
+    pub fn has_asked(&self, id: DeviceId) -> bool {
+        self.get(id).is_some_and(|device| device.partner.is_some() && device.has_asked)
+    }
+
+    /// How often `id` had to change its mind about its partner.
     #[must_use]
     pub fn pairings(&self, id: DeviceId) -> u32 {
         self.get(id).map_or(0, |device| device.pairings)
     }
 
+    /// Notes that `id` is told to forget its partner, whoever that may be.
+    pub fn note_pairing(&mut self, id: DeviceId) {
+        if let Some(device) = self.get_mut(id) {
+            device.pairings = device.pairings.wrapping_add(1);
+        }
+    }
+
     /// Makes partners of two who have none.
-    pub fn pair(&mut self, a: DeviceId, b: DeviceId) {
-        debug_assert!(a != b && self.partner(a).is_none() && self.partner(b).is_none());
-        for (one, other) in [(a, b), (b, a)] {
+    pub fn pair(&mut self, source: DeviceId, target: DeviceId) {
+        debug_assert!(source != target && self.partner(source).is_none() && self.partner(target).is_none());
+        for (one, other) in [(source, target), (target, source)] {
             if let Some(device) = self.get_mut(one) {
-                device.partner = Some(other);
-                device.pairings = device.pairings.wrapping_add(1);
+                (device.partner, device.has_asked) = (Some(other), one == source);
             }
+            self.note_pairing(one);
             self.touch(one);
         }
     }
@@ -73,8 +86,8 @@ impl Devices {
         for one in [id, partner] {
             if let Some(device) = self.get_mut(one) {
                 device.partner = None;
-                device.pairings = device.pairings.wrapping_add(1);
             }
+            self.note_pairing(one);
             self.touch(one);
         }
         Some(partner)

@@ -1,8 +1,9 @@
 //! Who may use Engine.IO and what for: the part of a request that can be judged before any session hears of it. Layer 3.
 
+use super::api::is_operator;
 use super::{Answer, Origin, Pages};
 use crate::config::Config;
-use crate::http::guard::{is_cross_site, is_local_host, is_own_page, referring_origin};
+use crate::http::guard::{is_cross_site, referring_origin};
 use crate::http::request::{Method, Request};
 use crate::http::response::Framing;
 use crate::hub::Hub;
@@ -49,11 +50,9 @@ impl Pages {
     }
 
     fn claim(&self, request: &Request<'_>, from: Origin, config: &Config) -> Result<Claim, Refused> {
-        let is_own_page = request.origin().is_none_or(|origin| is_own_page(origin, request.host()));
-        let is_operator =
-            from.is_loopback_peer && is_local_host(request.host()) && is_own_page && !request.is_forwarded();
         let reason = "An id is empty, too long (--max-name) or has control characters.";
-        claim(request, is_operator, config.limits.max_name).map_err(|_| (Error::BadRequest, Some(reason)))
+        claim(request, is_operator(request, from), config.limits.max_name)
+            .map_err(|_| (Error::BadRequest, Some(reason)))
     }
 
     /// A request to Engine.IO, or the refusal of one.

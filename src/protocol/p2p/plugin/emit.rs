@@ -29,18 +29,18 @@ pub(super) fn on_emit(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, fx:
     let is_positional = event.arguments.first() != Some(&b'{');
     let [target, name, list] = if is_positional { positional(event) } else { members(event) };
     let arguments = array::list(list.filter(|list| *list != b"null").unwrap_or(b"[]"));
-    let fault = match (target.and_then(names::name), name.map(names::name), arguments) {
+    let fault = match (target.and_then(names::bytes), name.map(names::bytes), arguments) {
         (None, ..) => Cow::from("Error: targetClientId is not set"),
         (_, None, _) => "Error: event must be specified".into(),
         (_, Some(None), _) => "Error: event must be a string".into(),
-        (_, Some(Some(name)), _) if names::is_reserved(&name) => reserved(&name).into(),
+        (_, Some(Some(name)), _) if names::is_reserved(&name) => reserved(&String::from_utf8_lossy(&name)).into(),
         (.., None) => "Error: args must be an array".into(),
         (Some(target), Some(Some(_)), Some(arguments)) => {
             let name = quoted_name(name.unwrap_or_default());
             let emitted = Emitted { name: &name, arguments, id: event.id, attachments: event.attachments };
             return match cx.hub.devices.target(me, &target) {
                 Some(callee) => deliver(me, callee, &emitted, cx, fx),
-                None => nobody(me, cx, &target, is_positional, event.id, fx),
+                None => nobody(me, cx, &String::from_utf8_lossy(&target), is_positional, event.id, fx),
             };
         }
     };

@@ -49,11 +49,8 @@ pub(super) fn on_answer(me: DeviceId, cx: &mut Context<'_>, is_yes: bool, fx: &m
     if device.manners.acks_registrations {
         return;
     }
-    match device.questions.pop_front() {
-        Some(question) => settle(me, &question, is_yes, cx, fx),
-        // It believes to have a partner, who does not know of it.
-        None if is_yes && cx.hub.devices.partner(me).is_none() => tell_alone(me, cx, fx),
-        None => {}
+    if let Some(question) = device.questions.pop_front() {
+        settle(me, &question, is_yes, cx, fx);
     }
 }
 
@@ -84,11 +81,12 @@ fn settle(me: DeviceId, question: &Question, is_yes: bool, cx: &mut Context<'_>,
         // They have long been each other's: a no says just that.
         return accept(source, call.ack, cx, fx);
     }
-    let is_free = |id, pairings| {
-        let has_id = devices.get(id).is_some_and(|device| device.id().is_some());
-        has_id && (devices.partner(id).is_none() || devices.pairings(id) == pairings)
-    };
-    if !is_yes || !is_free(source, question.source_pairings) || !is_free(me, question.target_pairings) {
+    let has_id = |id| devices.get(id).is_some_and(|device| device.id().is_some());
+    // The asker may have been taken meanwhile. And whatever the one asked was told since, it was told after the question:
+    // if it answered at once, as clients do, it has forgotten the asker again, or found one of its own.
+    let source_is_free = devices.partner(source).is_none() || devices.pairings(source) == question.source_pairings;
+    let target_is_free = devices.pairings(me) == question.target_pairings;
+    if !(is_yes && source_is_free && target_is_free && has_id(source) && has_id(me)) {
         if is_yes {
             forget(me, question, cx, fx);
         }
@@ -117,10 +115,11 @@ fn refuse(source: DeviceId, ack: Option<u64>, target: DeviceId, cx: &Context<'_>
     fail(fx, source, Purpose::Register, ack, &text);
 }
 
-/// `me` said yes to somebody who cannot have it: unless it has found another partner since, it must forget that one.
+/// `me` said yes to somebody who cannot have it: unless it has got another partner since that it asked for, it must forget
+/// that one.
 fn forget(me: DeviceId, question: &Question, cx: &mut Context<'_>, fx: &mut impl Effects) {
     let devices = &mut cx.hub.devices;
-    if devices.partner(me).is_some() && devices.pairings(me) != question.target_pairings {
+    if devices.has_asked(me) && devices.pairings(me) != question.target_pairings {
         return;
     }
     if let Some(left) = devices.unpair(me) {
@@ -130,7 +129,8 @@ fn forget(me: DeviceId, question: &Question, cx: &mut Context<'_>, fx: &mut impl
 }
 
 /// Tells a device that it has no partner any more.
-pub(super) fn tell_alone(id: DeviceId, cx: &Context<'_>, fx: &mut impl Effects) {
+pub(super) fn tell_alone(id: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
+    cx.hub.devices.note_pairing(id);
     if let Some(device) = cx.hub.devices.connected(id) {
         wire::event(fx, device, Pace::Free, None, &[b"\"P2P_DISCONNECT\""], &[]);
     }
@@ -142,23 +142,19 @@ pub(super) fn on_unregister(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_
     if let Some(device) = devices.get_mut(me) {
         device.manners.unregisters = true;
     }
-    let partner = devices.unpair(me);
-    if partner.is_some() {
-        // Clients call the ack without looking whether it is there.
-        let unregister = |fx: &mut _, device: &Device| {
-            wire::event(fx, device, Pace::Free, Some(UNHEARD), &[b"\"P2P_UNREGISTER\""], &[]);
-        };
-        if let Some(device) = devices.connected(me) {
-            unregister(fx, device);
+    if let Some(partner) = devices.unpair(me) {
+        let (mut is_told, mut knows) = (false, false);
+        // Both are told, as their streams end by it. Clients call the ack without looking whether it is there.
+        for id in [me, partner] {
+            let Some(device) = devices.connected(id) else { continue };
+            is_told = !device.is_seed();
+            knows = device.manners.unregisters || device.manners.acks_registrations;
+            if is_told {
+                wire::event(fx, device, Pace::Free, Some(UNHEARD), &[b"\"P2P_UNREGISTER\""], &[]);
+            }
         }
-        if let Some(device) = partner.and_then(|partner| devices.connected(partner)) {
-            let knows_it = device.manners.unregisters || device.manners.acks_registrations;
-            if knows_it || !device.is_seed() {
-                unregister(fx, device);
-            }
-            if !knows_it {
-                tell_alone(partner.expect("it is connected"), cx, fx);
-            }
+        if !is_told || !knows {
+            tell_alone(partner, cx, fx);
         }
     }
     if let Some(device) = cx.hub.devices.get(me) {

@@ -49,7 +49,7 @@ pub(super) fn on_emit(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, fx:
     let (Some(room), Some(name), Some(name_span)) = (room, name, name_span) else {
         return answer_error(fx, device, event.id, "Error: EMIT_ROOM: room and event must be strings");
     };
-    if names::is_reserved(&name) {
+    if names::is_reserved(name.as_bytes()) {
         return answer_error(fx, device, event.id, &emit::reserved(&name));
     }
     let rest = arguments.rest();

@@ -25,7 +25,7 @@ pub(super) fn on_create(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, f
     let devices = &mut cx.hub.devices;
     let fault = match name {
         Err(fault) => Some(format!("Error: CREATE_API: {fault}")),
-        Ok(name) if names::is_reserved(&name) => Some(reserved(&name)),
+        Ok(name) if names::is_reserved(name.as_bytes()) => Some(reserved(&name)),
         Ok(name) => match devices.provide(me, &name, limits.max_rooms) {
             Ok(()) => None,
             Err(NotCreated::Taken) => Some(format!("Duplicated API name: {name}")),

@@ -49,7 +49,7 @@ pub(super) fn on_create_stream(
     let Ok([target_device, target_client, channel]) = found else {
         return fail(fx, device, Purpose::Stream, event.id, "Stream: what is to be created is not an object");
     };
-    let channel = channel.filter(|channel| !fields::is_falsy(channel));
+    let channel = channel.filter(|channel| !matches!(*channel, b"null" | b"\"\"" | b"false" | b"0"));
     if channel.is_some_and(|channel| names::kept_name(Some(channel), cx.config.limits.max_name).is_err()) {
         let text = "Stream: the channel is not a string of a few bytes (--max-name)";
         return fail(fx, device, Purpose::Stream, event.id, text);
