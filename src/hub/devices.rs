@@ -129,6 +129,16 @@ pub struct Device {
     pub manners: Manners,
     /// Those who want its id and are held for it, in the order in which they came. Invariant: empty unless it holds one.
     pub claimants: Vec<DeviceId>,
+    /// Whether a claimant says that it gave no sign of life.
+    pub is_accused: bool,
+    /// Whether it was asked for one and has not given it yet.
+    pub is_probed: bool,
+    /// When it gave one that it was asked for.
+    pub proved: Option<Instant>,
+    /// What it was told in lists, in bytes, since when.
+    pub listed: Option<(Instant, usize)>,
+    /// Whether what is listed of it has changed and was not told.
+    is_untold: bool,
     /// Whom it emitted to last: most clients speak to one other.
     pub last_target: Option<DeviceId>,
     /// The rooms that it is in, each with its name in front of it.
@@ -182,6 +192,11 @@ impl Device {
             standing: Standing::Outside,
             manners: Manners::default(),
             claimants: Vec::new(),
+            is_accused: false,
+            is_probed: false,
+            proved: None,
+            listed: None,
+            is_untold: false,
             last_target: None,
             rooms: Vec::new(),
             subscription: None,

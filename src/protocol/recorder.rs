@@ -497,6 +497,14 @@ impl<P: Protocol> World<P> {
         self.seats.get(who.0 as usize).is_some_and(|seat| seat.is_open)
     }
 
+    /// A session, open or not.
+    ///
+    /// # Panics
+    /// When there was no such session.
+    pub fn session(&mut self, who: SessionId) -> &mut P {
+        &mut self.seats[who.0 as usize].session
+    }
+
     /// The open sessions, oldest first.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionId> {

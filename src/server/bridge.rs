@@ -15,7 +15,7 @@ use slab::Slab;
 
 use super::batch::{Actions, Place};
 use super::conn::{Behind, ConnId, Connection, Ending, Phase};
-use super::exchange::{Exchange, FIRST_LISTENER};
+use super::exchange::{Exchange, FIRST_LISTENER, second};
 use super::relay::Progress;
 use crate::frame::message::{HEADROOM, Kind, Message};
 use crate::hub::SessionId;
@@ -190,6 +190,7 @@ impl Exchange {
         let socket = Socket::new(Stream::plain(stream));
         let conn = entry.insert(Connection::new(socket, address, 0, &self.config.limits));
         (conn.phase, conn.is_ours) = (Phase::Dialing(session), true);
+        conn.since = second(turn.now, self.started);
         let interests = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = turn.registry.register(conn.socket.stream(), token(id), interests) {
             self.conns.remove(id as usize);

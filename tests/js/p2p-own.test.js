@@ -231,3 +231,59 @@ test('a call fails with its connection, its time or its signal', async (t) => {
   await assert.rejects(lost, { code: 'LOST', message: 'Disconnected: transport close' });
   await assert.rejects(a.call2('x'), { code: 'NOT_PAIRED' });
 });
+
+test('the first generation is spoken where the query says so, and its server is answered with events', async (t) => {
+  const server = await engine(t);
+  const a = connectP2p(`${server.url}?deviceId=A`, undefined, { WebSocket });
+  t.after(() => a.close());
+  await next(a, 'connect');
+  assert.deepEqual([a.clientId, a.deviceId], ['A', 'A']);
+  const paired = heard(a, 'P2P_REGISTER_SUCCESS');
+  server.say('42["P2P_REGISTER","B"]', '42["P2P_REGISTER","C"]', '421["SERVER_PING"]', '422["P2P_REGISTER","B"]');
+  await until(() => said(server).length === 4);
+  assert.deepEqual(paired, [['P2P_REGISTER_SUCCESS', 'B']]);
+  a.emit2('event', 1);
+  a.emit2('event', 2, () => {});
+  a.emitTo('C', 'event');
+  await until(() => said(server).length === 7);
+  assert.deepEqual(said(server), [
+    '42["P2P_REGISTER_SUCCESS"]',
+    '42["P2P_REGISTER_FAILED"]',
+    '431["pong from client A"]',
+    '432[true]',
+    '42["P2P_EMIT",{"targetDeviceId":"B","event":"event","args":[1]}]',
+    '421["P2P_EMIT_ACKNOWLEDGE",{"targetDeviceId":"B","event":"event","args":[2]}]',
+    '42["P2P_EMIT",{"targetDeviceId":"C","event":"event","args":[]}]',
+  ]);
+  server.say('42["P2P_DISCONNECT"]', '42["P2P_REGISTER","C"]');
+  await until(() => a.targetDeviceId === 'C');
+});
+
+test('what a peer puts in place of chunks and acks harms nobody', async (t) => {
+  const [server, a] = await joined(t);
+  const streams = [];
+  a.onAddP2pStream((stream) => streams.push(stream));
+  const offer = (id) => `42["CREATE_STREAM",{"sourceStreamId":"${id}","targetStreamId":"mine-${id}","sourceClientId":"B"},"no ack"]`;
+  const chunk = (id, ...args) => `42${JSON.stringify([`P2P_EMIT_STREAM-from-stream-${id}`, ...args])}`;
+  server.say(offer('x'), offer('y'), '42["CREATE_STREAM"]', '42["CREATE_STREAM",null]');
+  await until(() => streams.length === 4);
+  const [x, y] = streams;
+  const chunks = [];
+  x.on('data', (data) => chunks.push(data));
+  // As many chunks as somebody likes who does not wait, where nobody reads.
+  const flooded = next(y, 'error');
+  server.say(chunk('x', 1e9, 'no ack'), chunk('x', [1, 2]), chunk('x', { length: 1e9 }), chunk('x', 'é'), chunk('x'));
+  for (let i = 0; i < 70; i += 1) server.say(chunk('y', 'z'));
+  await until(() => chunks.length === 5);
+  assert.deepEqual(chunks, [1e9, Uint8Array.of(1, 2), { length: 1e9 }, Uint8Array.of(195, 169), undefined]);
+  assert.equal((await flooded)[0].code, 'FLOOD');
+  assert.deepEqual([x.destroyed, y.destroyed, a.connected], [false, true, true]);
+  await until(() => said(server).some((frame) => frame === '42["P2P_EMIT","B","PEER_STREAM_DESTROYED",["mine-y"],null]'));
+  // A handler that fails ends its stream.
+  const failed = next(x, 'error');
+  x.on('data', async () => {
+    throw new Error('disk full');
+  });
+  server.say(chunk('x', 'last'));
+  assert.equal((await failed)[0].message, 'disk full');
+});

@@ -327,3 +327,17 @@ real('errors go to who listens, or to the console', async (t) => {
   assert.match(errors[0][1], /Client Z is not connected to server/);
   assert.equal(lines.mock.callCount(), 1);
 });
+
+real('a message above the limit says what it met, and the connection comes back', async (t) => {
+  const server = await serve(t);
+  const [a, b] = await pair(t, server, ['A', 'B'], { major: 'own' });
+  const ended = next(a, 'disconnect');
+  const back = next(a, 'P2P_REGISTER_SUCCESS');
+  a.emit2('event', 'x'.repeat(1 << 20));
+  const [reason, { code, reason: why }] = await ended;
+  assert.deepEqual([reason, code], ['transport close', 1009]);
+  assert.match(why, /1048576 bytes \(--max-message\)/);
+  await back;
+  b.on('ask', (ack) => ack('still there'));
+  assert.equal(await a.call2('ask'), 'still there');
+});

@@ -80,6 +80,17 @@ impl Devices {
         }
     }
 
+    /// Notes that `source` asked once more for the partner that it has.
+    pub fn pair_again(&mut self, source: DeviceId, target: DeviceId) {
+        debug_assert!(self.partner(source) == Some(target));
+        for (one, has_asked) in [(source, true), (target, false)] {
+            if let Some(device) = self.get_mut(one) {
+                device.has_asked = has_asked;
+            }
+        }
+        self.note_pairing(source);
+    }
+
     /// Parts `id` from its partner, which is returned.
     pub fn unpair(&mut self, id: DeviceId) -> Option<DeviceId> {
         let partner = self.partner(id)?;

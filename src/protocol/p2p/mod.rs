@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use self::engine_io::PacketType as EnginePacket;
-use self::pending::{Full, Pending};
+use self::pending::Pending;
 pub use self::plugin::push_list;
 use self::plugin::{Ack, Event};
 use self::socket_io::{Packet, PacketType};
@@ -113,7 +113,10 @@ impl Device {
         if self.pending.is_some() {
             return Err(Fault("an attachment was to come next"));
         }
-        let packet = socket_io::parse(text, cx.config.limits.max_attachments).map_err(|_| MALFORMED)?;
+        let packet = socket_io::parse(text, cx.config.limits.max_attachments).map_err(|malformed| match malformed {
+            socket_io::Malformed::TooManyAttachments => Fault("too many attachments (--max-attachments)"),
+            _ => MALFORMED,
+        })?;
         if packet.namespace != "/" {
             return other_namespace(id, &packet, cx, fx);
         }
@@ -130,9 +133,6 @@ impl Device {
             PacketType::ConnectError => {}
             _ if !self.has_joined => return Err(Fault("the namespace / is not connected")),
             PacketType::Event | PacketType::Ack => self.on_complete(id, &packet, &[], cx, fx)?,
-            PacketType::BinaryEvent | PacketType::BinaryAck if packet.attachments == 0 => {
-                self.on_complete(id, &packet, &[], cx, fx)?;
-            }
             PacketType::BinaryEvent | PacketType::BinaryAck => {
                 if !packet.data.is_some_and(|data| socket_io::placeholders_fit(data, packet.attachments)) {
                     return Err(Fault("a placeholder names no attachment"));
@@ -151,14 +151,16 @@ impl Device {
         fx: &mut impl Effects,
     ) -> Result<(), Fault> {
         let pending = self.pending.as_mut().ok_or(Fault("no attachment was to come"))?;
-        if pending.is_last() {
-            let pending = self.pending.take().expect("it is here");
-            let packet = socket_io::parse(pending.text(), u32::MAX).map_err(|_| MALFORMED)?;
-            return self.on_complete(id, &packet, &pending.attachments(bytes), cx, fx);
+        if !pending.fits(bytes, cx.config.limits.max_message) {
+            return Err(Fault("the attachments of one event are longer than one message may be (--max-message)"));
         }
-        pending
-            .push(bytes, cx.config.limits.max_message)
-            .map_err(|Full| Fault("the attachments of one event are longer than one message may be (--max-message)"))
+        if !pending.is_last() {
+            pending.push(bytes);
+            return Ok(());
+        }
+        let pending = self.pending.take().expect("it is here");
+        let packet = socket_io::parse(pending.text(), u32::MAX).map_err(|_| MALFORMED)?;
+        self.on_complete(id, &packet, &pending.attachments(bytes), cx, fx)
     }
 
     fn on_complete(
@@ -371,7 +373,10 @@ impl Protocol for Device {
             self.pinged = Some(cx.now);
             fx.send(cx.id, Kind::Text, &[b"2"]);
         }
-        plugin::on_timeout(id, cx, fx);
+        if let Err(Fault(reason)) = plugin::on_timeout(id, self.heard, cx, fx) {
+            fx.close(cx.id, CloseCode::Policy, reason);
+            return;
+        }
         self.arm(id, cx, fx);
     }
 
@@ -416,3 +421,6 @@ fn other_namespace(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@
 //! Who has a partner is told `P2P_DISCONNECT()` when that leaves, who has a target `TARGET_DISCONNECT(id)` (or the
 //! `MULTI_API_` one), each once. What goes wrong is said in `SERVER_ERROR(text)`, or in the ack where the generation has
 //! a place for it there. An answer that does not come in time is such a wrong (`--call-timeout`), and so is a B that
-//! leaves before it answers. Whoever has no id can only emit in the oldest form, ask for lists and subscribe. The topics
-//! of 1.5.0 do not exist: its clients told them to their service's provider, which is a client that emits.
+//! leaves before it answers. Whoever has no id can only emit in the oldest form, ask for lists and subscribe. Topics, which
+//! 1.5.0 had beside rooms, do not exist.
 
 mod arrival;
 mod calls;
@@ -41,6 +41,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 pub use self::directory::push_list;
+use super::Fault;
 use super::wire::{self, Pace};
 use crate::hub::devices::{Device, DeviceId};
 use crate::json::array::{self, Elements};
@@ -140,7 +141,7 @@ pub(super) fn on_ack(me: DeviceId, cx: &mut Context<'_>, ack: &Ack<'_>, fx: &mut
 /// A client gave a sign of life, which matters if it is being probed.
 #[inline]
 pub(super) fn on_alive(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
-    if cx.hub.devices.get(me).is_some_and(|device| !device.claimants.is_empty()) {
+    if cx.hub.devices.get(me).is_some_and(|device| device.is_probed) {
         arrival::on_alive(me, cx, fx);
         directory::tell(cx, fx);
     }
@@ -149,15 +150,25 @@ pub(super) fn on_alive(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects
 /// When [`on_timeout`] is to be called, if at all. What others do never moves it forward.
 #[inline]
 pub(super) fn deadline(me: DeviceId, cx: &Context<'_>) -> Option<Instant> {
-    let held = arrival::deadline(me, cx);
-    held.or_else(|| cx.hub.devices.expiry(me))
+    let devices = &cx.hub.devices;
+    let deadlines = [arrival::deadline(me, cx), devices.expiry(me), devices.tells_at(me)];
+    deadlines.into_iter().flatten().min()
 }
 
-/// [`deadline`] has passed, perhaps.
-pub(super) fn on_timeout(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
-    arrival::on_timeout(me, cx, fx);
+/// [`deadline`] has passed, perhaps. `heard` is when the client was heard last, or excused for being silent.
+///
+/// # Errors
+/// Why its connection is to end.
+pub(super) fn on_timeout(
+    me: DeviceId,
+    heard: Option<Instant>,
+    cx: &mut Context<'_>,
+    fx: &mut impl Effects,
+) -> Result<(), Fault> {
+    let verdict = arrival::on_timeout(me, heard, cx, fx);
     calls::on_timeout(me, cx, fx);
     directory::tell(cx, fx);
+    verdict
 }
 
 /// A client has left the namespace, or has gone altogether. Called once for each [`on_connect`].
@@ -166,11 +177,14 @@ pub(super) fn on_disconnect(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Ef
     directory::tell(cx, fx);
 }
 
-/// Tells a client what is wrong.
+/// Tells a client what is wrong with what it did.
 fn error(fx: &mut impl Effects, to: &Device, text: &str) {
-    let mut quoted = Vec::with_capacity(text.len() + 2);
-    push_string(&mut quoted, text);
-    wire::event(fx, to, Pace::Kept, None, &[b"\"SERVER_ERROR\",", &quoted], &[]);
+    wire::event(fx, to, Pace::Kept, None, &[b"\"SERVER_ERROR\",", &quoted(text)], &[]);
+}
+
+/// Tells a client what somebody else brought about, who need not wait for it.
+fn notice(fx: &mut impl Effects, to: &Device, text: &str) {
+    wire::event(fx, to, Pace::Free, None, &[b"\"SERVER_ERROR\",", &quoted(text)], &[]);
 }
 
 /// Answers an event of `to`, if it waits for that: `parts` are what stands between the brackets.

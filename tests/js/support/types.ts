@@ -2,6 +2,7 @@
 import { WebShare as Imported, type WebShareError } from '../../../src/assets/client/webshare.mjs';
 import { LocalWebSocket as Local, type NamedSocket } from '../../../src/assets/client/named.mjs';
 import { AddressException as Exception, pocket as imported, type DeliveryError } from '../../../src/assets/client/pocket.socket.mjs';
+import { connectP2p as connectImported, p2pClientPlugin as pluginImported, type P2pError, type P2pStream } from '../../../src/assets/client/p2p.mjs';
 import { WS2S as ImportedWS2S, type WS2SError, type WS2SSocket } from '../../../src/assets/client/ws2s.mjs';
 
 const share: Imported = new WebShare('host', 9000, true);
@@ -78,3 +79,31 @@ await new WS2S('ws://pi').newRedisClient(reply, 1).close();
 tcp.connect('h', '80');
 // @ts-expect-error text, or sendb
 tcp.send(new Uint8Array(3));
+
+const phone = connectImported('https://pi:9009', 'phone', { reconnect: { max: 5000 }, auth: { token: 'x' }, accept: (id) => id !== 'x' });
+phone.on('disconnect', (reason, detail) => console.log(reason === 'ping timeout', detail?.code));
+phone.on('connect_error', ({ message, data }) => console.log(message, data));
+phone.once('anything', (first: number) => console.log(first)).emit('anything', 1, () => {});
+const isPaired: true = await phone.registerP2pTarget('lamp', { timeout: 500, signal: AbortSignal.timeout(1000) });
+phone.registerP2pTarget('lamp', {}, () => {}, (error: P2pError) => console.log(error.code, isPaired)).catch(() => {});
+phone.emit2('switch', 1, (answer: string) => console.log(answer)).emitTo('lamp', 'switch').close();
+const [first]: string[] = await phone.getClientList();
+console.log(await phone.call2('ask'), await phone.callTo(first, 'ask', 1), phone.targetDeviceId?.length);
+const stream: P2pStream = await phone.addP2pStream('lamp', 'channel', { initStreamTimeout: 5 });
+stream.on('data', async (chunk) => stream.write(chunk)).once('error', ({ message }) => console.log(message));
+await stream.end(new Uint8Array(3));
+phone.onAddP2pStream('channel', (accepted, args) => accepted.destroy(new Error(String(args))), {});
+phone.onRegisterP2pStream((accepted) => accepted.close());
+console.log((await phone.registerP2pStream())?.destroyed, await phone.provideService('s', () => {}, (why) => why.length));
+class FakeSocket {
+  disconnect() {}
+}
+const lamp = pluginImported(new FakeSocket(), 'lamp', { timeout: 0, restore: false });
+lamp.onAddP2pTarget((id) => console.log(id.length));
+lamp.disconnect();
+p2pClientPlugin(new FakeSocket());
+connectP2p(new URL('ws://pi'), 'b').unregisterP2pTarget();
+// @ts-expect-error an id is a string
+phone.emitTo(1, 'event');
+// @ts-expect-error a listener is needed
+phone.onP2pTargetDisconnect();

@@ -1,21 +1,26 @@
 //! Coming and going: who gets which id, and who is told that somebody has left. Layer 2.
 //!
 //! A newcomer whose id is taken is *held*: it is not connected yet, and the holder is asked for a sign of life. If that
-//! comes, the newcomer is refused as in the original; if not, it gets the id and the holder is dropped. Several may be
-//! held for one id, in line: the next one's wait begins anew when the id changes hands, so each is decided in the end.
+//! comes, the newcomer is refused as in the original; if not, it gets the id and the holder is dropped. A holder that is
+//! not listened to, because others are behind with what it says, cannot give a sign: then the newcomer waits on. Several
+//! may be held for one id, in line: the next one's wait begins anew when the id changes hands, so each is decided in the
+//! end.
 
 use std::time::{Duration, Instant};
 
-use tungstenite::protocol::frame::coding::CloseCode;
-
+use super::super::Fault;
 use super::super::wire::{self, Pace};
-use super::{calls, error, quoted, register};
+use super::{calls, notice, quoted, register};
 use crate::frame::message::Kind;
 use crate::hub::devices::{Device, DeviceId, Revision, Standing, Transport};
 use crate::protocol::{Context, Effects};
 
 /// How long the holder of an id has for a sign of life.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// How long a sign of life that was asked for counts: however many want an id, its holder is not asked more often than a
+/// client may answer (`--control-rate`).
+const PROOF: Duration = Duration::from_secs(1);
 
 /// How many may wait for one id. One client that comes again and again is one or two.
 const MOST_CLAIMANTS: usize = 8;
@@ -36,7 +41,7 @@ pub(super) fn on_connect(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effec
     if cx.config.device_overwrite {
         let claimants = lose(holder, cx, fx);
         if let Some(device) = cx.hub.devices.connected(holder) {
-            error(
+            notice(
                 fx,
                 device,
                 "Error: another client came with this one's clientId and has it now (--device-overwrite)",
@@ -44,8 +49,9 @@ pub(super) fn on_connect(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effec
         }
         return hand_on([me].into_iter().chain(claimants), cx, fx);
     }
-    let Some(device) = devices.get_mut(holder) else { return };
-    if device.claimants.len() >= MOST_CLAIMANTS {
+    let Some(device) = devices.get(holder) else { return };
+    let has_proved = device.proved.is_some_and(|proved| proved + PROOF > cx.now);
+    if has_proved || device.claimants.len() >= MOST_CLAIMANTS {
         return refuse(me, cx, fx);
     }
     hold_for(holder, vec![me], cx, fx);
@@ -60,6 +66,7 @@ fn hold_for(holder: DeviceId, claimants: Vec<DeviceId>, cx: &mut Context<'_>, fx
     }
     device.claimants.extend(&claimants);
     match device.transport {
+        _ if std::mem::replace(&mut device.is_probed, true) => {}
         Transport::WebSocket => fx.ping(device.session),
         // Its poll returns, and it sends the next one.
         Transport::Polling | Transport::Upgrading => fx.send(device.session, Kind::Text, &[b"6"]),
@@ -117,7 +124,7 @@ fn refuse(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         "p2p Socket.io lib: Duplicated clientId {id} on connect, new socket id = {name}, \
          new socket with duplicated clientId will be disconnected"
     );
-    error(fx, device, &text);
+    notice(fx, device, &text);
     wire::disconnect(fx, device);
     devices.touch(me);
 }
@@ -125,6 +132,7 @@ fn refuse(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
 /// The holder of an id is there: whoever waits for that waits in vain.
 pub(super) fn on_alive(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
     let Some(device) = cx.hub.devices.get_mut(me) else { return };
+    (device.is_probed, device.is_accused, device.proved) = (false, false, Some(cx.now));
     for claimant in std::mem::take(&mut device.claimants) {
         refuse(claimant, cx, fx);
     }
@@ -139,18 +147,39 @@ pub(super) fn deadline(me: DeviceId, cx: &Context<'_>) -> Option<Instant> {
     }
 }
 
-/// `me` may have waited long enough.
-pub(super) fn on_timeout(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
-    if deadline(me, cx).is_none_or(|until| until > cx.now) {
-        return;
+/// `me` may have waited long enough, or be the one who did not answer; `heard` is when it was heard last.
+pub(super) fn on_timeout(
+    me: DeviceId,
+    heard: Option<Instant>,
+    cx: &mut Context<'_>,
+    fx: &mut impl Effects,
+) -> Result<(), Fault> {
+    if deadline(me, cx).is_some_and(|until| until <= cx.now) {
+        ask_verdict(me, cx, fx);
+        return Ok(());
     }
-    let devices = &cx.hub.devices;
+    let is_accused = cx.hub.devices.get_mut(me).is_some_and(|device| std::mem::take(&mut device.is_accused));
+    if !is_accused || cx.hub.devices.get(me).is_none_or(|device| device.claimants.is_empty()) {
+        return Ok(());
+    }
+    // What it said would have ended its trial. So it was excused: it may be talking, but nobody listens, as those it talks
+    // to are behind. Its claimants ask again.
+    if heard.is_some_and(|heard| heard + PROBE > cx.now) {
+        return Ok(());
+    }
+    retire(me, cx, fx);
+    Err(Fault("another client came with its id, and it gave no sign of life"))
+}
+
+/// `me` has waited for its id, in vain: the holder's session is called, as it alone can say whether it was listened to.
+fn ask_verdict(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
+    let devices = &mut cx.hub.devices;
     let holder = devices.get(me).and_then(|device| devices.by_name(device.claim.id.as_deref()?));
-    let Some(holder) = holder else { return connect(me, cx, fx) };
-    retire(holder, cx, fx);
-    if let Some(device) = cx.hub.devices.get(holder) {
-        let reason = "another client came with its id, and it gave no sign of life";
-        fx.close(device.session, CloseCode::Policy, reason);
+    let Some(holder) = holder.and_then(|holder| devices.get_mut(holder)) else { return connect(me, cx, fx) };
+    holder.is_accused = true;
+    fx.wake_at(holder.session, cx.now);
+    if let Some(device) = devices.get_mut(me) {
+        device.standing = Standing::Held(cx.now + PROBE);
     }
 }
 
@@ -189,7 +218,7 @@ fn retire(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         }
         if let Some(channel) = device.subscription.take() {
             cx.hub.channels.leave(channel, device.session);
-            devices.unsubscribe();
+            devices.unsubscribe(me);
         }
     }
     hand_on(claimants, cx, fx);

@@ -1,38 +1,61 @@
 //! Who is here: lists for clients, and what a control center shows. Layer 2.
 //!
 //! `SUBSCRIBE_DEVICES()` is answered with all devices; from then on `DEVICES_CHANGED({version, changed, gone})` tells what
-//! is new or different, and the keys of those who are gone, at most once for anything that anybody does. A device is
+//! is new or different, and the keys of those who are gone (or were never told of), at most ten times a second. A device is
 //! `{key, id, generation, engine, transport, state, partner, since, address}`: `key` is a number that no other device
 //! ever has, `id` what it claims (or null), `generation` "seed" or "later", `engine` 3 or 4, `transport` "polling",
 //! "upgrading" or "websocket", `state` "available", "paired" (then `partner` is an id, else null), "held" (its id is
 //! taken, perhaps) or "nameless", `since` milliseconds since 1970, and `address` only there for the operator.
 
 use std::io::Write;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::{Event, answer, names};
+use super::{Event, answer, error, names};
 use crate::frame::message::Kind;
-use crate::hub::devices::list::State;
+use crate::hub::devices::list::{Due, State};
 use crate::hub::devices::{Device, DeviceId, Devices, Generation, Revision, Standing, Transport};
 use crate::json::escape::push_string;
 use crate::protocol::{Context, Effects};
+
+/// What one client gets of lists in [`LISTS_TIME`], and the last one whole.
+const LISTS_BYTES: usize = 256 * 1024;
+
+const LISTS_TIME: Duration = Duration::from_secs(1);
 
 /// Where the operator is told of changes, and where everybody else is.
 const CHANNELS: [&str; 2] = ["p2p devices, operator", "p2p devices"];
 
 /// `LIST_CLIENTS()[ids]`.
 pub(super) fn on_list(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, fx: &mut impl Effects) {
-    let devices = &cx.hub.devices;
     cx.buffer.clear();
     cx.buffer.push(b'[');
-    for id in devices.listed().filter_map(|(_, device)| device.id()) {
-        separate(cx.buffer);
-        push_string(cx.buffer, id);
+    if may_list(me, cx) {
+        for id in cx.hub.devices.listed().filter_map(|(_, device)| device.id()) {
+            separate(cx.buffer);
+            push_string(cx.buffer, id);
+        }
     }
+    answer_list(me, cx, event, fx);
+}
+
+/// Whether `me` may have a list: small ones as often as it likes, many long ones would be a way to fill our memory.
+fn may_list(me: DeviceId, cx: &mut Context<'_>) -> bool {
+    let Some(device) = cx.hub.devices.get_mut(me) else { return false };
+    let (since, bytes) = device.listed.filter(|(since, _)| *since + LISTS_TIME > cx.now).unwrap_or((cx.now, 0));
+    device.listed = Some((since, bytes));
+    bytes < LISTS_BYTES
+}
+
+/// Closes the list in the buffer and answers with it, or says why there is none: then it has not been begun.
+fn answer_list(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, fx: &mut impl Effects) {
     cx.buffer.push(b']');
-    if let Some(device) = devices.get(me) {
-        answer(fx, device, event.id, &[cx.buffer]);
+    let Some(device) = cx.hub.devices.get_mut(me) else { return };
+    let Some((_, bytes)) = &mut device.listed else { return };
+    if *bytes >= LISTS_BYTES {
+        return error(fx, device, "Error: too many long lists in one second");
     }
+    *bytes += cx.buffer.len();
+    answer(fx, device, event.id, &[cx.buffer]);
 }
 
 /// `GET_CLIENT_CONNECTED_STATUS(id)[true or null]`.
@@ -46,18 +69,20 @@ pub(super) fn on_status(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, f
 
 /// `SUBSCRIBE_DEVICES()[devices]`.
 pub(super) fn on_subscribe(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, fx: &mut impl Effects) {
+    let may_list = may_list(me, cx);
     let Some(device) = cx.hub.devices.get_mut(me) else { return };
     let is_operator = device.claim.is_operator;
-    if device.subscription.is_none() {
+    if device.subscription.is_none() && may_list {
         let channel = CHANNELS[usize::from(!is_operator)];
         device.subscription = Some(cx.hub.channels.join(channel, device.session, false));
-        cx.hub.devices.subscribe();
+        cx.hub.devices.subscribe(me);
     }
     cx.buffer.clear();
-    push_devices(cx.buffer, &cx.hub.devices, is_operator);
-    if let Some(device) = cx.hub.devices.get(me) {
-        answer(fx, device, event.id, &[cx.buffer]);
+    cx.buffer.push(b'[');
+    if may_list {
+        push_devices(cx.buffer, &cx.hub.devices, is_operator);
     }
+    answer_list(me, cx, event, fx);
 }
 
 /// `UNSUBSCRIBE_DEVICES()[]`.
@@ -66,21 +91,26 @@ pub(super) fn on_unsubscribe(me: DeviceId, cx: &mut Context<'_>, event: &Event<'
     answer(fx, device, event.id, &[]);
     if let Some(channel) = device.subscription.take() {
         cx.hub.channels.leave(channel, device.session);
-        cx.hub.devices.unsubscribe();
+        cx.hub.devices.unsubscribe(me);
     }
 }
 
-/// Tells those who want to know what has changed since they were told last.
+/// Tells those who want to know what has changed since they were told last, at once or soon.
 #[inline]
 pub(in crate::protocol::p2p) fn tell(cx: &mut Context<'_>, fx: &mut impl Effects) {
     if cx.hub.devices.has_untold() {
-        tell_changes(cx, fx);
+        match cx.hub.devices.due(cx.now) {
+            Due::Settled => {}
+            Due::Now => tell_changes(cx, fx),
+            // Being called, it asks for its own deadlines anew.
+            Due::Later(subscriber, at) => fx.wake_at(subscriber, at),
+        }
     }
 }
 
 #[cold]
 fn tell_changes(cx: &mut Context<'_>, fx: &mut impl Effects) {
-    let untold = cx.hub.devices.take_untold();
+    let untold = cx.hub.devices.take_untold(cx.now);
     let devices = &cx.hub.devices;
     for (name, with_address) in CHANNELS.into_iter().zip([true, false]) {
         let Some(channel) = cx.hub.channels.find(name) else { continue };
@@ -106,17 +136,16 @@ fn tell_changes(cx: &mut Context<'_>, fx: &mut impl Effects) {
 /// Appends all devices as the JSON object `{version, devices}`, for whoever runs the server.
 pub fn push_list(out: &mut Vec<u8>, devices: &Devices) {
     let _ = write!(out, "{{\"version\":{},\"devices\":", devices.version());
+    out.push(b'[');
     push_devices(out, devices, true);
-    out.push(b'}');
+    out.extend_from_slice(b"]}");
 }
 
 fn push_devices(out: &mut Vec<u8>, devices: &Devices, with_address: bool) {
-    out.push(b'[');
     for (id, device) in devices.listed() {
         separate(out);
         push_device(out, devices, id, device, with_address);
     }
-    out.push(b']');
 }
 
 fn push_device(out: &mut Vec<u8>, devices: &Devices, id: DeviceId, device: &Device, with_address: bool) {

@@ -79,6 +79,7 @@ fn settle(me: DeviceId, question: &Question, is_yes: bool, cx: &mut Context<'_>,
     };
     if devices.partner(me) == Some(source) {
         // They have long been each other's: a no says just that.
+        devices.pair_again(source, me);
         return accept(source, call.ack, cx, fx);
     }
     let has_id = |id| devices.get(id).is_some_and(|device| device.id().is_some());
@@ -143,17 +144,16 @@ pub(super) fn on_unregister(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_
         device.manners.unregisters = true;
     }
     if let Some(partner) = devices.unpair(me) {
-        let (mut is_told, mut knows) = (false, false);
+        let mut knows = false;
         // Both are told, as their streams end by it. Clients call the ack without looking whether it is there.
         for id in [me, partner] {
             let Some(device) = devices.connected(id) else { continue };
-            is_told = !device.is_seed();
             knows = device.manners.unregisters || device.manners.acks_registrations;
-            if is_told {
+            if knows || !device.is_seed() {
                 wire::event(fx, device, Pace::Free, Some(UNHEARD), &[b"\"P2P_UNREGISTER\""], &[]);
             }
         }
-        if !is_told || !knows {
+        if !knows {
             tell_alone(partner, cx, fx);
         }
     }

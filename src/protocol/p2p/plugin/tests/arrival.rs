@@ -12,9 +12,13 @@ fn duplicate(who: &str, id: &str, name: &str) -> String {
 impl Stage {
     /// A client comes whose id is taken.
     fn come_second(&mut self, kin: Kin, id: &str, name: &str) -> SessionId {
+        let devices = &self.world.hub.devices;
+        let holder = devices.by_name(id).and_then(|holder| devices.get(holder)).expect("it is taken");
+        let (is_probed, holder) = (holder.is_probed, self.names[&holder.session].clone());
         let (who, lines) = self.come(kin, id);
         self.names.insert(who, name.to_owned());
-        assert_eq!(lines, [format!("{id} ping")], "it is held, and the holder is probed");
+        assert_eq!(lines.is_empty(), is_probed, "it is held, and the holder is probed, once");
+        assert!(lines.is_empty() || lines == [format!("{holder} ping")], "{lines:?}");
         assert!(matches!(self.device(who).standing, Standing::Held(_)));
         who
     }
@@ -35,7 +39,7 @@ impl Stage {
 }
 
 #[test]
-fn a_holder_that_answers_keeps_its_id() {
+fn t33_t27_a_holder_that_answers_keeps_its_id() {
     for (kin, newcomer) in KINDS.into_iter().flat_map(|a| KINDS.map(|b| (a, b))) {
         let mut stage = Stage::new();
         let (a, p) = (stage.open(kin, "A"), stage.open(Kin::G5, "P"));
@@ -107,6 +111,34 @@ fn a_silent_holder_loses_its_id() {
 }
 
 #[test]
+fn a_holder_that_is_not_listened_to_is_not_silent() {
+    let mut stage = Stage::new();
+    let a = stage.open(Kin::G2, "A");
+    let n = stage.come_second(Kin::G5, "A", "N");
+    // As the server does when what it says waits for others.
+    for _ in 0..3 {
+        stage.sleep(4);
+        let now = stage.world.now;
+        stage.world.session(a).excuse(now);
+        assert!(stage.sleep(1).is_empty(), "nothing is decided");
+        stage.world.hub.devices.check();
+    }
+    let lines = stage.sleep(5);
+    assert!(lines[0].starts_with("N 40") && lines[1].starts_with("A closed"), "{lines:?}");
+    assert_eq!(stage.device(n).id(), Some("A"));
+
+    stage.names.insert(n, "A".to_owned());
+    let o = stage.come_second(Kin::G5, "A", "O");
+    stage.sleep(4);
+    let now = stage.world.now;
+    stage.world.session(n).excuse(now);
+    stage.sleep(1);
+    let lines = stage.alive(n);
+    stage.is_refused(&lines, o, "A");
+    assert!(stage.sleep(10).iter().all(|line| !line.contains("closed")));
+}
+
+#[test]
 fn a_holder_that_leaves_while_it_is_probed_is_succeeded_at_once() {
     for says_so in [true, false] {
         let mut stage = Stage::new();
@@ -171,6 +203,33 @@ fn a_holder_that_answers_refuses_all_who_wait() {
     for (lines, who) in lines.chunks(3).zip(waiting) {
         stage.is_refused(lines, who, "A");
     }
+}
+
+#[test]
+fn a_holder_is_not_probed_all_the_time() {
+    let mut stage = Stage::new();
+    let a = stage.open(Kin::G2, "A");
+    let n = stage.come_second(Kin::G5, "A", "N");
+    assert!(stage.device(a).is_probed);
+    // Whoever comes and goes does not have it asked again.
+    stage.close(n);
+    for _ in 0..100 {
+        let n = stage.come_second(Kin::G5, "A", "N");
+        stage.close(n);
+    }
+    // Nobody waits for the answer any more, but it counts for a while.
+    assert!(stage.alive(a).is_empty());
+    for _ in 0..100 {
+        let (n, lines) = stage.come(Kin::G5, "A");
+        stage.names.insert(n, "A".to_owned());
+        stage.is_refused(&lines, n, "A");
+    }
+    stage.sleep(1);
+    let n = stage.come_second(Kin::G5, "A", "N");
+    assert!(stage.device(a).is_probed);
+    assert!(stage.sleep(4).is_empty());
+    assert!(stage.sleep(1)[0].starts_with("N 40"));
+    assert_eq!(stage.device(n).id(), Some("A"));
 }
 
 #[test]

@@ -59,7 +59,7 @@ const FREE: &[&str] = &[
 ];
 
 #[test]
-fn reserved_names_reach_nobody() {
+fn t32_reserved_names_reach_nobody() {
     for kin in KINDS {
         let mut stage = Stage::new();
         let (a, b) = (stage.open(kin, "A"), stage.open(Kin::G5, "B"));
@@ -147,7 +147,7 @@ fn many_arguments_are_many_arguments() {
 }
 
 #[test]
-fn prototypes_are_names_like_others() {
+fn t23_prototypes_are_names_like_others() {
     let mut stage = Stage::new();
     let (a, b) = (stage.open(Kin::G2, "__proto__"), stage.open(Kin::G2, "constructor"));
     stage.pair(a, b);
@@ -233,7 +233,7 @@ proptest! {
 
     /// Six clients, three of which share an id with another, do anything.
     #[test]
-    fn whatever_they_do_the_tables_hold(deeds in deeds(), overwrites in any::<bool>()) {
+    fn t12_whatever_they_do_the_tables_hold(deeds in deeds(), overwrites in any::<bool>()) {
         let mut stage = Stage::new();
         stage.world.config.device_overwrite = overwrites;
         stage.world.config.limits.max_rooms = 2;

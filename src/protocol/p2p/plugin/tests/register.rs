@@ -170,6 +170,21 @@ fn one_that_got_its_wish_is_not_taken_by_who_asked_meanwhile() {
 }
 
 #[test]
+fn asking_ones_partner_again_outweighs_who_asked_meanwhile() {
+    for kin in KINDS {
+        let mut stage = Stage::new();
+        let (a, b, c) = (stage.open(kin, "A"), stage.open(kin, "B"), stage.open(kin, "C"));
+        stage.pair(a, b);
+        // B has forgotten A without a word, takes C, and then hears that it has A.
+        stage.emit(b, 1, r#""P2P_REGISTER","A""#);
+        stage.emit(c, 2, r#""P2P_REGISTER","B""#);
+        assert_eq!(stage.reject(a), ["B 431[true]"]);
+        assert_eq!(stage.accept(b), refused("C", 2, "B"));
+        assert!(stage.is_pair(a, b));
+    }
+}
+
+#[test]
 fn a_second_yes_means_that_the_first_was_forgotten() {
     for kin in KINDS {
         let mut stage = Stage::new();
