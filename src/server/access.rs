@@ -14,13 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use log::{error, info, warn};
+use log::{info, warn};
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::conn::{ConnId, Ending};
 use super::exchange::Exchange;
 use crate::access::{Gate, Grant, KeyName, KeyRing, MAX_TOKEN_BYTES, NOT_ACCEPTED, Permit, Refusal, Revoked, Rights};
-use crate::config::{Config, LIFE, Limits};
+use crate::config::{Config, Limits};
 use crate::frame::message::{Kind, Message};
 use crate::http::request::Request;
 use crate::hub::SessionId;
@@ -409,18 +409,15 @@ impl Exchange {
 
     /// Reads keys and lists again, and ends every session that would not be let in now. If anything is wrong with any file,
     /// everything stays as it was: a list that cannot be read must not give anybody back what was taken from them.
-    pub(super) fn reload_access(&mut self, turn: &mut Turn) {
-        if self.access.gate.is_none() {
-            return;
-        }
+    ///
+    /// Returns what is in force now, or why what was in force stays; `None` where tokens are off.
+    pub(super) fn reload_access(&mut self, turn: &mut Turn) -> Option<Result<String, String>> {
+        self.access.gate.as_ref()?;
         match gate(&self.config) {
             Ok(gate) => self.access.gate = gate,
-            Err(wrong) => {
-                error!(target: LIFE, "tokens are judged as before: {wrong}");
-                return;
-            }
+            Err(wrong) => return Some(Err(format!("{wrong}; tokens are judged as before"))),
         }
-        let Some(gate) = &self.access.gate else { return };
+        let gate = self.access.gate.as_ref()?;
         let cut: Vec<(SessionId, Refusal)> = (0u32..)
             .zip(&self.access.leases)
             .filter_map(|(session, lease)| {
@@ -429,13 +426,14 @@ impl Exchange {
             })
             .collect();
         let (keys, revoked) = (gate.keys.len(), gate.revoked.len());
-        info!(target: LIFE, "tokens: {keys} keys, {revoked} revoked, {} sessions end for that", cut.len());
+        let report = format!("tokens: {keys} keys, {revoked} revoked; {} sessions end for that", cut.len());
         for (session, refusal) in cut {
             self.metrics.grants_ended += 1;
             info!("session {}: its token is worth nothing any more: {refusal}", session.0);
             self.cut(turn, session, "the token is not accepted any more");
         }
         self.settle(turn);
+        Some(Ok(report))
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
-use log::{debug, warn};
+use log::{debug, error, info, warn};
 use mio::event::Event;
 use mio::{Interest, Token};
 use slab::Slab;
@@ -23,7 +23,7 @@ use super::control::{Controls, Order};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
-use crate::config::{Config, Root};
+use crate::config::{Config, LIFE, Root};
 use crate::frame::pool::{Pool, large_buffer};
 use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
@@ -400,6 +400,15 @@ impl Exchange {
         self.ended_sessions.push(session);
     }
 
+    /// Reads everything again that can change while we serve.
+    fn reload(&mut self, turn: &mut Turn) {
+        match self.reload_access(turn) {
+            None => info!(target: LIFE, "nothing to reload: tokens are off (--token-key)"),
+            Some(Ok(what)) => info!(target: LIFE, "reloaded: {what}"),
+            Some(Err(why)) => error!(target: LIFE, "not reloaded: {why}"),
+        }
+    }
+
     /// Whether everybody is on their way out.
     pub(super) fn is_draining(&self) -> bool {
         self.drains_until.is_some()
@@ -447,7 +456,7 @@ impl Handler for Exchange {
                 while let Some(order) = self.controls.next_order() {
                     match order {
                         Order::Stop => self.drain(turn),
-                        Order::Reload => self.reload_access(turn),
+                        Order::Reload => self.reload(turn),
                     }
                 }
                 self.on_answers(turn);

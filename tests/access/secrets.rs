@@ -71,7 +71,7 @@ fn t37_no_secret_is_seen_anywhere() {
     let metrics = observer.response().text();
     assert!(metrics.contains("jackfield_tokens_refused_total 4"), "{metrics}");
     server.signal(Signal::HUP);
-    server.expect_output("tokens: 1 keys, 0 revoked, 0 sessions end for that");
+    server.expect_output("reloaded: tokens: 1 keys, 0 revoked; 0 sessions end for that");
     let of_process = |file: &str| std::fs::read(format!("/proc/{}/{file}", server.id())).expect("it runs");
     let mut seen = vec![
         ("metrics", metrics),
