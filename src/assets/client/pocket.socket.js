@@ -264,7 +264,11 @@ if (!globalThis.pocket?.webSocket) {
       this.name = this.#addresses[this.#index];
       this.uri = this.uris[this.#index];
       this.#tell('connecting', [this.name, this.uri]);
-      const socket = (this.#socket = new (Socket())(this.uri));
+      const socket = (this.#socket = new (Socket())(
+        this.uri,
+        // The server answers the first and never the second, which shows it who we are.
+        ...(pocket.token ? [['jackfield', `jackfield.token.${pocket.token}`]] : []),
+      ));
       live.add(this);
       socket.binaryType = this.#binaryType;
       this.#timer = setTimeout(() => socket.close(), pocket.connectTimeout);

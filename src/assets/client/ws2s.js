@@ -97,8 +97,8 @@
   };
 
   /** A WebSocketStream in the shape of a WebSocket of `ws`, which can stop reading. */
-  const streamed = (url) => {
-    const stream = new WebSocketStream(url);
+  const streamed = (url, protocols) => {
+    const stream = new WebSocketStream(url, { protocols });
     let writer;
     let isResumed;
     const socket = {
@@ -137,7 +137,10 @@
     const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
     if (!Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
-    const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url) : new Socket(url);
+    // The server answers the first and never the second, which shows it who we are.
+    const protocols = options.token ? ['jackfield', `jackfield.token.${options.token}`] : [];
+    const isStream = !WebSocket && globalThis.WebSocketStream;
+    const ws = isStream ? streamed(url, protocols) : new Socket(url, ...(protocols.length ? [protocols] : []));
     /** The request of each command without a reply: the server answers in their order. */
     const sent = [];
     /** What waits for a reader: bytes, or the error that ended them. */
@@ -476,7 +479,8 @@
     /**
      * @param {string} ws2sServerAddress `ws://host:port/ws2s`; with `?v=2` the server sends base64 always
      * @param {object} [options] `maxBuffer` (16 MiB), `queueLimit` (100), `reconnect` (of the redis client: `false`, or
-     *   `{min, max}` in ms), `WebSocket` (a constructor, where there is no global one, or instead of WebSocketStream)
+     *   `{min, max}` in ms), `token` (where the server asks for one), `WebSocket` (a constructor, where there is no global
+     *   one, or instead of WebSocketStream)
      */
     constructor(ws2sServerAddress, options = {}) {
       this.ws2sServerAddress = ws2sServerAddress;
