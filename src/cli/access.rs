@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::access::Rights;
-use crate::config::TokenKey;
+use crate::config::{Config, TokenKey};
 
 /// Bytes of a key's id.
 const MAX_ID_BYTES: usize = 64;
@@ -53,6 +53,24 @@ pub(super) fn anonymous(words: &[&str]) -> Result<Vec<String>, String> {
         return Err("nobody is an administrator without a token".to_owned());
     }
     Ok(words.iter().map(ToString::to_string).collect())
+}
+
+/// The line of the start-up block, where clients must show tokens.
+pub(super) fn line(config: &Config) -> Option<String> {
+    let keys: Vec<String> = config.token_key.iter().map(|key| key.id.clone()).collect();
+    let anonymous = if config.anonymous.is_empty() { "nothing".to_owned() } else { config.anonymous.join(", ") };
+    (!keys.is_empty()).then(|| format!("with a token (keys: {}); without one: {anonymous}", keys.join(", ")))
+}
+
+/// An option about tokens that is set while they are off: by itself it would read as if they were asked for.
+pub(super) fn idle(config: &Config) -> Option<&'static str> {
+    let set = [
+        (!config.anonymous.is_empty(), "--anonymous"),
+        (!config.token_revoked.is_empty(), "--token-revoked"),
+        (config.token_in_query, "--token-in-query"),
+    ];
+    let idle = set.into_iter().find(|(is_set, _)| *is_set).map(|(_, name)| name);
+    idle.filter(|_| config.token_key.is_empty())
 }
 
 fn is_id(text: &str) -> bool {

@@ -4,8 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::cli::bridge;
 use crate::cli::units::Unit;
+use crate::cli::{access, bridge};
 use crate::config::{Config, Root};
 
 /// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`, and for administrators
@@ -37,6 +37,9 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
         out += &format!("  pocket     ws://{here}/pocket, rooms with ?room=NAME ({echo})\n");
         out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
         out += &format!("  ws2s       ws://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
+        if let Some(line) = access::line(config) {
+            out += &format!("  access     {line}\n");
+        }
         for line in bridge::lines(config, &here.to_string()) {
             out += &format!("  bridge     {line}\n");
         }

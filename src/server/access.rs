@@ -440,17 +440,13 @@ impl Exchange {
 /// What the configuration says about tokens; `None` if it says nothing.
 fn gate(config: &Config) -> Result<Option<Gate>, String> {
     if config.token_key.is_empty() {
-        let needs_key = if !config.anonymous.is_empty() {
-            "--anonymous"
-        } else if !config.token_revoked.is_empty() {
-            "--token-revoked"
-        } else if config.token_in_query {
-            "--token-in-query"
-        } else {
-            return Ok(None);
-        };
         // Taken by itself it would read as if tokens were asked for.
-        return Err(format!("{needs_key} means nothing without --token-key"));
+        let is_meant = !config.anonymous.is_empty() || !config.token_revoked.is_empty();
+        return if is_meant {
+            Err("--anonymous and --token-revoked mean nothing without --token-key".to_owned())
+        } else {
+            Ok(None)
+        };
     }
     let mut keys = KeyRing::default();
     for key in &config.token_key {

@@ -530,7 +530,7 @@ fn t20_bad_files_and_words_refuse_to_start() {
     });
     assert!(error.starts_with("--token-revoked ") && error.contains("# nobody"), "{error}");
     let error = fails(&|config| config.anonymous = vec!["all".to_owned()]);
-    assert_eq!(error, "--anonymous means nothing without --token-key");
+    assert_eq!(error, "--anonymous and --token-revoked mean nothing without --token-key");
     let error = fails(&|config| {
         config.token_key = vec![key(&good)];
         config.anonymous = vec!["admin".to_owned()];
