@@ -94,7 +94,7 @@ fn make(matches: &ArgMatches) -> Result<Order, UsageError> {
         words.extend(matches.get_many::<String>(list).into_iter().flatten().map(|text| format!("{list}={text}")));
     }
     words.extend(["pair", "admin"].into_iter().filter(|name| matches.get_flag(name)).map(str::to_owned));
-    let rights = Rights::read(words.iter().map(String::as_str)).map_err(|wrong| usage(wrong))?;
+    let rights = Rights::read(words.iter().map(String::as_str)).map_err(usage)?;
     let id = match matches.get_one::<String>("id") {
         Some(id) => id.clone(),
         None => chance().map_err(usage)?,
