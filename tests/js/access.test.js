@@ -68,12 +68,13 @@ test('our clients have an option for it', { skip }, async (t) => {
   members[0].send('hi');
   assert.equal((await event(members[1], 'message')).data, 'hi');
 
-  const socket = new WS2S(`${ws}/ws2s`, { token: token('--tcp', '*') }).newSocket();
+  const socket = new WS2S(`${ws}/ws2s`, { protocols: ['jackfield', `jackfield.token.${token('--tcp', '*')}`] }).newSocket();
   await new Promise((resolve) => (socket.onReady = resolve));
   socket.close();
 
   pocket.token = token('--publish', '/pocket/', '--subscribe', '/pocket/');
   atEnd(t, () => delete pocket.token);
+  atEnd(t, () => pocket.socket.close());
   const room = await pocket.socket.connect(`${ws}/pocket`);
   assert.ok(room);
 });

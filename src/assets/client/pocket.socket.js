@@ -267,7 +267,7 @@ if (!globalThis.pocket?.webSocket) {
       const socket = (this.#socket = new (Socket())(
         this.uri,
         // The server answers the first and never the second, which shows it who we are.
-        ...(pocket.token ? [['jackfield', `jackfield.token.${pocket.token}`]] : []),
+        pocket.token ? ['jackfield', `jackfield.token.${pocket.token}`] : undefined,
       ));
       live.add(this);
       socket.binaryType = this.#binaryType;

@@ -45,7 +45,7 @@
   class WebShare extends EventTarget {
     #url;
     #Socket;
-    #protocols = [];
+    #protocols;
     #retry;
     #limit;
     /** Requests that no socket has seen, oldest first; length <= #limit. */
@@ -84,7 +84,7 @@
       this.#retry = options.reconnect !== false && { ...RETRY, ...options.reconnect };
       this.#limit = options.queueLimit ?? QUEUE_LIMIT;
       // The server answers the first and never the second, which shows it who we are.
-      if (options.token) this.#protocols = [['jackfield', `jackfield.token.${options.token}`]];
+      if (options.token) this.#protocols = ['jackfield', `jackfield.token.${options.token}`];
       this.#Socket = options.WebSocket ?? WebShare.WebSocket ?? globalThis.WebSocket;
       if (!this.#Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
       this.#connect();
@@ -136,7 +136,7 @@
     }
 
     #connect() {
-      const socket = (this._socket = new this.#Socket(this.#url, ...this.#protocols));
+      const socket = (this._socket = new this.#Socket(this.#url, this.#protocols));
       socket.binaryType = 'arraybuffer';
       socket.onopen = () => this.#opened();
       socket.onmessage = (event) => this.#received(event.data);

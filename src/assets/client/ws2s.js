@@ -97,8 +97,8 @@
   };
 
   /** A WebSocketStream in the shape of a WebSocket of `ws`, which can stop reading. */
-  const streamed = (url, protocols) => {
-    const stream = new WebSocketStream(url, { protocols });
+  const streamed = (url, options) => {
+    const stream = new WebSocketStream(url, options);
     let writer;
     let isResumed;
     const socket = {
@@ -137,10 +137,7 @@
     const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
     if (!Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
-    // The server answers the first and never the second, which shows it who we are.
-    const protocols = options.token ? ['jackfield', `jackfield.token.${options.token}`] : [];
-    const isStream = !WebSocket && globalThis.WebSocketStream;
-    const ws = isStream ? streamed(url, protocols) : new Socket(url, ...(protocols.length ? [protocols] : []));
+    const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url, options) : new Socket(url, options.protocols);
     /** The request of each command without a reply: the server answers in their order. */
     const sent = [];
     /** What waits for a reader: bytes, or the error that ended them. */
@@ -479,7 +476,7 @@
     /**
      * @param {string} ws2sServerAddress `ws://host:port/ws2s`; with `?v=2` the server sends base64 always
      * @param {object} [options] `maxBuffer` (16 MiB), `queueLimit` (100), `reconnect` (of the redis client: `false`, or
-     *   `{min, max}` in ms), `token` (where the server asks for one), `WebSocket` (a constructor, where there is no global
+     *   `{min, max}` in ms), `protocols` (what WebSocket takes), `WebSocket` (a constructor, where there is no global
      *   one, or instead of WebSocketStream)
      */
     constructor(ws2sServerAddress, options = {}) {
