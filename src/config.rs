@@ -27,6 +27,8 @@ pub enum Root {
     Pocket,
     /// `/` upgrades are refused: only named paths are served, as on the original's port 9009.
     Named,
+    /// `/NAME` is `/network/NAME`, as on port 9009 of the original's last generation.
+    Network,
 }
 
 /// One address to listen on, with the protocol that answers at its `/`.
@@ -36,6 +38,16 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Who answers at `/`.
     pub root: Root,
+    /// Whether clients must speak TLS.
+    pub tls: bool,
+}
+
+impl Listen {
+    /// A plain listener.
+    #[must_use]
+    pub fn new(address: SocketAddr, root: Root) -> Self {
+        Self { address, root, tls: false }
+    }
 }
 
 /// A key that tokens may be signed with: where it is, never what it is.
@@ -57,6 +69,10 @@ pub struct Config {
     /// Where administrators connect: whoever reaches one of these addresses may see who is connected and close clients.
     /// Default: none, and then only programs and pages of this machine may, on any listener.
     pub admin: Vec<SocketAddr>,
+    /// The certificate chain that TLS listeners show, PEM, the server's first. Default: none.
+    pub tls_cert: Option<PathBuf>,
+    /// The key of that certificate, PEM. Default: none.
+    pub tls_key: Option<PathBuf>,
     /// Origins, beside the server's own, whose pages may connect (`https://example.com`, `null`, or `*` for all).
     /// Default: none. Prevents foreign web pages from driving this server through a visitor's browser.
     pub allow_origin: Vec<String>,
@@ -90,6 +106,8 @@ pub struct Config {
     pub device_overwrite: bool,
     /// Hexadecimal digits of a WebShare key, 4 to 32. Default: 8, short enough to read aloud.
     pub key_digits: u8,
+    /// Channels that reach other machines.
+    pub lan: Lan,
     /// Log verbosity: 0 warnings and the life of the server, 1 connections with reasons and the senders of pocket
     /// messages, 2 everything, pocket messages included.
     pub verbose: u8,
@@ -100,8 +118,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec![Listen { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), root: Root::Auto }],
+            listen: vec![Listen::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), Root::Auto)],
             admin: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
             allow_origin: Vec::new(),
             allow_host: Vec::new(),
             bridge_allow: Vec::new(),
@@ -114,6 +134,7 @@ impl Default for Config {
             echo: false,
             device_overwrite: false,
             key_digits: 8,
+            lan: Lan::default(),
             verbose: 0,
             limits: Limits::default(),
         }
@@ -125,6 +146,69 @@ impl Config {
     #[must_use]
     pub fn has_targets(&self) -> bool {
         !self.bridge_allow.is_empty() || !self.bridge_names.is_empty()
+    }
+
+    /// Whether channels are announced and linked.
+    #[must_use]
+    pub fn lan_is_on(&self) -> bool {
+        match self.lan.mode {
+            LanMode::On => true,
+            LanMode::Off => false,
+            LanMode::Auto => self.listen.iter().any(|listen| !listen.address.ip().to_canonical().is_loopback()),
+        }
+    }
+}
+
+/// When channels are announced and linked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LanMode {
+    /// As soon as a listener is not loopback.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Channels that reach other machines of the local network.
+#[derive(Clone, Debug, Default)]
+pub struct Lan {
+    /// Default: auto.
+    pub mode: LanMode,
+    /// Names or addresses of the interfaces to announce and look on. Default: an empty list, which means all but
+    /// loopback; `["none"]` means none.
+    pub interfaces: Vec<String>,
+    /// Servers to link every channel with, host (IPv6 without brackets) and port. Default: none.
+    pub peers: Vec<(String, u16)>,
+    /// What the servers of a group share. Default: none, and whoever is on the network may link.
+    pub secret: Option<Secret>,
+    /// Whether announced addresses are dialled that are on no network of this machine. Default: no. Prevents a forged
+    /// announcement from making us knock at doors elsewhere.
+    pub off_link: bool,
+}
+
+/// Bytes that nobody prints.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(Box<[u8]>);
+
+impl Secret {
+    /// Keeps `bytes`.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes, for keying a hash.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
     }
 }
 
@@ -201,6 +285,18 @@ pub struct Limits {
     pub token_timeout: Duration,
     /// `--max-rooms`: rooms, targets and services, each, of one device. Default: 128.
     pub max_rooms: usize,
+    /// `--max-links`: links of channels with other servers, those being opened included. Default: 1,024.
+    pub max_links: usize,
+    /// `--max-links-per-peer`: the same with one address. Default: 256. Prevents one host from taking all of them.
+    pub max_links_per_peer: usize,
+    /// `--max-proxies`: announcements that are remembered. Default: 1,024. Prevents forged ones from filling memory.
+    pub max_proxies: usize,
+    /// `--announcement-rate`: announcements looked at per second. Default: 1,000. Prevents a flood of them from taking
+    /// the loop's time.
+    pub announcement_rate: u32,
+    /// `--link-ping-interval`: silence after which the other end of a link is pinged. Default: 10 s; with
+    /// `pong_timeout`, a cut cable is noticed within 20 s.
+    pub link_ping_interval: Duration,
 }
 
 impl Default for Limits {
@@ -235,6 +331,11 @@ impl Default for Limits {
             max_calls: 1024,
             token_timeout: Duration::from_secs(10),
             max_rooms: 128,
+            max_links: 1024,
+            max_links_per_peer: 256,
+            max_proxies: 1024,
+            announcement_rate: 1000,
+            link_ping_interval: Duration::from_secs(10),
         }
     }
 }

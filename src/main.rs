@@ -20,6 +20,12 @@ fn main() -> ExitCode {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Err(error) => fail(1, &format!("error: cannot print: {error}")),
         },
+        #[cfg(feature = "tls")]
+        Ok(Order::Certificate(wish)) => match wish.make() {
+            // It is made, whether or not anybody reads so.
+            Ok(text) => print(&text).map_or(ExitCode::SUCCESS, |()| ExitCode::SUCCESS),
+            Err(error) => fail(1, &format!("error: {error}")),
+        },
         Err(error) => fail(2, &error.to_string()),
     }
 }

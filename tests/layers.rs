@@ -14,12 +14,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("net", &["frame", "http", "json"]),
     ("hub", &["frame", "http", "json"]),
     ("protocol", &["access", "frame", "http", "json", "hub"]),
-    ("server", &["access", "frame", "http", "json", "net", "hub", "protocol", "assets"]),
+    ("discovery", &["hub"]),
+    ("server", &["access", "frame", "http", "json", "net", "hub", "protocol", "discovery", "assets"]),
     ("assets", &[]),
     ("config", &[]),
     ("cli", &["access", "http", "net"]),
     ("main", &["cli", "server"]),
-    ("lib", &["access", "assets", "cli", "frame", "http", "hub", "json", "net", "protocol", "server"]),
+    ("lib", &["access", "assets", "cli", "discovery", "frame", "http", "hub", "json", "net", "protocol", "server"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -47,9 +47,10 @@ pub fn client(file: &str) -> Client {
     let (names, about) = match file {
         "webshare" => ("WebShare", "Pairs a page with one other by key, and relays between the two."),
         "pocket.socket" => ("pocket", "Channels and events between everybody on a server, or on several at once."),
-        "p2p" => {
-            ("p2pClientPlugin", "Devices that find each other by id: events with answers, rooms, streams, services.")
-        }
+        "p2p" => (
+            "connectP2p, p2pClientPlugin",
+            "Devices that find each other by id: events with answers, rooms, streams, services.",
+        ),
         "named" => (
             "LocalWebSocket, BroadcastWebSocket",
             "A WebSocket to everybody who uses the same name, on this server or on the local network.",

@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::units::Unit;
-use crate::cli::{access, bridge};
-use crate::config::{Config, Root};
+use crate::cli::{access, bridge, lan};
+use crate::config::{Config, Listen, Root};
 
 /// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`, and for administrators
 /// to `admin`.
@@ -20,27 +20,36 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
             Root::Ws2s => "at / ws2s answers",
             Root::Pocket => "at / pocket answers",
             Root::Named => "at / nobody answers, only paths are served",
+            Root::Network => "at /NAME the channel /network/NAME answers",
         };
-        out += &format!("  listening  {:<28} {root}\n", format!("http://{address}/"));
+        let scheme = if listen.tls { "https" } else { "http" };
+        out += &format!("  listening  {:<28} {root}\n", format!("{scheme}://{address}/"));
     }
+    let (http, ws) = match config.listen.first() {
+        Some(Listen { tls: true, .. }) => ("https", "wss"),
+        _ => ("http", "ws"),
+    };
     if let Some(here) = addresses.first().copied().map(from_here) {
         let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
-        out += &format!("  console    http://{here}/console\n");
+        out += &format!("  console    {http}://{here}/console\n");
         for address in admin {
             out += &format!(
                 "  admin      http://{}/console (whoever reaches it is an administrator)\n",
                 from_here(*address)
             );
         }
-        out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
+        out += &format!("  webshare   {ws}://{here}/webshare (keys of {} digits)\n", config.key_digits);
         let echo = if config.echo { "echo for everybody" } else { "echo with ?echo=1" };
-        out += &format!("  pocket     ws://{here}/pocket, rooms with ?room=NAME ({echo})\n");
-        out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
-        out += &format!("  ws2s       ws://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
+        out += &format!("  pocket     {ws}://{here}/pocket, rooms with ?room=NAME ({echo})\n");
+        out += &format!("  channels   {ws}://{here}/local/NAME and /broadcast/NAME ({presence})\n");
+        out += &format!("  ws2s       {ws}://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
         if let Some(line) = access::line(config) {
             out += &format!("  access     {line}\n");
         }
-        for line in bridge::lines(config, &here.to_string()) {
+        if let Some(line) = lan::line(config) {
+            out += &format!("  lan        {line}\n");
+        }
+        for line in bridge::lines(config, &format!("{ws}://{here}")) {
             out += &format!("  bridge     {line}\n");
         }
     }
@@ -53,10 +62,14 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
 /// What an operator may not have meant.
 pub(super) fn warnings(config: &Config, addresses: &[SocketAddr]) -> Vec<String> {
     let mut out = Vec::new();
-    let open: Vec<String> =
-        addresses.iter().filter(|address| !is_loopback(address.ip())).map(ToString::to_string).collect();
-    if !open.is_empty() {
-        out.push(format!("{} can be reached from other machines, without encryption (no TLS)", open.join(", ")));
+    let is_open = |address: &SocketAddr| !is_loopback(address.ip());
+    let open: Vec<String> = addresses.iter().filter(|address| is_open(address)).map(ToString::to_string).collect();
+    let listeners = addresses.iter().zip(&config.listen);
+    let plain = listeners.filter(|(address, listen)| is_open(address) && !listen.tls);
+    let plain: Vec<String> = plain.map(|(address, _)| address.to_string()).collect();
+    if !plain.is_empty() {
+        let plain = plain.join(", ");
+        out.push(format!("{plain} can be reached from other machines, without encryption (tls+ in --listen)"));
     }
     for address in config.admin.iter().filter(|address| !is_loopback(address.ip())) {
         out.push(format!("--admin {address} makes whoever reaches it from other machines an administrator"));
@@ -102,11 +115,10 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Listen;
 
     fn listening(listen: &[(&str, Root)]) -> (Config, Vec<SocketAddr>) {
         let addresses: Vec<SocketAddr> = listen.iter().map(|(address, _)| address.parse().unwrap()).collect();
-        let listen = listen.iter().zip(&addresses).map(|((_, root), &address)| Listen { address, root: *root });
+        let listen = listen.iter().zip(&addresses).map(|((_, root), &address)| Listen::new(address, *root));
         (Config { listen: listen.collect(), ..Config::default() }, addresses)
     }
 
@@ -142,10 +154,18 @@ mod tests {
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
         assert!(lines[6].ends_with("(echo for everybody)"));
         assert!(lines[7].ends_with("(presence for everybody)"));
+        assert!(lines[9].starts_with("  lan        /broadcast and /network are "), "{}", lines[9]);
         assert_eq!(
-            lines[10..],
-            ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
+            lines[11..],
+            [
+                "  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (tls+ in --listen)"
+            ]
         );
+        config.listen[0].tls = true;
+        let text = banner(&config, &addresses, &[]);
+        assert!(text.contains("  listening  https://0.0.0.0:80/ ") && text.contains("  listening  http://[::]:81/ "));
+        assert!(text.contains("https://127.0.0.1:80/console") && text.contains("wss://127.0.0.1:80/pocket"));
+        assert!(text.contains("  warning    [::]:81 can be reached"), "{text}");
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);
         assert!(banner(&config, &addresses, &[]).contains("http://[::1]:1/console"));
     }

@@ -52,15 +52,15 @@ pub(super) fn written((name, host, port): &(String, String, u16)) -> String {
     if host.contains(':') { format!("{name}=[{host}]:{port}") } else { format!("{name}={host}:{port}") }
 }
 
-/// Lines of the start-up block: what follows the word `bridge`.
+/// Lines of the start-up block: what follows the word `bridge`. `here` is where this server is, `ws://HOST:PORT`.
 pub(super) fn lines(config: &Config, here: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if !config.bridge_allow.is_empty() {
-        lines.push(format!("ws://{here}/tcp/HOST:PORT to {}", shortened(&config.bridge_allow)));
+        lines.push(format!("{here}/tcp/HOST:PORT to {}", shortened(&config.bridge_allow)));
     }
     if !config.bridge_names.is_empty() {
         let names: Vec<String> = config.bridge_names.iter().map(written).collect();
-        lines.push(format!("ws://{here}/tcp/NAME with {}", shortened(&names)));
+        lines.push(format!("{here}/tcp/NAME with {}", shortened(&names)));
     }
     if lines.is_empty() {
         lines.push("off: nothing is allowed (--bridge-allow)".to_owned());
@@ -144,13 +144,13 @@ mod tests {
     #[test]
     fn what_is_open_is_told_in_short() {
         let mut config = Config::default();
-        assert_eq!(lines(&config, "h:1"), ["off: nothing is allowed (--bridge-allow)"]);
+        assert_eq!(lines(&config, "ws://h:1"), ["off: nothing is allowed (--bridge-allow)"]);
         config.bridge_names = vec![("db".to_owned(), "::1".to_owned(), 5432)];
-        assert_eq!(lines(&config, "h:1"), ["ws://h:1/tcp/NAME with db=[::1]:5432"]);
+        assert_eq!(lines(&config, "ws://h:1"), ["ws://h:1/tcp/NAME with db=[::1]:5432"]);
         config.bridge_allow = ["a:1", "b:1", "c:1", "d:1"].map(ToOwned::to_owned).to_vec();
-        assert_eq!(lines(&config, "h:1")[0], "ws://h:1/tcp/HOST:PORT to a:1 b:1 c:1 d:1");
+        assert_eq!(lines(&config, "ws://h:1")[0], "ws://h:1/tcp/HOST:PORT to a:1 b:1 c:1 d:1");
         config.bridge_allow.push("e:1".to_owned());
-        assert_eq!(lines(&config, "h:1")[0], "ws://h:1/tcp/HOST:PORT to a:1 b:1 c:1 d:1 and 1 more");
+        assert_eq!(lines(&config, "ws://h:1")[0], "ws://h:1/tcp/HOST:PORT to a:1 b:1 c:1 d:1 and 1 more");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `[ROOT@]HOST:PORT`, and the originals' own ports. Layer 3, beside `main`.
+//! `[tls+][ROOT@]HOST:PORT`, and the originals' own ports. Layer 3, beside `main`.
 //!
 //! One entry is one listener. A name is looked up once, at start, and its first address is taken, IPv4 before IPv6;
 //! `localhost` is always 127.0.0.1 and `*` is 0.0.0.0, so that neither depends on this machine's tables.
@@ -16,11 +16,16 @@ pub(super) type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 const CLASSIC: [(u16, Root); 4] =
     [(9000, Root::Webshare), (8001, Root::Pocket), (9009, Root::Named), (3613, Root::Ws2s)];
 
+/// Stands in front of an entry whose clients speak TLS.
+const TLS: &str = "tls+";
+
 /// One entry as it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Entry {
     /// `None` where the entry leaves it to [`resolve`].
     root: Option<Root>,
+    /// Whether clients speak TLS.
+    tls: bool,
     place: Place,
 }
 
@@ -32,24 +37,27 @@ enum Place {
 
 impl From<&Listen> for Entry {
     fn from(listen: &Listen) -> Self {
-        Self { root: (listen.root != Root::Auto).then_some(listen.root), place: Place::Address(listen.address) }
+        Self { root: (listen.root != Root::Auto).then_some(listen.root), ..Self::explicit(listen) }
     }
 }
 
 impl Entry {
     /// The entry of an address without a root.
     pub(super) fn plain(address: &SocketAddr) -> Self {
-        Self { root: None, place: Place::Address(*address) }
+        Self { tls: false, root: None, place: Place::Address(*address) }
     }
 
     /// The entry that says all about `listen`, leaving nothing to [`resolve`].
     pub(super) fn explicit(listen: &Listen) -> Self {
-        Self { root: Some(listen.root), place: Place::Address(listen.address) }
+        Self { root: Some(listen.root), tls: listen.tls, place: Place::Address(listen.address) }
     }
 }
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tls {
+            f.write_str(TLS)?;
+        }
         if let Some(root) = self.root {
             write!(f, "{}@", root_name(root))?;
         }
@@ -68,6 +76,7 @@ pub(super) fn root_name(root: Root) -> &'static str {
         Root::Ws2s => "ws2s",
         Root::Pocket => "pocket",
         Root::Named => "named",
+        Root::Network => "network",
     }
 }
 
@@ -76,11 +85,12 @@ pub(super) fn root_name(root: Root) -> &'static str {
 /// # Errors
 /// What is wrong with it and what would be right.
 pub(super) fn read(text: &str) -> Result<Entry, String> {
+    let (tls, text) = text.strip_prefix(TLS).map_or((false, text), |rest| (true, rest));
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
-            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named];
+            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named, Root::Network];
             let root = known.into_iter().find(|root| root_name(*root) == name);
-            let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named");
+            let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named, network");
             (Some(root.ok_or_else(unknown)?), rest)
         }
         None => (None, text),
@@ -119,7 +129,7 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
     } else {
         return Err(format!("{host:?} is neither a host name nor an address"));
     };
-    Ok(Entry { root, place })
+    Ok(Entry { root, tls, place })
 }
 
 /// Reads an entry that has no root.
@@ -167,14 +177,14 @@ pub(super) fn resolve(entries: &[Entry], classic: bool, lookup: Lookup) -> Resul
         };
         let original = CLASSIC.into_iter().find(|(port, _)| classic && *port == address.port());
         let root = entry.root.or(original.map(|(_, root)| root)).unwrap_or_default();
-        listen.push(Listen { address, root });
+        listen.push(Listen { tls: entry.tls, ..Listen::new(address, root) });
     }
     if classic {
         for mut address in listen.clone().into_iter().map(|listen| listen.address) {
             for (port, root) in CLASSIC {
                 address.set_port(port);
                 if listen.iter().all(|listen| listen.address != address) {
-                    listen.push(Listen { address, root });
+                    listen.push(Listen::new(address, root));
                 }
             }
         }
@@ -246,6 +256,8 @@ mod tests {
             "webshare@host.example:1",
             "pocket@0.0.0.0:8001",
             "ws2s@host:1",
+            "tls+127.0.0.1:1",
+            "tls+pocket@[::1]:1",
         ] {
             assert_eq!(read(text).unwrap().to_string(), text);
         }
@@ -265,7 +277,9 @@ mod tests {
             ("host:", "the port must be from 0 to 65535"),
             ("host:+1", "the port must be from 0 to 65535"),
             ("host:65536", "the port must be from 0 to 65535"),
-            ("http@host:1", "the root \"http\" is none of auto, webshare, pocket, ws2s, named"),
+            ("http@host:1", "the root \"http\" is none of auto, webshare, pocket, ws2s, named, network"),
+            ("tls+", "expected [ROOT@]HOST:PORT, such as 127.0.0.1:9009"),
+            ("pocket@tls+host:1", "\"tls+host\" is neither a host name nor an address"),
             ("http://host:1", "expected HOST:PORT without a scheme and without a path"),
             ("a b:1", "\"a b\" is neither a host name nor an address"),
         ] {

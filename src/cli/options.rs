@@ -3,9 +3,11 @@
 //! An option has one name. `--max-message` is `JACKFIELD_MAX_MESSAGE` in the environment and `max_message` in a file.
 //! Defaults are not written here: they are read out of `Settings::default()`, that is, of `Config::default()`.
 
+use std::path::{Path, PathBuf};
+
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
-use crate::cli::{access, bridge, listen};
+use crate::cli::{access, bridge, lan, listen};
 use crate::http::guard::{is_host, is_origin};
 
 /// One thing that can be configured.
@@ -28,18 +30,21 @@ pub(super) enum Group {
     General,
     Access,
     Bridge,
+    Lan,
     Protocols,
     Limits,
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 5] = [Self::General, Self::Access, Self::Bridge, Self::Protocols, Self::Limits];
+    pub(super) const ALL: [Self; 6] =
+        [Self::General, Self::Access, Self::Bridge, Self::Lan, Self::Protocols, Self::Limits];
 
     pub(super) fn heading(self) -> &'static str {
         match self {
             Self::General => "General",
             Self::Access => "Who may connect",
             Self::Bridge => "Bridge to TCP servers",
+            Self::Lan => "Local network",
             Self::Protocols => "Protocols",
             Self::Limits => "Limits",
         }
@@ -62,6 +67,13 @@ pub(super) enum Kind {
     Counted { most: u8, get: fn(&Settings) -> u8, set: fn(&mut Settings, u8) },
     /// Yes or no.
     Switch { get: fn(&Settings) -> bool, set: fn(&mut Settings, bool) },
+    /// One text.
+    Text {
+        placeholder: &'static str,
+        get: fn(&Settings) -> String,
+        /// Sets it, or says what is wrong.
+        set: fn(&mut Settings, &str) -> Result<(), String>,
+    },
     /// Any number of texts; the flag may be repeated, the variable has commas between them.
     List {
         placeholder: &'static str,
@@ -90,7 +102,7 @@ impl Setting {
             Kind::Number { unit, .. } => unit.placeholder(),
             Kind::Counted { .. } => Unit::Count.placeholder(),
             Kind::Switch { .. } => "true|false",
-            Kind::List { placeholder, .. } => placeholder,
+            Kind::Text { placeholder, .. } | Kind::List { placeholder, .. } => placeholder,
         }
     }
 
@@ -118,6 +130,7 @@ impl Setting {
                 "false" | "0" => set(settings, false),
                 _ => return Err("expected true or false".to_owned()),
             },
+            Kind::Text { set, .. } => set(settings, text)?,
             Kind::List { set, .. } => set(settings, texts)?,
         }
         Ok(())
@@ -129,6 +142,7 @@ impl Setting {
             Kind::Number { unit, get, .. } => vec![unit.write(get(settings))],
             Kind::Counted { get, .. } => vec![get(settings).to_string()],
             Kind::Switch { get, .. } => vec![get(settings).to_string()],
+            Kind::Text { get, .. } => vec![get(settings)],
             Kind::List { get, .. } => get(settings),
         }
     }
@@ -141,7 +155,7 @@ impl Setting {
                 Some(format!("{zero}from {} to {}", unit.write(*least), unit.write(*most)))
             }
             Kind::Counted { most, .. } => Some(format!("from 0 to {most}")),
-            Kind::Switch { .. } | Kind::List { .. } => None,
+            Kind::Switch { .. } | Kind::Text { .. } | Kind::List { .. } => None,
         }
     }
 }
@@ -200,9 +214,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
               says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
-              that only listen need), ws2s, or named (nobody).",
+              that only listen need), ws2s, named (nobody), or network (nobody, and `/NAME` is `/network/NAME`). With \
+              tls+ in front, clients speak TLS: https:// and wss:// (--tls-cert).",
         kind: Kind::List {
-            placeholder: "[ROOT@]HOST:PORT",
+            placeholder: "[tls+][ROOT@]HOST:PORT",
             continues: never,
             get: |settings| settings.listen.iter().map(ToString::to_string).collect(),
             set: |settings, texts| {
@@ -219,7 +234,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Opens the ports of the original servers as well, on every host of --listen: 9000 with the root webshare, \
-              8001 with the root pocket, 9009 with the root named, 3613 with the root ws2s.",
+              8001 with the root pocket, 9009 with the root named, 3613 with the root ws2s; without TLS, as their clients.",
         kind: Kind::Switch { get: |settings| settings.classic, set: |settings, on| settings.classic = on },
     },
     Setting {
@@ -237,6 +252,36 @@ pub(super) const SETTINGS: &[Setting] = &[
                     .iter()
                     .map(|text| listen::read_plain(text).map_err(|wrong| about(text, texts, wrong)))
                     .collect::<Result<_, _>>()?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "tls-cert",
+        short: None,
+        group: Group::General,
+        doc: "The certificate that tls+ listeners show, in PEM, with those behind it that lead to a known authority. HUP \
+              has it and its key read again. `jackfield generate cert` makes one for a local network.",
+        kind: Kind::Text {
+            placeholder: "FILE",
+            get: |settings| written(settings.config.tls_cert.as_deref()),
+            set: |settings, text| {
+                settings.config.tls_cert = path(text)?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "tls-key",
+        short: None,
+        group: Group::General,
+        doc: "The private key of that certificate, in PEM, without a passphrase. Nobody but the server should be able to \
+              read it.",
+        kind: Kind::Text {
+            placeholder: "FILE",
+            get: |settings| written(settings.config.tls_key.as_deref()),
+            set: |settings, text| {
+                settings.config.tls_key = path(text)?;
                 Ok(())
             },
         },
@@ -316,7 +361,7 @@ pub(super) const SETTINGS: &[Setting] = &[
             continues: never,
             get: |settings| settings.config.token_revoked.iter().map(|path| path.display().to_string()).collect(),
             set: |settings, texts| {
-                settings.config.token_revoked = texts.iter().map(std::path::PathBuf::from).collect();
+                settings.config.token_revoked = texts.iter().map(PathBuf::from).collect();
                 Ok(())
             },
         },
@@ -398,6 +443,11 @@ pub(super) const SETTINGS: &[Setting] = &[
             },
         },
     },
+    lan::MODE,
+    lan::INTERFACE,
+    lan::PEER,
+    lan::SECRET,
+    lan::OFF_LINK,
     Setting {
         name: "presence",
         short: None,
@@ -642,15 +692,64 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Rooms that one device is in, and as many targets and services.",
         kind: limit!(Count, max_rooms, 1, MANY),
     },
+    Setting {
+        name: "max-links",
+        short: None,
+        group: Group::Limits,
+        doc: "Links of channels with other servers at once, those being opened included.",
+        kind: limit!(Count, max_links, 1, MANY),
+    },
+    Setting {
+        name: "max-links-per-peer",
+        short: None,
+        group: Group::Limits,
+        doc: "The same with the servers of one address; each is also one of its connections (--max-per-address).",
+        kind: limit!(Count, max_links_per_peer, 1, MANY),
+    },
+    Setting {
+        name: "max-proxies",
+        short: None,
+        group: Group::Limits,
+        doc: "Announcements of other servers' channels that are remembered; the oldest of those that concern nobody here \
+              make room.",
+        kind: limit!(Count, max_proxies, 1, MANY),
+    },
+    Setting {
+        name: "announcement-rate",
+        short: None,
+        group: Group::Limits,
+        doc: "Announcements of other servers that are looked at per second; further ones are dropped.",
+        kind: limit!(Count, announcement_rate, 1, MANY),
+    },
+    Setting {
+        name: "link-ping-interval",
+        short: None,
+        group: Group::Limits,
+        doc: "Silence after which the server at the other end of a link is pinged, so that a cut cable is noticed.",
+        kind: time!(link_ping_interval, SHORT_MS, HOUR_MS),
+    },
 ];
 
+/// A path, or none.
+fn path(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.contains(char::is_control) {
+        return Err("the name of a file has no control characters here".to_owned());
+    }
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+/// A path as it was written, or nothing.
+fn written(path: Option<&Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
 /// For lists whose texts hold no commas.
-fn never(_: &str) -> bool {
+pub(super) fn never(_: &str) -> bool {
     false
 }
 
 /// `wrong`, with the text it is about where that is one of several.
-fn about(text: &str, texts: &[&str], wrong: String) -> String {
+pub(super) fn about(text: &str, texts: &[&str], wrong: String) -> String {
     if texts.len() > 1 { format!("{text:?}: {wrong}") } else { wrong }
 }
 

@@ -19,13 +19,15 @@ pub(super) struct Settings {
     pub(super) listen: Vec<Entry>,
     pub(super) admin: Vec<Entry>,
     pub(super) classic: bool,
+    /// Where `config.lan.secret` was read; empty if there is none.
+    pub(super) lan_secret_file: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let config = Config::default();
         let listen = config.listen.iter().map(Entry::from).collect();
-        Self { config, listen, admin: Vec::new(), classic: false }
+        Self { config, listen, admin: Vec::new(), classic: false, lan_secret_file: String::new() }
     }
 }
 
@@ -136,6 +138,7 @@ impl Layers {
         }
         let listen: Vec<Listen> = listen::resolve(&self.settings.listen, self.settings.classic, lookup)
             .map_err(|wrong| vec![format!("--listen ({}): {wrong}", self.place("listen"))])?;
+        self.check_tls(&listen)?;
         self.settings.listen = listen.iter().map(Entry::explicit).collect();
         let admin = listen::addresses(&self.settings.admin, &listen, lookup)
             .map_err(|wrong| vec![format!("--admin ({}): {wrong}", self.place("admin"))])?;
@@ -143,6 +146,26 @@ impl Layers {
         self.settings.config.admin = admin;
         self.settings.config.listen = listen;
         Ok(Effective { settings: self.settings, sources: self.sources })
+    }
+
+    /// A certificate needs its key, and a listener that shows it; a listener needs both.
+    fn check_tls(&self, listen: &[Listen]) -> Result<(), Vec<String>> {
+        let Config { tls_cert, tls_key, .. } = &self.settings.config;
+        let described = |name| format!("--{name} ({})", self.place(name));
+        let fault = match (listen.iter().find(|listen| listen.tls), tls_cert, tls_key) {
+            (Some(_), Some(_), Some(_)) | (None, None, None) => return Ok(()),
+            (_, Some(_), None) => format!("{} needs --tls-key", described("tls-cert")),
+            (_, None, Some(_)) => format!("{} needs --tls-cert", described("tls-key")),
+            (Some(listen), None, None) => format!(
+                "{}: {} is to speak TLS and needs --tls-cert and --tls-key (`jackfield generate cert` makes both)",
+                described("listen"),
+                Entry::from(listen)
+            ),
+            (None, Some(_), Some(_)) => {
+                format!("{}: no listener speaks TLS: say --listen tls+HOST:PORT", described("tls-cert"))
+            }
+        };
+        Err(vec![fault])
     }
 
     fn place(&self, name: &str) -> String {

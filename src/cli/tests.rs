@@ -61,9 +61,18 @@ fn every_field_of_the_configuration_is_an_option() {
     let debug = format!("{:?}", Config { limits: Limits::default(), ..Config::default() });
     let fields = debug.split([' ', '{', '[']).filter_map(|word| word.strip_suffix(':'));
     let mut count = 0;
-    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "limits")) {
+    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "tls" | "limits" | "lan")) {
         // Of what may be given several times, an option gives one.
-        let is_field = |key: String| key == field || field == "bridge_names" && key == "bridge_name";
+        let option = match field {
+            "bridge_names" => "bridge_name",
+            "mode" => "lan",
+            "interfaces" => "lan_interface",
+            "peers" => "lan_peer",
+            "secret" => "lan_secret_file",
+            "off_link" => "lan_off_link",
+            field => field,
+        };
+        let is_field = |key: String| key == option;
         assert!(SETTINGS.iter().any(|setting| is_field(setting.key())), "{field}");
         count += 1;
     }
@@ -411,14 +420,20 @@ proptest! {
                 Kind::Number { unit, range: (least, most), .. } => unit.write(least + seed % (most - least + 1)),
                 Kind::Counted { most, .. } => (seed % (u64::from(*most) + 1)).to_string(),
                 Kind::Switch { .. } => (seed % 2 == 0).to_string(),
+                // The secret must be in a file; none is a value as well.
+                Kind::Text { .. } if setting.name == "lan" => ["on", "off", "auto"][(seed % 3) as usize].to_owned(),
+                Kind::Text { .. } if setting.name == "lan-secret-file" => String::new(),
+                Kind::Text { .. } => "a.pem".to_owned(),
                 Kind::List { .. } => match setting.name {
-                    "listen" => "named@127.0.0.1:0",
+                    "listen" => "tls+named@127.0.0.1:0",
                     "admin" => "[::1]:9100",
                     "allow-origin" => "https://example.com:8443",
                     "bridge-allow" => "[fd00::]/8:80,8000-8100",
                     "bridge-name" => "db=[::1]:5432",
                     "token-key" => "site@https://login.example=/etc/site.pem",
                     "anonymous" => "subscribe=/local/*",
+                    "lan-peer" => "[fd00::1]:9009",
+                    "lan-interface" => "eth0",
                     _ => "*.example.com",
                 }
                 .to_owned(),

@@ -35,8 +35,7 @@ impl Membership {
             return Some(channel);
         }
         if !cx.permit.may_publish(permitted) {
-            let reason = "not permitted: this needs a token that permits this name (subscribe, publish)";
-            fx.close(cx.id, CloseCode::Policy, reason);
+            fx.close(cx.id, CloseCode::Policy, NO_NAME);
         }
         None
     }
@@ -60,8 +59,11 @@ impl Membership {
     }
 }
 
-/// Closes a session that spoke where it may only listen. There is no other way to let it know: neither protocol has a
-/// word for it, and what is dropped without one looks as if it had been heard.
+/// To a client that may do nothing under a name.
+pub(super) const NO_NAME: &str = "not permitted: this needs a token that permits this name (subscribe, publish)";
+
+/// Closes a session that spoke where it may only listen. There is no other way to let it know: no protocol has a word
+/// for it, and what is dropped without one looks as if it had been heard.
 #[cold]
 pub(super) fn refuse_speech(cx: &Context<'_>, fx: &mut impl Effects) {
     fx.close(cx.id, CloseCode::Policy, "not permitted: this needs a token that permits speaking here (publish)");

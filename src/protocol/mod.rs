@@ -7,8 +7,10 @@
 //!
 //! Adding a protocol is one file here, one variant of [`Session`], one row of [`route`], its client and its tests.
 
+pub mod link;
 mod membership;
 pub mod named;
+pub mod network;
 pub mod p2p;
 pub mod pocket;
 pub mod recorder;
@@ -178,6 +180,10 @@ pub enum Session {
     Undecided(root::Undecided),
     /// On a named channel.
     Named(named::Named),
+    /// On a network channel.
+    Network(network::Network),
+    /// A link of a channel with another server.
+    Link(Box<link::Link>),
     /// In a pocket room.
     Pocket(pocket::Pocket),
     /// A WebShare client.
@@ -226,6 +232,8 @@ impl Session {
         match self {
             Self::Undecided(_) => about("root"),
             Self::Named(named) => About { channel: named.channel(), ..about("named") },
+            Self::Network(network) => About { channel: network.channel(), ..about("network") },
+            Self::Link(link) => About { channel: link.channel(), ..about("link") },
             Self::Pocket(pocket) => About { channel: pocket.channel(), ..about("pocket") },
             Self::Webshare(webshare) => About { member: webshare.member(), ..about("webshare") },
             Self::Ws2s(_) => about("ws2s"),
@@ -240,6 +248,8 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_open(cx, fx),
+            Self::Network(network) => network.on_open(cx, fx),
+            Self::Link(link) => link.on_open(cx, fx),
             Self::Pocket(pocket) => pocket.on_open(cx, fx),
             Self::Webshare(webshare) => webshare.on_open(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_open(cx, fx),
@@ -253,6 +263,8 @@ impl Protocol for Session {
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
         match self {
             Self::Named(named) => named.on_message(cx, message, fx),
+            Self::Network(network) => network.on_message(cx, message, fx),
+            Self::Link(link) => link.on_message(cx, message, fx),
             Self::Pocket(pocket) => pocket.on_message(cx, message, fx),
             Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
             Self::Ws2s(ws2s) => ws2s.on_message(cx, message, fx),
@@ -281,6 +293,7 @@ impl Protocol for Session {
         match self {
             Self::Device(device) => device.on_timeout(cx, fx),
             Self::Probe(probe) => probe.on_timeout(cx, fx),
+            Self::Link(link) => link.on_timeout(cx, fx),
             _ => {}
         }
     }
@@ -295,6 +308,8 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_close(cx, fx),
+            Self::Network(network) => network.on_close(cx, fx),
+            Self::Link(link) => link.on_close(cx, fx),
             Self::Pocket(pocket) => pocket.on_close(cx, fx),
             Self::Webshare(webshare) => webshare.on_close(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_close(cx, fx),

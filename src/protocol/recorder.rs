@@ -38,6 +38,7 @@ use crate::frame::message::{Framed, HEADROOM, Kind, Message};
 use crate::hub::devices::Devices;
 use crate::hub::ids::KeySource;
 use crate::hub::pairs::Pairs;
+use crate::hub::peers::Peers;
 use crate::hub::{Hub, SessionId};
 
 /// One thing that a protocol did, in its own words.
@@ -357,10 +358,16 @@ impl<P: Protocol> World<P> {
     #[must_use]
     pub fn new() -> Self {
         let devices = Devices::new(KeySource::seeded(1));
-        let hub = Hub { pairs: Pairs::new(KeySource::seeded(0)), devices, ..Hub::default() };
+        let peers = Peers::new(KeySource::seeded(2));
+        let hub = Hub { pairs: Pairs::new(KeySource::seeded(0)), devices, peers, ..Hub::default() };
         let wall = SystemTime::UNIX_EPOCH + Duration::from_micros(1_367_930_096_123_456);
         let config = Config::default();
         Self { hub, config, now: Instant::now(), wall, gate: None, granted: None, seats: Vec::new() }
+    }
+
+    /// What the sessions are related by.
+    pub fn hub(&mut self) -> &mut Hub {
+        &mut self.hub
     }
 
     /// Lets time pass, without calling anybody.

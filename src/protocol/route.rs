@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::Session;
 use super::named::{Named, Wishes};
+use super::network::Network;
 use super::pocket::Pocket;
 use super::root::Undecided;
 use super::tcp::Tcp;
@@ -29,6 +30,8 @@ pub enum Refusal {
     NoSuchTarget,
     /// This listener's `/` answers nobody.
     NoRoot,
+    /// This listener's `/` answers nobody, but `/NAME` does.
+    NoNetworkRoot,
 }
 
 impl Refusal {
@@ -44,7 +47,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::NoSuchPath => f.write_str(
                 "nothing is here; WebSocket paths are /webshare, /pocket, /ws2s, /tcp/HOST:PORT, /local/NAME, \
-                 /broadcast/NAME",
+                 /broadcast/NAME, /network/NAME",
             ),
             Self::BadTarget => f.write_str(
                 "not a target: open /tcp/HOST:PORT, with an IPv6 address in brackets and nothing escaped, or /tcp/NAME",
@@ -54,6 +57,7 @@ impl fmt::Display for Refusal {
                 f,
                 "not a name for a channel or a room: it takes 1 to {limit} of the characters A-Z a-z 0-9 . _ + = * - (--max-name)"
             ),
+            Self::NoNetworkRoot => f.write_str("this port serves network channels: open /NAME"),
             Self::NoRoot => f.write_str("this port serves named channels only: open /local/NAME or /broadcast/NAME"),
         }
     }
@@ -77,11 +81,15 @@ pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Sessi
             Root::Pocket => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
             Root::Ws2s => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
             Root::Named => Err(Refusal::NoRoot),
+            Root::Network => Err(Refusal::NoNetworkRoot),
         },
         "/webshare" => Ok(Session::Webshare(Webshare::new(binary))),
         "/pocket" => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
         "/ws2s" => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
+        path if path.starts_with("/network/") => network(path, limit),
         path if path.starts_with("/tcp/") => Ok(Session::Tcp(tcp(&path["/tcp/".len()..], config)?)),
+        // The original's only segment is a name; whatever has a path of its own keeps it.
+        path if root == Root::Network && !path[1..].contains('/') => network(&format!("/network{path}"), limit),
         path => {
             check_name(path, limit)?;
             let wishes = Wishes {
@@ -90,6 +98,14 @@ pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Sessi
             };
             Ok(Session::Named(Named::new(path, wishes)))
         }
+    }
+}
+
+/// The session of a member of a network channel, whose name is one segment.
+fn network(path: &str, limit: usize) -> Result<Session, Refusal> {
+    match path.strip_prefix("/network/") {
+        Some(name) if is_name(name, limit) => Ok(Session::Network(Network::new(path))),
+        _ => Err(Refusal::BadName { limit }),
     }
 }
 

@@ -448,6 +448,12 @@ fn gate(config: &Config) -> Result<Option<Gate>, String> {
             Ok(None)
         };
     }
+    if config.lan_is_on() && config.lan.secret.is_none() {
+        // Whoever is on the network could join as a server what nobody may join as a client without a token.
+        return Err("--token-key: servers on the network could link without showing anything; give them a secret \
+                    (--lan-secret-file), or keep them out (--lan off)"
+            .to_owned());
+    }
     let mut keys = KeyRing::default();
     for key in &config.token_key {
         let fault = |wrong: &dyn std::fmt::Display| format!("--token-key {}: {wrong}", key.path.display());

@@ -14,8 +14,9 @@ use mio::net::TcpStream;
 use slab::Slab;
 
 use super::batch::{Actions, Place};
-use super::conn::{Behind, ConnId, Connection, Ending, Phase};
+use super::conn::{Behind, ConnId, Connection, End, Ending, Phase};
 use super::exchange::{Exchange, FIRST_LISTENER, second};
+use super::links::LINK_TICKET;
 use super::relay::Progress;
 use crate::frame::message::{HEADROOM, Kind, Message};
 use crate::hub::SessionId;
@@ -142,6 +143,10 @@ impl Exchange {
     /// Lookups have been answered.
     pub(super) fn on_answers(&mut self, turn: &mut Turn) {
         while let Some((ticket, addresses)) = self.resolver.next_answer() {
+            if ticket >= LINK_TICKET {
+                self.on_link_addresses(turn, ticket, &addresses.unwrap_or_default());
+                continue;
+            }
             let key = self.dials.dials.iter().find(|(_, dial)| dial.ticket == ticket).map(|(key, _)| key);
             if let Some(key) = key {
                 self.on_addresses(turn, key, addresses);
@@ -189,7 +194,7 @@ impl Exchange {
         let id = u32::try_from(entry.key()).expect("descriptors are fewer");
         let socket = Socket::new(Stream::plain(stream));
         let conn = entry.insert(Connection::new(socket, address, 0, &self.config.limits));
-        (conn.phase, conn.is_ours) = (Phase::Dialing(session), true);
+        (conn.phase, conn.end) = (Phase::Dialing(session), End::Target);
         conn.since = second(turn.now, self.started);
         let interests = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = turn.registry.register(conn.socket.stream(), token(id), interests) {
@@ -279,7 +284,7 @@ impl Exchange {
         let conn = &mut self.conns[id as usize];
         let received = match conn.socket.recv(&mut self.scratch[HEADROOM..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
-            Received::Nothing => return Progress::Stop,
+            Received::Nothing | Received::Later => return Progress::Stop,
             Received::End => {
                 self.end_bridge(turn, id, session);
                 self.report(turn, session, BridgeEvent::Ended);

@@ -59,8 +59,7 @@ pub(super) struct Connection {
     pub(super) is_revisited: bool,
     /// Something went to the target since the deadline for silence was last looked at.
     pub(super) was_written: bool,
-    /// We opened it, for a session.
-    pub(super) is_ours: bool,
+    pub(super) end: End,
     /// Which listener accepted it.
     pub(super) listener: u16,
     pub(super) peer: SocketAddr,
@@ -69,6 +68,38 @@ pub(super) struct Connection {
     pub(super) serial: u32,
     /// When it was accepted, in seconds since the server started.
     pub(super) since: u32,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    /// A client that came to us.
+    Client,
+    /// A server that came to us, for a link.
+    Peer,
+    /// A target that we dialled for a session.
+    Target,
+    /// A server that we dialled for a link: there we are the client.
+    Server,
+}
+
+impl End {
+    /// Whether we opened the connection.
+    pub(super) fn is_ours(self) -> bool {
+        matches!(self, Self::Target | Self::Server)
+    }
+
+    /// Whether another server is there, on one of our channels.
+    #[inline]
+    pub(super) fn is_link(self) -> bool {
+        matches!(self, Self::Peer | Self::Server)
+    }
+
+    /// Whether what we send is masked and what comes is not.
+    #[inline]
+    pub(super) fn is_masking(self) -> bool {
+        self == Self::Server
+    }
 }
 
 /// What a connection's bytes mean.
@@ -80,6 +111,8 @@ pub(super) enum Phase {
     Polling,
     /// Frames of this session; the deadline is for silence.
     Open(SessionId),
+    /// Another server that is being connected to, and asked for a link.
+    Linking,
     /// A target that is being connected to for this session.
     Dialing(SessionId),
     /// Bytes from what this session dialled; the deadline is for silence, if there is one.
@@ -90,7 +123,9 @@ pub(super) enum Phase {
     Ended,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 128, "an idle connection is small");
+// mio's sockets are larger where they look for mistakes of ours.
+const _: () =
+    assert!(size_of::<Connection>() <= if cfg!(debug_assertions) { 136 } else { 120 }, "an idle connection is small");
 
 impl Connection {
     pub(super) fn new(socket: Socket, peer: SocketAddr, listener: u16, limits: &Limits) -> Self {
@@ -107,7 +142,7 @@ impl Connection {
             has_unread: false,
             is_revisited: false,
             was_written: false,
-            is_ours: false,
+            end: End::Client,
             listener,
             peer,
             serial: 0,

@@ -19,7 +19,7 @@ const SIGNALS: Token = Token(usize::MAX - 2);
 pub(super) enum Order {
     /// Drain and end; a second time, end at once.
     Stop,
-    /// Read again what may have changed on disk.
+    /// Read again what may change while the server runs.
     Reload,
 }
 
@@ -34,7 +34,17 @@ impl Handle {
     /// As `TERM` does: says goodbye to every client and ends when they have gone or the drain timeout has passed. The
     /// second time it ends at once. A server that has ended already takes no notice.
     pub fn stop(&self) {
-        if self.orders.send(Order::Stop).is_ok() {
+        self.order(Order::Stop);
+    }
+
+    /// As `HUP` does: reads again what may have changed on disk: certificates, tokens' keys, who is revoked. What cannot be
+    /// read stays as it was.
+    pub fn reload(&self) {
+        self.order(Order::Reload);
+    }
+
+    fn order(&self, order: Order) {
+        if self.orders.send(order).is_ok() {
             // Failing means that the loop's poll is gone, and the loop with it.
             let _ = self.waker.wake();
         }
@@ -42,13 +52,6 @@ impl Handle {
 }
 
 impl Handle {
-    /// As `HUP` does: reads again what may have changed on disk. What cannot be read stays as it was.
-    pub fn reload(&self) {
-        if self.orders.send(Order::Reload).is_ok() {
-            let _ = self.waker.wake();
-        }
-    }
-
     /// Has the loop look at what helper threads have for it.
     pub(super) fn wake(&self) {
         let _ = self.waker.wake();
@@ -89,8 +92,7 @@ impl Controls {
     /// The next order, if there is one.
     pub(super) fn next_order(&mut self) -> Option<Order> {
         let signal = self.signals.as_mut().and_then(|signals| signals.pending().next());
-        signal
-            .map(|signal| if signal == SIGHUP { Order::Reload } else { Order::Stop })
-            .or_else(|| self.orders.try_recv().ok())
+        let order = signal.map(|signal| if signal == SIGHUP { Order::Reload } else { Order::Stop });
+        order.or_else(|| self.orders.try_recv().ok())
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
-use log::{debug, error, info, warn};
+use log::{debug, warn};
 use mio::event::Event;
 use mio::{Interest, Token};
 use slab::Slab;
@@ -20,11 +20,13 @@ use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
 use super::conn::{Behind, ConnId, Connection, Phase};
 use super::control::{Controls, Order};
+use super::links::{LINKS_OWNER, Links};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
-use crate::config::{Config, LIFE, Root};
+use crate::config::{Config, Listen, Secret};
 use crate::frame::pool::{Pool, large_buffer};
+use crate::hub::shared::{InstanceId, Sharing};
 use crate::hub::{Hub, SessionId};
 use crate::net::listener::{Accepted, Census, Listener};
 use crate::net::reactor::{Handler, Turn, token};
@@ -33,6 +35,7 @@ use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::net::targets::Targets;
 use crate::net::timer::{Alarm, Fired, Ticks, Wheel};
+use crate::net::tls::Tls;
 use crate::protocol::{Context, Protocol, Session};
 
 /// Tokens from this one on are listeners'; connections are below.
@@ -54,7 +57,7 @@ const BUFFER_KEPT_BYTES: usize = 512 * 1024;
 pub(super) struct Exchange {
     pub(super) config: Config,
     pub(super) started: Instant,
-    pub(super) listeners: Vec<(Listener, Root)>,
+    pub(super) listeners: Vec<(Listener, Listen)>,
     /// Listeners from this one on are administrators'.
     pub(super) first_admin: usize,
     pub(super) controls: Controls,
@@ -63,6 +66,8 @@ pub(super) struct Exchange {
     pub(super) sessions: Slab<Session>,
     pub(super) outlets: Outlets,
     pub(super) hub: Hub,
+    /// Other servers, and channels that are linked with theirs.
+    pub(super) links: Links,
     /// Where everybody receives, up to `SCRATCH_BYTES` at a time; a long message may take it along.
     pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
@@ -91,6 +96,8 @@ pub(super) struct Exchange {
     pub(super) bridged: Census,
     pub(super) targets: Targets,
     pub(super) resolver: Resolver,
+    /// What makes TLS sessions, if a certificate is configured.
+    pub(super) tls: Option<Tls>,
     pub(super) metrics: Metrics,
     spans: Spans,
     pub(super) max_connections: usize,
@@ -109,6 +116,7 @@ pub(super) struct Exchange {
 /// Deadlines in the wheel's unit.
 struct Spans {
     handshake: Ticks,
+    link: Ticks,
     /// `None` never pings.
     idle: Option<Ticks>,
     pong: Ticks,
@@ -149,7 +157,7 @@ impl Outlets {
 impl Exchange {
     pub(super) fn new(
         config: Config,
-        listeners: Vec<(Listener, Root)>,
+        listeners: Vec<(Listener, Listen)>,
         first_admin: usize,
         controls: Controls,
         max_connections: usize,
@@ -158,18 +166,28 @@ impl Exchange {
         let limits = &config.limits;
         let spans = Spans {
             handshake: limits.handshake_timeout.into(),
+            link: limits.link_ping_interval.into(),
             idle: (!limits.ping_interval.is_zero()).then(|| limits.ping_interval.into()),
             pong: limits.pong_timeout.into(),
             close: limits.close_timeout.into(),
         };
         let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
         let access = Access::new(&config).map_err(StartError::Access)?;
+        let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
+        let mut hub = Hub::default();
+        let mut id = [0; 16];
+        if config.lan_is_on() {
+            getrandom::fill(&mut id).map_err(|error| StartError::System(error.into()))?;
+            let secret = config.lan.secret.as_ref().map(Secret::bytes);
+            hub.channels.sharing = Some(Box::new(Sharing::new(InstanceId::new(id), secret)));
+        }
+        let addresses: Vec<_> = listeners.iter().map(|(listener, _)| listener.address()).collect();
+        let waker = controls.handle();
         Ok(Self {
             pages: Pages::new(&config).map_err(StartError::BadEntry)?,
             spans,
             max_connections,
-            config,
             started: now,
             listeners,
             first_admin,
@@ -177,7 +195,8 @@ impl Exchange {
             conns: Slab::new(),
             sessions: Slab::new(),
             outlets: Outlets::default(),
-            hub: Hub::default(),
+            hub,
+            links: Links::new(&config, InstanceId::new(id), &addresses, move || waker.wake()),
             scratch: large_buffer(),
             pool: Pool::default(),
             batch: Batch::default(),
@@ -195,6 +214,7 @@ impl Exchange {
             bridged: Census::default(),
             targets,
             resolver: Resolver::new(move || handle.wake()),
+            tls,
             metrics: Metrics::default(),
             ended: Vec::new(),
             shrinks_below: 0,
@@ -203,14 +223,29 @@ impl Exchange {
             drains_until: None,
             drain_alarm: Alarm::default(),
             is_stopped: false,
+            config,
         })
     }
 
     fn on_acceptable(&mut self, turn: &mut Turn, listener: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some((socket, _)) = self.listeners.get_mut(listener) else { return };
+            let Some((socket, listen)) = self.listeners.get_mut(listener) else { return };
             match socket.accept() {
-                Accepted::Connection(stream, peer) => self.admit(turn, Stream::plain(stream), peer, listener),
+                Accepted::Connection(tcp, peer) => {
+                    let mut stream = Stream::plain(tcp);
+                    if listen.tls {
+                        match self.tls.as_ref().map(Tls::accept) {
+                            Some(Ok(session)) => stream.secure(session),
+                            Some(Err(error)) => {
+                                self.turned_away(turn, &error.to_string());
+                                continue;
+                            }
+                            // A listener for TLS does not start without a certificate.
+                            None => continue,
+                        }
+                    }
+                    self.admit(turn, stream, peer, listener);
+                }
                 Accepted::Nobody => return,
                 Accepted::TurnedAway => {
                     self.turned_away(turn, "no file descriptor is left (raise `ulimit -n`)");
@@ -268,7 +303,7 @@ impl Exchange {
     }
 
     /// The opening handshake is answered: frames of `session` follow. `entrance` says whether they are heard at once.
-    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session, entrance: Entrance) {
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session, entrance: Entrance) -> SessionId {
         let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
@@ -281,6 +316,7 @@ impl Exchange {
             self.metrics.tokens_refused += 1;
             self.close(turn, id, CloseCode::Policy, reason.to_owned());
         }
+        session
     }
 
     /// Lets a session react, and writes what it says.
@@ -308,7 +344,7 @@ impl Exchange {
     pub(super) fn touch(&mut self, turn: &mut Turn, id: ConnId) {
         let conn = &mut self.conns[id as usize];
         conn.is_pinged = false;
-        if let Some(idle) = self.spans.idle {
+        if let Some(idle) = if conn.end.is_link() { Some(self.spans.link) } else { self.spans.idle } {
             turn.wheel.set(&mut conn.alarm, id, idle);
         } else {
             Wheel::clear(&mut conn.alarm);
@@ -400,15 +436,6 @@ impl Exchange {
         self.ended_sessions.push(session);
     }
 
-    /// Reads everything again that can change while we serve.
-    fn reload(&mut self, turn: &mut Turn) {
-        match self.reload_access(turn) {
-            None => info!(target: LIFE, "nothing to reload: tokens are off (--token-key)"),
-            Some(Ok(what)) => info!(target: LIFE, "reloaded: {what}"),
-            Some(Err(why)) => error!(target: LIFE, "not reloaded: {why}"),
-        }
-    }
-
     /// Whether everybody is on their way out.
     pub(super) fn is_draining(&self) -> bool {
         self.drains_until.is_some()
@@ -460,6 +487,7 @@ impl Handler for Exchange {
                     }
                 }
                 self.on_answers(turn);
+                self.on_announcements(turn);
             }
             Token(number) if number >= FIRST_LISTENER => self.on_acceptable(turn, number - FIRST_LISTENER),
             Token(number) => {
@@ -470,6 +498,7 @@ impl Handler for Exchange {
                         self.on_attempt(turn, id, session);
                         return self.settle(turn);
                     }
+                    Some(Phase::Linking) if !self.on_link_ready(turn, id) => return self.settle(turn),
                     Some(_) => {}
                 }
                 if event.is_writable() {
@@ -494,6 +523,10 @@ impl Handler for Exchange {
     }
 
     fn on_deadline(&mut self, turn: &mut Turn, fired: Fired) {
+        if fired.owner == LINKS_OWNER {
+            self.on_links_alarm(turn, fired);
+            return self.settle(turn);
+        }
         if fired.owner >= FIRST_DIAL && fired.owner != DRAIN_OWNER {
             self.on_dial_deadline(turn, fired);
             return self.settle(turn);
@@ -529,6 +562,11 @@ impl Handler for Exchange {
         self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         if !self.ended.is_empty() || !self.ended_sessions.is_empty() {
             self.free_slots();
+        }
+        if let Some(tls) = &self.tls {
+            let report = tls.end_turn();
+            self.metrics.tls_handshakes += u64::from(report.completed);
+            self.metrics.tls_failures += u64::from(report.failed);
         }
         let is_drained = self.drains_until.is_some() && self.conns.is_empty();
         !(self.is_stopped || is_drained)

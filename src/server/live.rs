@@ -57,7 +57,7 @@ impl Exchange {
             json.name("pairs").array(|json| self.write_pairs(json));
             json.name("channels").array(|json| self.write_channels(json));
             json.name("bridges").array(|json| self.write_bridges(json, now));
-            json.name("links").array(|_| {});
+            json.name("links").array(|json| self.write_links(json, now));
         });
         out.push(b'\n');
         out
@@ -65,7 +65,7 @@ impl Exchange {
 
     /// Closes a client for an administrator. `false` when it has gone, or is the one who asks.
     pub(super) fn dismiss(&mut self, turn: &mut Turn, asker: ConnId, slot: ConnId, serial: u32) -> bool {
-        let is_meant = |conn: &Connection| conn.serial == serial && !conn.is_ours && slot != asker;
+        let is_meant = |conn: &Connection| conn.serial == serial && !conn.end.is_ours() && slot != asker;
         let Some(conn) = self.conns.get(slot as usize).filter(|conn| is_meant(conn)) else { return false };
         match conn.phase {
             Phase::Open(_) => {
@@ -77,7 +77,7 @@ impl Exchange {
                 self.end(turn, slot, &Ending::ByUs(CloseCode::Policy, "by an administrator".to_owned()));
                 true
             }
-            Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => false,
+            Phase::Linking | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => false,
         }
     }
 
@@ -100,17 +100,18 @@ impl Exchange {
     }
 
     fn write_listeners(&self, json: &mut Writer<'_>) {
-        for (number, (listener, root)) in self.listeners.iter().enumerate() {
+        for (number, (listener, listen)) in self.listeners.iter().enumerate() {
             json.object(|json| {
                 json.name("address").string(&listener.address().to_string());
-                json.name("root").string(root_name(*root));
+                json.name("root").string(root_name(listen.root));
+                json.name("tls").boolean(listen.tls);
                 json.name("is_admin").boolean(number >= self.first_admin);
             });
         }
     }
 
     fn write_clients(&self, json: &mut Writer<'_>, now: u32) {
-        let is_client = |conn: &Connection| !conn.is_ours && conn.phase != Phase::Ended;
+        let is_client = |conn: &Connection| !conn.end.is_ours() && conn.phase != Phase::Ended;
         // Those that hold something up first, then those with the most to read, then the newest.
         let weighed = self.conns.iter().filter(|(_, conn)| is_client(conn)).map(|(slot, conn)| {
             let rank = (conn.waits_for.is_some(), conn.socket.weight(), conn.session().is_some(), conn.serial);
@@ -135,6 +136,7 @@ impl Exchange {
             Phase::Open(_) if conn.waits_for.is_some() => "paused",
             Phase::Open(_) if conn.is_held => "dialing",
             Phase::Open(_) => "open",
+            Phase::Linking => "linking",
             Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => "closing",
         };
         json.name("state").string(state);
@@ -197,6 +199,22 @@ impl Exchange {
         }
     }
 
+    fn write_links(&self, json: &mut Writer<'_>, now: u32) {
+        let links = self.conns.iter().filter(|(_, conn)| conn.end.is_link()).filter_map(|(_, conn)| {
+            let about = self.sessions[conn.session()?.0 as usize].about();
+            Some((conn, about.channel))
+        });
+        for (conn, channel) in links.take(MOST_OTHERS) {
+            json.object(|json| {
+                json.name("peer").string(&conn.peer.to_string());
+                json.name("channel").string(channel.map_or("", |channel| self.hub.channels.name(channel)));
+                json.name("state").string(if conn.end.is_ours() { "dialled" } else { "accepted" });
+                json.name("since_s").number(now.saturating_sub(conn.since).into());
+                json.name("queued").number(conn.socket.weight() as u64);
+            });
+        }
+    }
+
     /// What the client of a session is called, if it has a socket.
     fn id_of(&self, session: SessionId) -> Option<String> {
         let slot = self.outlets.get(session)?;
@@ -232,6 +250,7 @@ fn root_name(root: Root) -> &'static str {
         Root::Ws2s => "ws2s",
         Root::Pocket => "pocket",
         Root::Named => "named",
+        Root::Network => "network",
     }
 }
 

@@ -9,11 +9,13 @@ mod bridge;
 mod conn;
 mod control;
 mod exchange;
+mod links;
 mod live;
 mod metrics;
 mod pages;
 mod polling;
 mod relay;
+mod reload;
 
 use std::fmt;
 use std::io;
@@ -25,11 +27,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use control::Handle;
 
-use crate::config::{Config, Root};
+use crate::config::{Config, Listen, Root};
 use crate::http::guard::BadEntry;
 use crate::net::listener::Listener;
 use crate::net::reactor::Reactor;
 use crate::net::targets::BadTarget;
+use crate::net::tls::BadIdentity;
 use control::Controls;
 use exchange::{Exchange, FIRST_LISTENER};
 
@@ -59,6 +62,10 @@ pub enum StartError {
     BadTarget(BadTarget),
     /// A key, a list of revoked tokens or a capability is none.
     Access(String),
+    /// A listener speaks TLS and no certificate is named.
+    NoCertificate(SocketAddr),
+    /// The certificate or its key cannot be used.
+    BadIdentity(BadIdentity),
 }
 
 impl fmt::Display for StartError {
@@ -71,6 +78,10 @@ impl fmt::Display for StartError {
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
             Self::Access(error) => f.write_str(error),
+            Self::NoCertificate(address) => {
+                write!(f, "{address} is to speak TLS and has no certificate (--tls-cert, --tls-key)")
+            }
+            Self::BadIdentity(error) => write!(f, "{error} (--tls-cert, --tls-key)"),
         }
     }
 }
@@ -95,7 +106,7 @@ impl Server {
             let mut listener = Listener::bind(listen.address).map_err(fail)?;
             let token = Token(FIRST_LISTENER + number);
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
-            listeners.push((listener, listen.root));
+            listeners.push((listener, *listen));
         }
         let first_admin = listeners.len();
         for (number, address) in (first_admin..).zip(&config.admin) {
@@ -103,7 +114,7 @@ impl Server {
             let mut listener = Listener::bind(*address).map_err(fail)?;
             let token = Token(FIRST_LISTENER + number);
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
-            listeners.push((listener, Root::Auto));
+            listeners.push((listener, Listen::new(*address, Root::Auto)));
         }
         let max_connections = max_connections(config.limits.max_connections);
         let now = turn.now;
@@ -131,7 +142,8 @@ impl Server {
         self.exchange.controls.handle()
     }
 
-    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once.
+    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once. `HUP` has it
+    /// read the certificate and its key again.
     ///
     /// # Errors
     /// As `sigaction(2)`.

@@ -9,6 +9,7 @@ mod engine;
 
 use std::fmt::Write as _;
 use std::io::IoSlice;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,6 +21,7 @@ use self::engine::is_engine;
 use super::access::{Entrance, Unauthorized, is_token_subprotocol};
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
+use super::links::Links;
 use super::polling::{Action, AnswerTo, Ask, decline};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
@@ -32,6 +34,7 @@ use crate::http::upgrade;
 use crate::hub::Hub;
 use crate::net::reactor::Turn;
 use crate::protocol::Session;
+use crate::protocol::link::Link;
 use crate::protocol::route::route;
 
 /// How long a browser may use our files without asking whether they are still right, in words of RFC 9111 §5.2.2.
@@ -48,7 +51,7 @@ pub(super) struct Pages {
 
 /// Where a request came from.
 #[derive(Clone, Copy)]
-struct Origin {
+struct Origin<'s> {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
@@ -56,6 +59,9 @@ struct Origin {
     is_admin: Option<bool>,
     /// It shows a token that makes its sender an administrator.
     has_admin_token: bool,
+    peer: IpAddr,
+    /// What judges requests for links.
+    links: &'s Links,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -72,6 +78,8 @@ enum Answer {
     Ask(Ask),
     /// 101; frames follow.
     Session(Session, Entrance),
+    /// 101; frames of a link follow.
+    Link(Link),
 }
 
 impl Pages {
@@ -85,7 +93,14 @@ impl Pages {
         Ok(Self { guard, tags, clients: (clients, clients_tag) })
     }
 
-    fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, hub: &mut Hub, out: &mut Vec<u8>) -> Answer {
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        from: Origin<'_>,
+        config: &Config,
+        hub: &mut Hub,
+        out: &mut Vec<u8>,
+    ) -> Answer {
         let wants_upgrade = request.wants_upgrade();
         // What follows a refused upgrade may be frames, and is never another request.
         let framing = Framing::of(request);
@@ -160,7 +175,7 @@ impl Pages {
     fn upgrade(
         &self,
         request: &Request<'_>,
-        from: Origin,
+        from: Origin<'_>,
         config: &Config,
         hub: &mut Hub,
         framing: Framing,
@@ -169,6 +184,15 @@ impl Pages {
         let refused = match upgrade::check(request) {
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
+                // A link's way in is its own: it names no origin, or one that is none.
+                match from.links.answer(request, &handshake, from.peer, hub, config, out) {
+                    None => {}
+                    Some(Ok(link)) => return Answer::Link(link),
+                    Some(Err(refused)) => {
+                        refused.write(out);
+                        return Answer::Refusal(Framing::CLOSE, refused.status, refused.reason);
+                    }
+                }
                 let session = if is_engine(request.path) {
                     match self.engine(request, from, config, hub) {
                         Ok(session) => Ok(session),
@@ -262,14 +286,16 @@ impl Exchange {
         }
         loop {
             let conn = &mut self.conns[id as usize];
-            let (listener, root) = &self.listeners[usize::from(conn.listener)];
+            let (listener, listen) = &self.listeners[usize::from(conn.listener)];
             let from = Origin {
-                root: *root,
+                root: listen.root,
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
                 is_admin: (self.first_admin < self.listeners.len())
                     .then_some(usize::from(conn.listener) >= self.first_admin),
                 has_admin_token: false,
+                peer: conn.peer.ip(),
+                links: &self.links,
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -301,7 +327,7 @@ impl Exchange {
                         }
                     }
                     match &answer {
-                        Answer::Session(..) => info!("{}: opened {}", conn.peer, request.path),
+                        Answer::Session(..) | Answer::Link(_) => info!("{}: opened {}", conn.peer, request.path),
                         Answer::Refusal(_, status, reason) => {
                             info!("{}: {status} for {}: {reason}", conn.peer, request.path);
                         }
@@ -331,6 +357,15 @@ impl Exchange {
                             Phase::Open(session) => self.on_frames(turn, id, session, window),
                             _ => {}
                         }
+                    }
+                    return;
+                }
+                Answer::Link(link) => {
+                    self.send_reply(turn, id, &reply, &[]);
+                    self.reply = reply;
+                    if self.conns[id as usize].phase == Phase::Http {
+                        let session = self.on_link_accepted(turn, id, link);
+                        self.on_frames(turn, id, session, window);
                     }
                     return;
                 }
@@ -394,7 +429,7 @@ impl Exchange {
     }
 
     /// What there is right now, by the names of the page that shows it.
-    pub(super) fn gauges(&self) -> [(&'static str, usize); 12] {
+    pub(super) fn gauges(&self) -> [(&'static str, usize); 15] {
         let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
         [
             ("jackfield_connections", self.conns.len()),
@@ -404,6 +439,9 @@ impl Exchange {
             ("jackfield_keys", self.hub.pairs.len()),
             ("jackfield_bridges", self.bridges.count()),
             ("jackfield_dials", self.dials.len()),
+            ("jackfield_links", self.links.discovery.links()),
+            ("jackfield_link_attempts", self.links.attempts()),
+            ("jackfield_proxies", self.links.discovery.proxies()),
             ("jackfield_devices", self.hub.devices.len()),
             ("jackfield_polling_sessions", self.polling.len()),
             ("jackfield_held_requests", self.polling.held()),
@@ -418,7 +456,8 @@ impl Exchange {
         for (name, value) in self.gauges() {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
-        for (name, value) in self.metrics.rows() {
+        let dropped = ("jackfield_announcements_dropped_total", self.links.dropped());
+        for (name, value) in self.metrics.rows().into_iter().chain([dropped]) {
             writeln!(page, "# TYPE {name} counter\n{name} {value}").expect("writing to memory does not fail");
         }
         page

@@ -27,14 +27,17 @@ use crate::hub::ids::Key;
 use crate::net::listener::Census;
 use crate::net::reactor::Turn;
 use crate::protocol::Protocol;
-use crate::protocol::p2p::Revision;
 use crate::protocol::p2p::engine_io::Error;
+use crate::protocol::p2p::{Revision, Transport};
 
 /// Sessions that ended with something unsaid and no poll to say it to: the next one is told. So many of them are kept.
 const FAREWELLS: usize = 256;
 
 /// Bytes of what such a session was still to be sent; if it is more, only the end is told.
 const FAREWELL_BYTES: usize = 4096;
+
+/// Mailboxes that there is room for however few there are.
+const ROOMY: usize = 1024;
 
 /// All sessions that poll, and their requests.
 #[derive(Default)]
@@ -116,6 +119,16 @@ impl Polling {
         }
     }
 
+    /// Takes a mailbox out, and gives back the table's memory after a crowd has gone.
+    fn take(&mut self, session: SessionId) -> Option<Mailbox> {
+        let mailbox = self.mailboxes.remove(&session)?;
+        if self.mailboxes.capacity() > ROOMY && self.mailboxes.len() < self.mailboxes.capacity() / 8 {
+            self.mailboxes.shrink_to(2 * self.mailboxes.len());
+            self.asks.shrink_to(2 * self.asks.len());
+        }
+        Some(mailbox)
+    }
+
     /// What the session of this name would still have been sent.
     fn take_farewell(&mut self, revision: Revision, sid: &str) -> Option<Vec<u8>> {
         let sid = Key::parse(sid)?;
@@ -195,7 +208,8 @@ impl Exchange {
     /// Answers the poll of a session with what is in its mailbox.
     pub(super) fn answer_poll(&mut self, turn: &mut Turn, session: SessionId) {
         let Some(mailbox) = self.polling.mailboxes.get_mut(&session) else { return };
-        if mailbox.frames.is_empty() {
+        // A ping alone is nothing to be told.
+        if Frames(&mailbox.frames).next().is_none() {
             return;
         }
         let Some(id) = mailbox.poll.take() else { return };
@@ -219,7 +233,7 @@ impl Exchange {
         let frames = std::mem::take(&mut mailbox.frames);
         info!("{}: session closed: {reason}", mailbox.peer);
         self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
-        let mailbox = self.polling.mailboxes.remove(&session).expect("it is here");
+        let mailbox = self.polling.take(session).expect("it is here");
         self.polling.census.leave(mailbox.peer.ip());
         self.forget(session);
         self.resume(turn, Behind::mailbox(session));
@@ -258,10 +272,14 @@ impl Exchange {
 
     /// Gives the connection of `from` to `to`.
     pub(super) fn hand_over(&mut self, turn: &mut Turn, from: SessionId, to: SessionId) {
-        let Some(id) = self.outlets.get(from) else { return };
+        let Some(id) = self.outlets.get(from) else {
+            // It broke with its last word: the session goes on as it was.
+            let device = self.polling.mailboxes.get(&to).and_then(|mailbox| self.hub.devices.by_sid(mailbox.sid));
+            return device.into_iter().for_each(|device| self.hub.devices.set_transport(device, Transport::Polling));
+        };
         self.outlets.set(from, None);
         self.forget(from);
-        let Some(mailbox) = self.polling.mailboxes.remove(&to) else {
+        let Some(mailbox) = self.polling.take(to) else {
             // It ended meanwhile.
             self.conns[id as usize].phase = Phase::Http;
             return self.finish(turn, id, &[]);

@@ -4,7 +4,7 @@
 //!
 //! 1. *receive* into the loop's scratch, behind what the connection kept from last time ([`Exchange::receive`]);
 //! 2. *split* what came into messages, unmasked and checked where they lie, and let the session say who gets what
-//!    ([`Exchange::react`]); it says so into the [`Batch`](super::batch::Batch), as places in the scratch;
+//!    ([`Exchange::react`]); it says so into the [`Batch`], as places in the scratch;
 //! 3. *write* the batch, one vectored write per receiver ([`Exchange::write_batch`]); what a kernel does not take is
 //!    copied once, into that receiver's queue, however many receivers it has;
 //! 4. *settle* what is not a write: closings, and pauses of whoever fills a queue faster than it empties.
@@ -18,12 +18,12 @@ use bytes::Bytes;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
 use super::access::{Awaits, First, first};
-use super::batch::{Actions, Lane, Place};
+use super::batch::{Actions, Batch, Lane, Place};
 use super::conn::{Behind, ConnId, Ending, Phase};
 use super::exchange::{Exchange, second};
 use crate::frame::assemble::{Item, MessageLimits, Window};
 use crate::frame::close::ClosePayload;
-use crate::frame::split::Violation;
+use crate::frame::split::{Sender, Violation};
 use crate::hub::SessionId;
 use crate::net::queue::MAX_SLICES;
 use crate::net::reactor::Turn;
@@ -95,6 +95,7 @@ impl Exchange {
         match conn.phase {
             Phase::Bridge(session) => return self.on_bridge_readable(turn, id, session),
             Phase::Polling => return self.on_ask_readable(turn, id),
+            Phase::Linking => return self.on_link_readable(turn, id),
             _ => {}
         }
         if conn.has_unread {
@@ -111,7 +112,7 @@ impl Exchange {
             };
             self.metrics.on_read(received);
             self.on_long_frame(turn, id, received);
-            return if received < asked { Progress::Drained(received) } else { Progress::More(received) };
+            return self.progress(id, received, asked);
         }
         let kept = conn.carry.restore(&mut self.scratch);
         let asked = SCRATCH_BYTES - kept;
@@ -127,9 +128,16 @@ impl Exchange {
         match conn.phase {
             Phase::Open(session) => self.on_frames(turn, id, session, window),
             Phase::Http => self.on_requests(turn, id, window, kept),
-            Phase::Polling | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
+            Phase::Polling | Phase::Linking | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
         }
-        if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+        self.progress(id, received, asked)
+    }
+
+    /// What a receive of `received` bytes says about the rest.
+    #[inline]
+    pub(super) fn progress(&self, id: ConnId, received: usize, asked: usize) -> Progress {
+        let is_drained = self.conns[id as usize].socket.is_drained(received, asked);
+        if is_drained { Progress::Drained(received) } else { Progress::More(received) }
     }
 
     /// A receive brought no bytes.
@@ -139,6 +147,7 @@ impl Exchange {
             Received::End if self.conns[id as usize].is_owed() => self.part(turn, id),
             Received::End => self.end(turn, id, &Ending::Vanished),
             Received::Failed(error) => self.end(turn, id, &Ending::Broken(error)),
+            Received::Later => self.revisit(turn, id),
             Received::Nothing | Received::Bytes(_) => {}
         }
         Progress::Stop
@@ -165,6 +174,8 @@ impl Exchange {
                     }
                 }
             }
+            // What a session asked for as it opened may have kept everything waiting.
+            let is_stuck = window.start == before && self.deeds.is_empty();
             self.settle(turn);
             // The batch was full, or the connection is another session's now, or nobody's.
             match self.conns[id as usize].phase {
@@ -172,7 +183,7 @@ impl Exchange {
                 _ => return,
             }
             let is_held = self.conns[id as usize].is_held || share == 0;
-            if window.start == before || window.start == window.end || is_held {
+            if is_stuck || window.start == window.end || is_held {
                 break;
             }
         }
@@ -214,12 +225,13 @@ impl Exchange {
         let (awaits, permit) = (access.awaits(session), access.permit(session));
         let mut is_first = matches!(awaits, Awaits::Token | Awaits::NoToken);
         let place = Place::of(scratch);
+        let sender = if conn.end.is_masking() { Sender::Server } else { Sender::Client };
         let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
         let mut cx = Context { id: session, address, now, wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         while !fx.batch.is_full() && fx.deeds.is_empty() && *share > 0 {
             *share -= 1;
-            match conn.assembler.next(scratch, window, bounds, pool) {
+            match conn.assembler.next_from(sender, scratch, window, bounds, pool) {
                 Ok(Some(Item::Message(message))) => {
                     metrics.messages += 1;
                     if is_first {
@@ -292,6 +304,9 @@ impl Exchange {
                 }
                 self.write_lane(lane, &slices[..pieces.len()], reader);
             }
+            if self.links.masking > 0 && !lane.is_bridge {
+                self.write_masked(&batch, lane, &scratch, reader);
+            }
         }
         batch.clear(&mut self.pool);
         (self.batch, self.scratch) = (batch, scratch);
@@ -313,6 +328,9 @@ impl Exchange {
                 continue;
             };
             let conn = &mut self.conns[to as usize];
+            if conn.end.is_masking() {
+                continue;
+            }
             let is_own = Some(to) == reader;
             if !lane.keeps_pace && !is_own && conn.socket.weight() > hard {
                 self.failures.push((to, None));
@@ -324,6 +342,40 @@ impl Exchange {
                 Some(_) => queue.push(copy(slices, written)),
                 None => queue.push(shared.get_or_insert_with(|| copy(slices, 0)).slice(written..)),
             });
+            if let Err(error) = sent {
+                self.failures.push((to, Some(error)));
+            } else if (lane.keeps_pace || is_own)
+                && conn.socket.weight() > high
+                && let Some(reader) = reader
+            {
+                self.pause(reader, Behind::socket(to));
+            }
+        }
+    }
+}
+
+impl Exchange {
+    /// Writes a lane to those of its receivers that we are clients of: masked, which is done once for all of them.
+    fn write_masked(&mut self, batch: &Batch, lane: &Lane, scratch: &[u8], reader: Option<ConnId>) {
+        let (high, hard) = (self.config.limits.queue_high, self.config.limits.max_queue);
+        let mut shared: Option<Bytes> = None;
+        for receiver in lane.receivers() {
+            let Some(to) = self.outlets.get(receiver) else { continue };
+            let conn = &mut self.conns[to as usize];
+            if !conn.end.is_masking() {
+                continue;
+            }
+            let is_own = Some(to) == reader;
+            if !lane.keeps_pace && !is_own && conn.socket.weight() > hard {
+                self.failures.push((to, None));
+                continue;
+            }
+            let frames = shared.get_or_insert_with(|| {
+                let bytes = |piece| batch.bytes(lane, piece, scratch);
+                self.links.masks.mask(&lane.pieces.iter().map(bytes).collect::<Vec<_>>().concat()).into()
+            });
+            self.metrics.writes += 1;
+            let sent = conn.socket.send(&[IoSlice::new(frames)], |written, queue| queue.push(frames.slice(written..)));
             if let Err(error) = sent {
                 self.failures.push((to, Some(error)));
             } else if (lane.keeps_pace || is_own)

@@ -15,7 +15,7 @@ use common::http::{Response, SAMPLE_KEY};
 use common::server::TestServer;
 use common::target::Target;
 use jackfield::access::{KeyName, Order, Rights, SigningKey};
-use jackfield::config::{Config, TokenKey};
+use jackfield::config::{Config, LanMode, TokenKey};
 
 const SECRET: &[u8] = b"the canary of forty-two characters sings\n";
 
@@ -279,6 +279,31 @@ fn named_channels_permit_what_is_written() {
 }
 
 #[test]
+fn network_channels_permit_what_is_written() {
+    let files = Files::new("network");
+    let server = server(&files, |_| {});
+    let open = |words: &[&str], path: &str| open(server.address(), path, Place::Bearer, &token(words));
+    let mut both = open(&["all"], "/network/demo");
+    both.round_trip();
+    let mut listener = open(&["subscribe=/network/*"], "/network/demo");
+    for client in [&mut both, &mut listener] {
+        assert!(client.any_text().contains("connect"));
+    }
+    listener.send(&text(r#"{"action":"status"}"#));
+    assert!(listener.any_text().contains("status"));
+    both.send(&text(r#"{"action":"broadcast","data":"hello"}"#));
+    assert!(listener.any_text().contains("hello"));
+    listener.send(&text(r#"{"action":"broadcast","data":"not mine to say"}"#));
+    expect_refusal(&mut listener, "not permitted: this needs a token that permits speaking here (publish)");
+    assert!(both.any_text().contains("disconnect"));
+    for words in [&["publish=/network/demo"][..], &["subscribe=/local/demo", "publish=*"]] {
+        let mut client = open(words, "/network/demo");
+        expect_refusal(&mut client, "not permitted: this needs a token that permits this name (subscribe, publish)");
+    }
+    both.round_trip();
+}
+
+#[test]
 fn pocket_rooms_permit_what_is_written() {
     let files = Files::new("pocket");
     let server = server(&files, |_| {});
@@ -531,6 +556,12 @@ fn t20_bad_files_and_words_refuse_to_start() {
         config.token_revoked = vec![list.clone()];
     });
     assert!(error.starts_with("--token-revoked ") && error.contains("# nobody"), "{error}");
+    // Servers that link show no token, so they must know a secret.
+    let error = fails(&|config| {
+        config.token_key = vec![key(&good)];
+        config.lan.mode = LanMode::On;
+    });
+    assert!(error.contains("--lan-secret-file"), "{error}");
     let error = fails(&|config| config.anonymous = vec!["all".to_owned()]);
     assert_eq!(error, "--anonymous and --token-revoked mean nothing without --token-key");
     let error = fails(&|config| {

@@ -365,8 +365,20 @@ impl Socket {
 
     /// Opens a session over a TCP connection that exists.
     #[track_caller]
-    pub(crate) fn over(mut client: Client, eio: Eio, more: &str) -> (Self, Opening) {
-        let me = fresh_id();
+    pub(crate) fn over(client: Client, eio: Eio, more: &str) -> (Self, Opening) {
+        Self::over_as(client, eio, fresh_id(), more)
+    }
+
+    /// Opens a session of revision 4 with this id and asks for the namespace.
+    #[track_caller]
+    pub(crate) fn asking(address: SocketAddr, id: &str) -> Self {
+        let (mut socket, _) = Self::over_as(Client::connect(address), Eio::Four, id.to_owned(), "");
+        socket.say(&text("40"));
+        socket
+    }
+
+    #[track_caller]
+    fn over_as(mut client: Client, eio: Eio, me: String, more: &str) -> (Self, Opening) {
         client.upgrade(&format!("/socket.io/?{}&transport=websocket&clientId={me}{more}", eio.query()));
         let mut socket = Self { eio, me, client };
         let opening = Opening::of(&socket.hear());

@@ -13,6 +13,8 @@ pub(crate) mod independent;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod target;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 
 use std::env;
 use std::time::Duration;

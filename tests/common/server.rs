@@ -18,7 +18,7 @@ use super::http::request;
 const POLL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything that has to be given back.
-const GAUGES: [&str; 11] = [
+const GAUGES: [&str; 13] = [
     "jackfield_connections",
     "jackfield_sessions",
     "jackfield_channels",
@@ -29,6 +29,8 @@ const GAUGES: [&str; 11] = [
     "jackfield_polling_sessions",
     "jackfield_held_requests",
     "jackfield_paused_connections",
+    "jackfield_links",
+    "jackfield_link_attempts",
     "jackfield_queued_bytes",
 ];
 
@@ -145,7 +147,7 @@ impl Drop for TestServer {
 
 /// 127.0.0.1 with a free port and this root.
 pub(crate) fn free_port(root: Root) -> Listen {
-    Listen { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), root }
+    Listen::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), root)
 }
 
 /// One connection that asks for `/metrics` again and again.

@@ -148,6 +148,28 @@ fn too_much_behind_a_poll_ends_it() {
     server.expect_all_given_back();
 }
 
+/// Behind any request: what is kept of it would be moved with each of many.
+#[test]
+fn too_much_behind_a_request_is_not_kept() {
+    let server = TestServer::with(|config| config.limits.max_head = 2000);
+    let mut session = Polling::join(server.address(), Eio::Four, "");
+    let bytes = post(&session, "", &[ask(1)]);
+    let few = 2000 / bytes.len();
+    for (count, stays) in [(few, true), (few + 2, false)] {
+        let mut client = Client::connect(server.address());
+        client.write(&bytes.repeat(count));
+        let response = client.response();
+        assert_eq!((response.status, response.closes()), (200, !stays));
+        for _ in 1..if stays { count } else { 1 } {
+            expect_ok(&mut client);
+        }
+        if !stays {
+            client.expect_end();
+        }
+    }
+    assert_eq!(numbers(&session.poll()), vec![1; few + 1]);
+}
+
 #[test]
 fn a_connection_is_kept_or_not_as_the_client_asks() {
     let server = TestServer::start();

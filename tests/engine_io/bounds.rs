@@ -16,7 +16,7 @@ use super::common::engine::{
 use super::common::frame;
 use super::common::process::Process;
 use super::common::server::TestServer;
-use super::{INTERVAL, Line, TIMEOUT, ask, echo, echoed, held, numbers};
+use super::{INTERVAL, Line, ask, echo, echoed, held, numbers};
 
 /// The mark of the tests, small so that it is reached soon.
 const HIGH: usize = 64 * 1024;
@@ -47,13 +47,16 @@ fn heard(number: usize) -> [Packet; 2] {
     [text(format!(r#"451-["n",{number},{{"_placeholder":true,"num":0}}]"#)), binary(vec![number as u8; LEN])]
 }
 
+/// How long a quick server waits for a pong: what a busy machine needs for all that a test does with one.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A server with a low mark and a heart that beats quickly, or not.
 #[track_caller]
 fn server(is_quick: bool) -> TestServer {
     TestServer::with(|config| {
         config.limits.queue_high = HIGH;
         if is_quick {
-            (config.limits.device_ping_interval, config.limits.device_ping_timeout) = (INTERVAL, TIMEOUT);
+            (config.limits.device_ping_interval, config.limits.device_ping_timeout) = (INTERVAL, PATIENCE);
         }
     })
 }
@@ -173,8 +176,39 @@ fn a_second_request_while_the_first_waits_ends_the_session() {
     assert_eq!((values["jackfield_paused_connections"], values["jackfield_devices"]), (0.0, 1.0));
 }
 
-/// A client that answers its pings while it takes nothing.
-fn keep_alive(receiver: &mut Polling, until: Instant) {
+#[test]
+fn a_slow_client_has_its_time_for_a_long_answer() {
+    let server = TestServer::with(|config| {
+        config.limits.handshake_timeout = Duration::from_millis(200);
+        config.limits.close_timeout = Duration::from_millis(100);
+        config.limits.queue_high = 100_000_000;
+    });
+    for lines in ["", "Connection: close\r\n"] {
+        let mut receiver = Polling::join(server.address(), Eio::Four, "");
+        let mut sender = Socket::join(server.address(), Eio::Four, "");
+        // More than the sockets hold.
+        for number in 0..400 {
+            numbered(&receiver.me, number).iter().for_each(|packet| sender.say(packet));
+        }
+        sender.client.round_trip();
+        let mut client = Client::connect_with_buffers(server.address(), SMALL);
+        let target = receiver.target();
+        client.write(&super::common::engine::request(server.address(), "GET", &target, lines, b""));
+        // Longer than anything but a heartbeat may take.
+        thread::sleep(Duration::from_secs(1));
+        let said = packets(Eio::Four, &client.response());
+        assert_eq!(said.len(), 800);
+        for number in 0..400 {
+            assert_eq!(said[2 * number..][..2], heard(number));
+        }
+        receiver.posts = Requests::to(server.address());
+        receiver.say(&[text("1")]);
+    }
+}
+
+/// A client that answers its pings while it takes nothing, for longer than anybody may be silent.
+fn keep_alive(receiver: &mut Polling) {
+    let until = Instant::now() + 2 * (INTERVAL + PATIENCE);
     while Instant::now() < until {
         receiver.say(&[text("2")]);
         thread::sleep(INTERVAL / 2);
@@ -190,7 +224,7 @@ fn who_is_paused_is_not_blamed_for_its_silence() {
         let sender = small(&server, eio);
         let (written, flooding) = flood(&sender, &receiver.me, COUNT);
         server.metrics().wait_for("a pause", |values| values["jackfield_paused_connections"] == 1.0);
-        keep_alive(&mut receiver, Instant::now() + 4 * (INTERVAL + TIMEOUT));
+        keep_alive(&mut receiver);
         assert!(written.load(Ordering::Relaxed) < COUNT);
         let mut number = 0;
         while number < COUNT {
@@ -219,7 +253,7 @@ fn who_waits_for_its_receipt_is_not_blamed_for_its_silence() {
         let (target, body) = (sender.target(), payload(eio, &all));
         sender.posts.send("POST", &target, "", body.as_bytes());
         server.metrics().wait_for("a pause", |values| values["jackfield_paused_connections"] == 1.0);
-        keep_alive(&mut receiver, Instant::now() + 4 * (INTERVAL + TIMEOUT));
+        keep_alive(&mut receiver);
         if eio == Eio::Four {
             // It was asked whether it is there, and cannot say so.
             assert_eq!(sender.poll(), [text("2")]);

@@ -8,6 +8,7 @@ mod bodies;
 mod bounds;
 mod browsers;
 mod errors;
+mod hostile;
 mod protocol;
 mod upgrades;
 
@@ -30,6 +31,16 @@ fn quick() -> TestServer {
     TestServer::with(|config| {
         (config.limits.device_ping_interval, config.limits.device_ping_timeout) = (INTERVAL, TIMEOUT);
     })
+}
+
+/// Reproducible choices.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        (self.0 >> 33) as usize % limit
+    }
 }
 
 /// Waits until the server holds this many requests.

@@ -6,17 +6,7 @@ use super::common::DEADLINE;
 use super::common::engine::{Eio, Packet, Polling, REVISIONS, Socket, binary, expect_error, payload, request, text};
 use super::common::frame;
 use super::common::server::TestServer;
-use super::{INTERVAL, Line, TIMEOUT, answered, ask, echo, echoed, held, numbers, quick};
-
-/// Reproducible choices.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
-        (self.0 >> 33) as usize % limit
-    }
-}
+use super::{Dice, INTERVAL, Line, TIMEOUT, answered, ask, echo, echoed, held, numbers, quick};
 
 /// The number of an event that another client emitted.
 #[track_caller]

@@ -63,6 +63,9 @@ export function channelsRoom(room, { server }) {
     leave();
     fail();
     field.value = name;
+    if (!/^[\w.+=*-]{0,255}$/.test(name)) {
+      return fail('A room is at most 255 of these: letters without accents, digits, and . _ + = * -');
+    }
     another.href = `#channels=${encodeURIComponent(name)}`;
     const joined = new pocket.webSocket.AugmentedWebSocket(`${server}/pocket${name && `?room=${encodeURIComponent(name)}`}`);
     socket = joined;

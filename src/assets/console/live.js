@@ -148,7 +148,8 @@ export function liveRoom(room, { base }) {
       element('span', 'quiet', `${bridge.is_open ? span(bridge.since_s) : 'dialling'}, ${size(bridge.queued)} wait`),
     ], 'No client is connected to a TCP server.');
     showList('links', now.links, now.links.length, (link) => [
-      element('bdi', 'mono', link.peer ?? link.address ?? ''), element('span', 'quiet', link.state ?? ''),
+      element('bdi', 'mono', channelName(link.channel)), ' with ', element('bdi', 'mono', link.peer),
+      element('span', 'quiet', `${link.state}, ${span(link.since_s)}, ${size(link.queued)} wait`),
     ], 'No other server of the local network is linked.');
     before = now;
     showState('open', `version ${now.version}, up ${span(now.uptime_s)}`);

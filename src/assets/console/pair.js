@@ -65,13 +65,18 @@ export function pairRoom(panel, { server }) {
     link.hidden = copyKey.disabled = copyLink.disabled = pairButton.disabled = false;
     figure.hidden = !draw(figure.querySelector('svg'), link.href);
     figure.querySelector('figcaption').textContent = isLoopback
-      ? 'Works on this machine only: the server does not listen on a network.'
+      ? 'For a phone, open this page under this machine’s address on the network.'
       : 'A camera opens this page, paired.';
     if (detail.previous) talk.note(`Connected again. Your key is now ${detail.key}; before it was ${detail.previous}.`);
     showState('open', 'connected');
   });
   share.addEventListener('lost', (event) => {
     showState('lost', lost(event));
+    pairButton.disabled = true;
+    showPair();
+  });
+  share.addEventListener('close', ({ reason, code }) => {
+    showState('closed', `over: ${reason || `code ${code}`}`);
     pairButton.disabled = true;
     showPair();
   });

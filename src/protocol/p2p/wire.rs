@@ -6,11 +6,11 @@
 //! fault.
 
 use super::engine_io::push_wrapped;
+use super::socket_io::write::{self, Prefix};
 use crate::frame::message::Kind;
 use crate::hub::SessionId;
 use crate::hub::channels::{ChannelId, Channels};
 use crate::hub::devices::{Device, Revision};
-use crate::json::escape::push_string;
 use crate::protocol::{Audience, Effects};
 
 /// The type byte in front of binary messages in Engine.IO 3.
@@ -37,43 +37,44 @@ pub(super) fn event(
     parts: &[&[u8]],
     attachments: &[&[u8]],
 ) {
-    packet(fx, to, pace, [b"42", b"45"], id, parts, attachments);
+    packet(fx, to, pace, &write::event(count(attachments), "/", id), parts, attachments);
 }
 
 /// An ack: `parts` are what stands between the brackets.
 pub(super) fn ack(fx: &mut impl Effects, to: &Device, pace: Pace, id: u64, parts: &[&[u8]], attachments: &[&[u8]]) {
-    packet(fx, to, pace, [b"43", b"46"], Some(id), parts, attachments);
+    packet(fx, to, pace, &write::ack(count(attachments), "/", id), parts, attachments);
 }
 
 /// The namespace is connected; `name` is the socket's, which clients of Engine.IO 3 take from the handshake.
 pub(super) fn connect(fx: &mut impl Effects, to: &Device, name: &str) {
     match to.revision {
-        Revision::Three => fx.send(to.session, Kind::Text, &[b"40"]),
-        Revision::Four => fx.send(to.session, Kind::Text, &[b"40{\"sid\":\"", name.as_bytes(), b"\"}"]),
+        Revision::Three => fx.send(to.session, Kind::Text, &[&write::connect("/")]),
+        Revision::Four => {
+            let mut text = Vec::with_capacity(64);
+            write::push_connect_with_sid(&mut text, "/", name);
+            fx.send(to.session, Kind::Text, &[&text]);
+        }
     }
 }
 
 /// The server ends the namespace; the client does not come back by itself.
 pub(super) fn disconnect(fx: &mut impl Effects, to: &Device) {
-    fx.send(to.session, Kind::Text, &[b"41"]);
+    fx.send(to.session, Kind::Text, &[&write::disconnect("/")]);
 }
 
 /// A namespace is not to be had. `namespace` is `/NAME`, or `/`.
 pub(super) fn refuse(fx: &mut impl Effects, to: &Device, namespace: &str, message: &str) {
-    let mut text = b"44".to_vec();
-    if namespace != "/" {
-        text.extend_from_slice(namespace.as_bytes());
-        text.push(b',');
-    }
+    let mut text = Vec::with_capacity(64);
     match to.revision {
-        Revision::Three => push_string(&mut text, message),
-        Revision::Four => {
-            text.extend_from_slice(b"{\"message\":");
-            push_string(&mut text, message);
-            text.push(b'}');
-        }
+        Revision::Three => write::push_error(&mut text, namespace, message),
+        Revision::Four => write::push_connect_error(&mut text, namespace, message),
     }
     fx.send(to.session, Kind::Text, &[&text]);
+}
+
+/// How many attachments, as packets say it.
+fn count(attachments: &[&[u8]]) -> u32 {
+    u32::try_from(attachments.len()).expect("--max-attachments has 32 bits")
 }
 
 /// Those in a room who get attachments in one manner: as binary messages, or as text that stands for them.
@@ -97,7 +98,7 @@ pub(super) fn event_to_room(fx: &mut impl Effects, to: &Room<'_>, parts: &[&[u8]
         }
     };
     let except = Some(to.except);
-    with_text([b"42", b"45"], None, parts, attachments.len(), |text| {
+    with_text(&write::event(count(attachments), "/", None), parts, |text| {
         send_all(fx, to.channels.members(to.channel, except), Kind::Text, text);
     });
     for attachment in attachments {
@@ -110,20 +111,12 @@ pub(super) fn event_to_room(fx: &mut impl Effects, to: &Room<'_>, parts: &[&[u8]
     }
 }
 
-fn packet(
-    fx: &mut impl Effects,
-    to: &Device,
-    pace: Pace,
-    types: [&[u8; 2]; 2],
-    id: Option<u64>,
-    parts: &[&[u8]],
-    attachments: &[&[u8]],
-) {
+fn packet(fx: &mut impl Effects, to: &Device, pace: Pace, head: &Prefix, parts: &[&[u8]], attachments: &[&[u8]]) {
     let mut send = |kind, parts: &[&[u8]]| match pace {
         Pace::Kept => fx.relay_parts(to.session, kind, parts),
         Pace::Free => fx.send(to.session, kind, parts),
     };
-    with_text(types, id, parts, attachments.len(), |text| send(Kind::Text, text));
+    with_text(head, parts, |text| send(Kind::Text, text));
     for attachment in attachments {
         with_attachment(to.revision, to.base64_only, attachment, &mut send);
     }
@@ -131,31 +124,16 @@ fn packet(
 
 /// The text of a packet, in parts.
 #[inline]
-fn with_text(
-    [plain, binary]: [&[u8; 2]; 2],
-    id: Option<u64>,
-    parts: &[&[u8]],
-    attachments: usize,
-    send: impl FnOnce(&[&[u8]]),
-) {
+fn with_text(head: &Prefix, parts: &[&[u8]], send: impl FnOnce(&[&[u8]])) {
     debug_assert!(parts.len() <= MOST_PARTS);
-    let (mut count, mut number) = (Digits::default(), Digits::default());
-    let mut all: [&[u8]; MOST_PARTS + 6] = [&[]; MOST_PARTS + 6];
-    all[0] = plain;
-    if attachments > 0 {
-        (all[0], all[1], all[2]) = (binary, count.write(attachments as u64), b"-");
-    }
-    if let Some(id) = id {
-        all[3] = number.write(id);
-    }
-    all[4] = b"[";
-    let mut used = 5;
-    for (place, part) in all[5..5 + MOST_PARTS].iter_mut().zip(parts) {
+    let mut all: [&[u8]; MOST_PARTS + 2] = [&[]; MOST_PARTS + 2];
+    all[0] = head;
+    for (place, part) in all[1..=MOST_PARTS].iter_mut().zip(parts) {
         *place = part;
-        used += 1;
     }
-    all[used] = b"]";
-    send(&all[..=used]);
+    let end = parts.len().min(MOST_PARTS) + 1;
+    all[end] = write::END;
+    send(&all[..=end]);
 }
 
 /// An attachment as a message, in parts.
@@ -171,23 +149,5 @@ fn with_attachment(revision: Revision, base64_only: bool, attachment: &[u8], mut
         send(Kind::Text, &[&text]);
     } else {
         send(Kind::Binary, typed);
-    }
-}
-
-/// A decimal number, on the stack.
-#[derive(Default)]
-struct Digits([u8; 20]);
-
-impl Digits {
-    fn write(&mut self, mut number: u64) -> &[u8] {
-        let mut start = self.0.len();
-        loop {
-            start -= 1;
-            self.0[start] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return &self.0[start..];
-            }
-        }
     }
 }

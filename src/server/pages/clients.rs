@@ -66,8 +66,9 @@ fn push_snippet(out: &mut String, what: &str, code: &str) -> std::fmt::Result {
     let code = code.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     writeln!(
         out,
-        "<div class=\"snippet\"><p class=\"label\">{what}</p>\n<pre tabindex=\"0\" aria-label=\"{what}\"><code>{code}</code></pre>\
-         <button type=\"button\" class=\"copy\" aria-label=\"Copy {what}\" hidden>Copy</button></div>"
+        "<div class=\"snippet\"><div class=\"sub\"><p class=\"label\">{what}</p>\
+         <button type=\"button\" class=\"copy small\" aria-label=\"Copy {what}\" hidden>Copy</button></div>\n\
+         <pre tabindex=\"0\" role=\"region\" aria-label=\"{what}\"><code>{code}</code></pre></div>"
     )
 }
 

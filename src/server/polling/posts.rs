@@ -96,7 +96,7 @@ impl Exchange {
             self.begin_packets(turn, id, post);
             self.settle(turn);
         }
-        if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+        self.progress(id, received, asked)
     }
 
     /// A body is complete.

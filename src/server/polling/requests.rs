@@ -71,11 +71,16 @@ pub(in crate::server) enum Action {
 
 impl Exchange {
     /// `scratch[window]` is what follows the head of a request.
-    pub(in crate::server) fn on_ask(&mut self, turn: &mut Turn, id: ConnId, ask: Ask, window: Window) {
+    pub(in crate::server) fn on_ask(&mut self, turn: &mut Turn, id: ConnId, mut ask: Ask, window: Window) {
         let (rest, conn) = (&self.scratch[window.start..window.end], &mut self.conns[id as usize]);
         let (body, rest) = rest.split_at(ask.body.min(rest.len()));
         let begun = body.to_vec();
-        conn.carry.keep(rest);
+        if rest.len() <= self.config.limits.max_head {
+            conn.carry.keep(rest);
+        } else {
+            // It would be kept, and moved, once for each of many requests.
+            ask.answer_to.framing.keep_alive = false;
+        }
         conn.phase = Phase::Polling;
         match ask.action {
             Action::Preflight { headers } => self.preflight(turn, id, &ask.answer_to, headers.as_deref()),
@@ -208,7 +213,7 @@ impl Exchange {
                     self.end(turn, id, &Ending::TimedOut("it sent too much behind a poll (--max-head)"));
                     return Progress::Stop;
                 }
-                if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+                self.progress(id, received, asked)
             }
             None => Progress::Stop,
         }
@@ -282,15 +287,24 @@ impl Exchange {
         if conn.phase != Phase::Http {
             return;
         }
-        if !framing.keep_alive || is_draining || conn.socket.weight() > self.config.limits.queue_high {
+        // A long answer takes a slow client its time: as much as it has to answer a ping.
+        let is_owed = conn.socket.queued() > 0;
+        let stays = framing.keep_alive && !is_draining && conn.socket.weight() <= self.config.limits.queue_high;
+        conn.has_unread = stays && !conn.carry.is_empty();
+        if !stays {
             debug!("{}: {}", conn.peer, Ending::Answered);
-            return self.finish(turn, id, &[]);
+            self.finish(turn, id, &[]);
+        } else {
+            if conn.has_unread {
+                self.revisit(turn, id);
+            }
+            self.await_request(turn, id);
         }
-        conn.has_unread = !conn.carry.is_empty();
-        if conn.has_unread {
-            self.revisit(turn, id);
+        if is_owed && !is_draining {
+            let limits = &self.config.limits;
+            let patience = limits.device_ping_interval + limits.device_ping_timeout;
+            turn.wheel.set(&mut self.conns[id as usize].alarm, id, patience.into());
         }
-        self.await_request(turn, id);
     }
 
     pub(super) fn write_raw(&mut self, turn: &mut Turn, id: ConnId, bytes: &[u8]) {
