@@ -50,6 +50,17 @@ impl Listen {
     }
 }
 
+/// A key that tokens may be signed with: where it is, never what it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenKey {
+    /// The `kid` of its tokens.
+    pub id: String,
+    /// The `iss` of its tokens; without one they have none.
+    pub issuer: Option<String>,
+    /// The file that holds it.
+    pub path: PathBuf,
+}
+
 /// Everything that can be configured.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -75,6 +86,15 @@ pub struct Config {
     /// target needs no entry in `bridge_allow` and may have any address, as the operator named exactly this one; where
     /// the host is a name, whoever controls it in DNS decides which address that is.
     pub bridge_names: Vec<(String, String, u16)>,
+    /// Keys that tokens may be signed with. Default: none, and whoever may connect may do everything. With one, clients
+    /// must show a token.
+    pub token_key: Vec<TokenKey>,
+    /// Files that list tokens that are worth nothing any more. Default: none.
+    pub token_revoked: Vec<PathBuf>,
+    /// Whether a token may stand in the query of the URL, where logs of others may keep it. Default: no.
+    pub token_in_query: bool,
+    /// What may be done without a token, in the words of `access::Rights::read`. Default: nothing.
+    pub anonymous: Vec<String>,
     /// Whether named channels always send presence frames, as the first namedwebsockets did. Default: only to clients
     /// that ask with `?presence=1`.
     pub presence: bool,
@@ -106,6 +126,10 @@ impl Default for Config {
             allow_host: Vec::new(),
             bridge_allow: Vec::new(),
             bridge_names: Vec::new(),
+            token_key: Vec::new(),
+            token_revoked: Vec::new(),
+            token_in_query: false,
+            anonymous: Vec::new(),
             presence: false,
             echo: false,
             device_overwrite: false,
@@ -256,6 +280,9 @@ pub struct Limits {
     pub call_timeout: Duration,
     /// `--max-calls`: calls of one device that wait for an answer. Default: 1,024.
     pub max_calls: usize,
+    /// `--token-timeout`: how long a client may take to show its token. Default: 10 s. Prevents connections that nobody
+    /// vouches for from staying.
+    pub token_timeout: Duration,
     /// `--max-rooms`: rooms, targets and services, each, of one device. Default: 128.
     pub max_rooms: usize,
     /// `--max-links`: links of channels with other servers, those being opened included. Default: 1,024.
@@ -302,6 +329,7 @@ impl Default for Limits {
             max_attachments: 10,
             call_timeout: Duration::from_secs(60),
             max_calls: 1024,
+            token_timeout: Duration::from_secs(10),
             max_rooms: 128,
             max_links: 1024,
             max_links_per_peer: 256,

@@ -12,7 +12,7 @@
 //! | 3 | [`server`] (with `assets`, `cli` and `main` beside it) | joins sockets to sessions; the only place that knows both |
 //! | 2 | [`protocol`], [`hub`], [`discovery`] | pure state machines: messages and time come in, effects go out |
 //! | 1 | [`net`] | mio, sockets, TLS, timers: moves bytes, knows no protocol |
-//! | 0 | [`frame`], [`http`], [`json`] | codecs: slices in, slices out |
+//! | 0 | [`frame`], [`http`], [`json`], [`access`] | codecs: slices in, slices out; tokens: text in, permissions out |
 //!
 //! [`config`] is plain data that everyone may read.
 //!
@@ -43,6 +43,7 @@
 //! that says so.
 //! *Key*: the public name of a session (never "token": that is mio's).
 
+pub mod access;
 pub mod assets;
 pub mod cli;
 pub mod config;

@@ -13,6 +13,7 @@ use jackfield::server::Server;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os(), std::env::vars_os()) {
         Ok(Order::Serve(config)) => serve(*config),
+        Ok(Order::Fail(text)) => fail(1, &text),
         Ok(Order::Print(text)) => match print(&text) {
             Ok(()) => ExitCode::SUCCESS,
             // Who reads no further (`| head`) has what they wanted.

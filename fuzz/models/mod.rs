@@ -7,3 +7,4 @@
 pub(crate) mod input;
 pub(crate) mod json;
 pub(crate) mod session;
+pub(crate) mod token;

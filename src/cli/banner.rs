@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::units::Unit;
-use crate::cli::{bridge, lan};
+use crate::cli::{access, bridge, lan};
 use crate::config::{Config, Listen, Root};
 
 /// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`, and for administrators
@@ -43,6 +43,9 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
         out += &format!("  pocket     {ws}://{here}/pocket, rooms with ?room=NAME ({echo})\n");
         out += &format!("  channels   {ws}://{here}/local/NAME and /broadcast/NAME ({presence})\n");
         out += &format!("  ws2s       {ws}://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
+        if let Some(line) = access::line(config) {
+            out += &format!("  access     {line}\n");
+        }
         if let Some(line) = lan::line(config) {
             out += &format!("  lan        {line}\n");
         }

@@ -45,7 +45,7 @@ pub(super) fn command() -> Command {
         .about("Joins WebSocket clients: pairs, named channels, rooms and TCP servers, on one thread and one port")
         .after_help(format!("{SOURCES}\n\n{VARIABLES}"))
         .args(arguments())
-        .subcommands([check, generate])
+        .subcommands([check, generate, crate::cli::token::command()])
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
 }

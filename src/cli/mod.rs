@@ -1,9 +1,10 @@
 //! The command line, environment and configuration file, which become a [`Config`]. Layer 3, beside `main`.
 //!
 //! `options` is the table from which everything comes. [`parse`] applies file, environment and flags over the
-//! defaults, in that order, and says what the process is to do. It opens nothing but the configuration file and, to
-//! check them, the certificate and its key; names to listen on are looked up.
+//! defaults, in that order, and says what the process is to do. It opens nothing but the configuration file, to check
+//! them the certificate and its key, and for `token` a key; names to listen on are looked up.
 
+mod access;
 mod banner;
 mod bridge;
 #[cfg(feature = "tls")]
@@ -16,6 +17,7 @@ mod listen;
 mod logger;
 mod options;
 mod settings;
+mod token;
 mod units;
 
 use std::collections::BTreeMap;
@@ -45,6 +47,8 @@ pub enum Order {
     Serve(Box<Config>),
     /// Print this on standard output, and succeed.
     Print(String),
+    /// Print this on standard error, and fail.
+    Fail(String),
     /// Make a certificate and its key.
     #[cfg(feature = "tls")]
     Certificate(certificate::Wish),
@@ -84,6 +88,7 @@ pub fn parse(
             // clap has seen to it that it is this one.
             _ => Ok(Order::Print(generate::config())),
         },
+        Some(("token", matches)) => token::run(matches),
         Some((_, matches)) => {
             let effective = layered(matches, variables)?;
             let config = &effective.settings.config;

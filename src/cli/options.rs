@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
-use crate::cli::{bridge, lan, listen};
+use crate::cli::{access, bridge, lan, listen};
 use crate::http::guard::{is_host, is_origin};
 
 /// One thing that can be configured.
@@ -331,6 +331,73 @@ pub(super) const SETTINGS: &[Setting] = &[
                 Ok(())
             },
         },
+    },
+    Setting {
+        name: "token-key",
+        short: None,
+        group: Group::Access,
+        doc: "A file with a key that tokens may be signed with: a secret of 32 bytes or more (HS256), or a public Ed25519 \
+              key in PEM. KID is the tokens' `kid` (without it, the file's name up to its first dot), ISSUER their `iss`. \
+              With a key, whoever connects must show a token; see Access.",
+        kind: Kind::List {
+            placeholder: "[KID[@ISSUER]=]FILE",
+            continues: never,
+            get: |settings| settings.config.token_key.iter().map(access::written).collect(),
+            set: |settings, texts| {
+                let read = |text: &&str| access::key(text).map_err(|wrong| about(text, texts, wrong));
+                settings.config.token_key = texts.iter().map(read).collect::<Result<_, _>>()?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "token-revoked",
+        short: None,
+        group: Group::Access,
+        doc: "A file that lists tokens which are worth nothing any more: the `jti` or the `sub` of one on each line. HUP \
+              reads it and the keys again; sessions under such a token end.",
+        kind: Kind::List {
+            placeholder: "FILE",
+            continues: never,
+            get: |settings| settings.config.token_revoked.iter().map(|path| path.display().to_string()).collect(),
+            set: |settings, texts| {
+                settings.config.token_revoked = texts.iter().map(PathBuf::from).collect();
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "token-in-query",
+        short: None,
+        group: Group::Access,
+        doc: "A token may stand in the URL (?token=JWT), where the logs of proxies keep it.",
+        kind: Kind::Switch {
+            get: |settings| settings.config.token_in_query,
+            set: |settings, on| settings.config.token_in_query = on,
+        },
+    },
+    Setting {
+        name: "anonymous",
+        short: None,
+        group: Group::Access,
+        doc: "What may be done without a token where --token-key asks for one: pair, publish=PATTERN, subscribe=PATTERN, \
+              device=PATTERN, tcp=TARGET, or all. Without it, nothing.",
+        kind: Kind::List {
+            placeholder: "CAPABILITY",
+            continues: never,
+            get: |settings| settings.config.anonymous.clone(),
+            set: |settings, texts| {
+                settings.config.anonymous = access::anonymous(texts)?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "token-timeout",
+        short: None,
+        group: Group::Limits,
+        doc: "How long a client may take to show its token, once it is connected.",
+        kind: time!(token_timeout, SHORT_MS, HOUR_MS),
     },
     Setting {
         name: "bridge-allow",

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::cli::access;
 use crate::cli::listen::{self, Entry, Lookup};
 use crate::cli::options::{SETTINGS, Setting};
 use crate::cli::units::Unit;
@@ -127,6 +128,9 @@ impl Layers {
             let (queue, high) = (limits.max_queue as u64, limits.queue_high as u64);
             let fault = format!("{} must be at least {}", described("max-queue", queue), described("queue-high", high));
             self.faults.push(fault);
+        }
+        if let Some(idle) = access::idle(&self.settings.config) {
+            self.faults.push(format!("{idle} ({}) means nothing without --token-key", self.place(&idle[2..])));
         }
         // A name is not worth a lookup for a configuration that is wrong anyway.
         if !self.faults.is_empty() {

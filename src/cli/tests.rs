@@ -266,6 +266,21 @@ fn limits_that_depend_on_each_other() {
 }
 
 #[test]
+fn what_is_said_of_tokens_needs_a_key() {
+    for (arguments, option) in [
+        (&["--anonymous", "all"][..], "--anonymous (--anonymous)"),
+        (&["--token-revoked", "f"], "--token-revoked (--token-revoked)"),
+        (&["--token-in-query"], "--token-in-query (--token-in-query)"),
+    ] {
+        assert_eq!(refused(arguments, &[]), format!("error: {option} means nothing without --token-key"));
+        let config = config(&[arguments, &["--token-key", "dir/site.pub.pem"]].concat(), &[]);
+        assert_eq!((&*config.token_key[0].id, config.token_key[0].issuer.as_deref()), ("site", None));
+    }
+    let keys = config(&[], &[("JACKFIELD_TOKEN_KEY", "a=x, b@https://login.example=/y/z.pem")]).token_key;
+    assert_eq!((keys.len(), keys[1].issuer.as_deref()), (2, Some("https://login.example")));
+}
+
+#[test]
 fn unknown_variables_are_errors_with_a_suggestion() {
     assert_eq!(
         refused(&[], &[("JACKFIELD_MAX_MESSGE", "1"), ("JACKFIELD_LISTENS", "1")]),
@@ -415,6 +430,8 @@ proptest! {
                     "allow-origin" => "https://example.com:8443",
                     "bridge-allow" => "[fd00::]/8:80,8000-8100",
                     "bridge-name" => "db=[::1]:5432",
+                    "token-key" => "site@https://login.example=/etc/site.pem",
+                    "anonymous" => "subscribe=/local/*",
                     "lan-peer" => "[fd00::1]:9009",
                     "lan-interface" => "eth0",
                     _ => "*.example.com",

@@ -121,6 +121,8 @@ pub struct Device {
     pub base64_only: bool,
     /// What it said about itself.
     pub claim: Claim,
+    /// Who vouches that it is whom: its id is not for anybody else. `None` where nobody does.
+    pub identity: Option<Box<str>>,
     /// Whether it is in the namespace `/`.
     pub standing: Standing,
     /// What it has shown since.
@@ -185,6 +187,7 @@ impl Device {
             address,
             since,
             base64_only: false,
+            identity: None,
             claim,
             standing: Standing::Outside,
             manners: Manners::default(),

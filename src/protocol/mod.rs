@@ -21,10 +21,12 @@ pub mod webshare;
 pub mod ws2s;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::access::{Grant, Permit};
 use crate::config::Config;
 use crate::frame::message::{Kind, Message};
 pub use crate::hub::channels::Audience;
@@ -42,6 +44,8 @@ pub struct Context<'a> {
     pub now: Instant,
     /// What time it is for people, read at the same moment. It may be set back; durations are `now`'s affair.
     pub wall: SystemTime,
+    /// What the session may do.
+    pub permit: Permit<'a>,
     /// Pairs, channels.
     pub hub: &'a mut Hub,
     /// The operator's choices.
@@ -100,6 +104,10 @@ pub trait Effects {
     /// client says from now on is said to `to`. The session `from` is no more; it hears nothing of that.
     fn hand_over(&mut self, from: SessionId, to: SessionId);
 
+    /// The client of `who` has shown a token in the protocol's own way: from now on, and until it ends, this is what it
+    /// may do. The effect comes when the message is handled; until then [`Permit::with`] stands for it.
+    fn grant(&mut self, who: SessionId, grant: Arc<Grant>);
+
     /// Starts the closing handshake. `reason` is cut to the 123 bytes that fit (RFC 6455 §5.5.1).
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str);
 }
@@ -124,6 +132,8 @@ pub enum BridgeEvent<'m> {
 pub enum DialError {
     /// The operator does not allow this target (`--bridge-allow`).
     Forbidden,
+    /// The session's token does not permit this target.
+    NotPermitted,
     /// As many are open as a limit allows; this is the option that changes it.
     TooMany(&'static str),
     /// The name has no address.

@@ -10,7 +10,7 @@
 //!
 //! Members of other machines that a [`link`](super::link) tells of count as others: those who asked hear of them.
 
-use super::membership::{Membership, pass_on};
+use super::membership::{Membership, pass_on, refuse_speech};
 use super::{Audience, Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
 use crate::hub::channels::ChannelId;
@@ -27,6 +27,8 @@ pub struct Named {
     membership: Membership,
     wants_presence: bool,
     wants_echo: bool,
+    /// It may not say anything.
+    is_mute: bool,
 }
 
 /// What a client asked for in the query of its URL.
@@ -42,7 +44,8 @@ impl Named {
     /// A session that will join the channel of this path.
     #[must_use]
     pub fn new(path: &str, wishes: Wishes) -> Self {
-        Self { membership: Membership::Asking(path.into()), wants_presence: wishes.presence, wants_echo: wishes.echo }
+        let membership = Membership::Outside(path.into());
+        Self { membership, wants_presence: wishes.presence, wants_echo: wishes.echo, is_mute: false }
     }
 }
 
@@ -55,7 +58,10 @@ impl Named {
 
 impl Protocol for Named {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Some(channel) = self.membership.join(cx, self.wants_presence) else { return };
+        let Membership::Outside(path) = &self.membership else { return };
+        let path = path.clone();
+        self.is_mute = !cx.permit.may_publish(&path);
+        let Some(channel) = self.membership.join(&path, cx, self.wants_presence, fx) else { return };
         fx.send_all(cx.hub.channels.watchers(channel, Some(cx.id)), Kind::Text, &[CONNECT]);
         tell_links(fx, cx.hub.channels.links(channel), CONNECT);
         if self.wants_presence {
@@ -68,8 +74,12 @@ impl Protocol for Named {
 
     #[inline]
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
-        let Some(channel) = self.membership.channel() else { return };
-        let except = if self.wants_echo { None } else { Some(cx.id) };
+        if self.is_mute {
+            return refuse_speech(cx, fx);
+        }
+        let Some(channel) = self.membership.addressed(cx) else { return };
+        let is_member = self.membership.channel().is_some();
+        let except = if self.wants_echo || !is_member { None } else { Some(cx.id) };
         let Some(backslashes) = word(&message) else {
             return pass_on(fx, cx.hub.channels.members(channel, except), message);
         };

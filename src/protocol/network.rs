@@ -19,7 +19,7 @@
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::membership::Membership;
+use super::membership::{Membership, NO_NAME, refuse_speech};
 use super::{Audience, Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
 use crate::hub::SessionId;
@@ -32,6 +32,8 @@ use crate::json::fields;
 pub struct Network {
     membership: Membership,
     id: Option<PeerId>,
+    /// It may not say anything.
+    is_mute: bool,
 }
 
 /// What somebody said, as far as it is understood.
@@ -56,7 +58,7 @@ impl Network {
     /// A session that will join the channel of this path.
     #[must_use]
     pub fn new(path: &str) -> Self {
-        Self { membership: Membership::Asking(path.into()), id: None }
+        Self { membership: Membership::Outside(path.into()), id: None, is_mute: false }
     }
 
     /// The channel it is on.
@@ -67,7 +69,14 @@ impl Network {
 
 impl Protocol for Network {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Some(channel) = self.membership.join(cx, false) else { return };
+        let Membership::Outside(path) = &self.membership else { return };
+        let path = path.clone();
+        // Whoever speaks here has an id, and is told of everybody's: there is no speaking from outside.
+        if !cx.permit.may_subscribe(&path) {
+            return fx.close(cx.id, CloseCode::Policy, NO_NAME);
+        }
+        self.is_mute = !cx.permit.may_publish(&path);
+        let Some(channel) = self.membership.join(&path, cx, false, fx) else { return };
         let Ok(id) = cx.hub.peers.welcome(channel, cx.id) else {
             return fx.close(cx.id, CloseCode::Error, "the system's generator of random numbers fails");
         };
@@ -88,6 +97,7 @@ impl Protocol for Network {
         }
         let Some(said) = read(message.payload()) else { return };
         match (said.action, said.target) {
+            (Action::Broadcast | Action::Message, _) if self.is_mute => refuse_speech(cx, fx),
             (Action::Broadcast, _) => broadcast(fx, cx.hub.channels.members(channel, Some(cx.id)), id, said.data),
             (Action::Message, Some(target)) => match cx.hub.peers.via(channel, target) {
                 Some(Via::Member(via) | Via::Link(via)) => direct(fx, via, id, target, said.data),

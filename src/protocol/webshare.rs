@@ -67,6 +67,9 @@ impl Webshare {
 
 impl Protocol for Webshare {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        if !cx.permit.may_pair() {
+            return fx.close(cx.id, CloseCode::Policy, "not permitted: this needs a token that permits pairing (pair)");
+        }
         match cx.hub.pairs.join(cx.id, cx.config.key_digits) {
             Ok(member) => self.member = Some(member),
             Err(error) => {

@@ -362,6 +362,12 @@ impl Refusal {
                 let reason = b", cause that's a dangerous operation (--bridge-allow)";
                 answer(b"4", [b"ws2s refuse to connect target host: ", &escaped, reason], cx, fx);
             }
+            Self::Dial(DialError::NotPermitted, host) => {
+                let mut escaped = Vec::with_capacity(host.len());
+                push_escaped(&mut escaped, host.as_bytes());
+                let reason = b", cause the client's token does not permit it (tcp)";
+                answer(b"4", [b"ws2s refuse to connect target host: ", &escaped, reason], cx, fx);
+            }
             Self::Dial(DialError::Refused, _) => answer(b"2", [b"connection refused", b"", b""], cx, fx),
             Self::Dial(DialError::NoSuchName, _) => {
                 answer(b"1", [b"gaierror(-2, 'Name or service not known')", b"", b""], cx, fx);

@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
+use crate::access::Grant;
 use crate::frame::message::{Framed, Kind, Message};
 use crate::frame::pool::Pool;
 use crate::frame::write::{push_control, push_data_header};
@@ -219,6 +221,8 @@ pub(super) enum Deed {
     WakeAt(SessionId, Instant),
     /// The connection of the first is the second's.
     HandOver(SessionId, SessionId),
+    /// This session has shown a token, which permits this.
+    Grant(SessionId, Arc<Grant>),
 }
 
 /// Where the receive buffer is, to tell whether bytes lie in it.
@@ -348,6 +352,10 @@ impl Effects for Actions<'_> {
 
     fn hand_over(&mut self, from: SessionId, to: SessionId) {
         self.deeds.push_back(Deed::HandOver(from, to));
+    }
+
+    fn grant(&mut self, who: SessionId, grant: Arc<Grant>) {
+        self.deeds.push_back(Deed::Grant(who, grant));
     }
 
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {

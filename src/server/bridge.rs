@@ -87,6 +87,11 @@ impl Exchange {
         let limits = &self.config.limits;
         let peer = self.conns[own as usize].peer;
         let is_configured = self.config.bridge_names.iter().any(|(_, name, number)| *name == host && *number == port);
+        let names = &self.config.bridge_names;
+        let names = names.iter().filter(|(_, name, number)| *name == host && *number == port);
+        if !self.access.permit(session).may_dial(&host, port, names.map(|(name, ..)| name.as_str())) {
+            return Err(DialError::NotPermitted);
+        }
         if !is_configured && !self.targets.may_match(&host, port) {
             return Err(DialError::Forbidden);
         }
@@ -296,10 +301,11 @@ impl Exchange {
             turn.wheel.set(&mut conn.alarm, id, idle.into());
         }
         let address = Some(self.conns[own as usize].peer);
-        let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
+        let Self { sessions, hub, batch, deeds, scratch, config, buffer, access, .. } = self;
+        let permit = access.permit(session);
         let place = Place::of(scratch);
         let message = Message::in_place(Kind::Binary, &mut scratch[..HEADROOM + received], HEADROOM);
-        let mut cx = Context { id: session, address, now: turn.now, wall: turn.wall, hub, config, buffer };
+        let mut cx = Context { id: session, address, now: turn.now, wall: turn.wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         sessions[session.0 as usize].on_bridge(&mut cx, BridgeEvent::Received(message), &mut fx);
         self.write_batch(Some(id));

@@ -37,7 +37,8 @@ impl Handle {
         self.order(Order::Stop);
     }
 
-    /// As `HUP` does: reads the certificate and its key again.
+    /// As `HUP` does: reads again what may have changed on disk: certificates, tokens' keys, who is revoked. What cannot be
+    /// read stays as it was.
     pub fn reload(&self) {
         self.order(Order::Reload);
     }

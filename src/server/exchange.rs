@@ -12,8 +12,10 @@ use log::{debug, warn};
 use mio::event::Event;
 use mio::{Interest, Token};
 use slab::Slab;
+use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::StartError;
+use super::access::{Access, Entrance, FIRST_LEASE};
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
 use super::conn::{Behind, ConnId, Connection, Phase};
@@ -83,6 +85,8 @@ pub(super) struct Exchange {
     pub(super) census: Census,
     /// Sessions without a socket, and requests to them.
     pub(super) polling: Polling,
+    /// What sessions may do.
+    pub(super) access: Access,
     /// When sessions want to be called, for those that do.
     alarms: HashMap<SessionId, Alarm>,
     /// What sessions have dialled.
@@ -168,6 +172,7 @@ impl Exchange {
             close: limits.close_timeout.into(),
         };
         let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
+        let access = Access::new(&config).map_err(StartError::Access)?;
         let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
         let mut hub = Hub::default();
@@ -202,6 +207,7 @@ impl Exchange {
             waiting: HashMap::new(),
             census: Census::default(),
             polling: Polling::default(),
+            access,
             alarms: HashMap::new(),
             bridges: Outlets::default(),
             dials: Dials::default(),
@@ -296,14 +302,20 @@ impl Exchange {
         turn.wheel.set(&mut conn.alarm, id, self.spans.handshake);
     }
 
-    /// The opening handshake is answered: frames of `session` follow.
-    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) -> SessionId {
+    /// The opening handshake is answered: frames of `session` follow. `entrance` says whether they are heard at once.
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session, entrance: Entrance) -> SessionId {
         let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
         self.metrics.handshakes += 1;
         self.touch(turn, id);
-        self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
+        let refusal = if let Entrance::Refused(reason) = entrance { Some(reason) } else { None };
+        if self.enter(turn, session, entrance) {
+            self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
+        } else if let Some(reason) = refusal {
+            self.metrics.tokens_refused += 1;
+            self.close(turn, id, CloseCode::Policy, reason.to_owned());
+        }
         session
     }
 
@@ -319,8 +331,9 @@ impl Exchange {
             Some(conn) => Some(self.conns[conn as usize].peer),
             None => self.polling.peer(id),
         };
-        let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
-        let mut cx = Context { id, address, now: turn.now, wall: turn.wall, hub, config, buffer };
+        let Self { sessions, hub, batch, deeds, scratch, config, buffer, access, .. } = self;
+        let permit = access.permit(id);
+        let mut cx = Context { id, address, now: turn.now, wall: turn.wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
         self.write_batch(reader);
@@ -419,6 +432,7 @@ impl Exchange {
     /// A session has ended: its slot is free at the end of the turn.
     pub(super) fn forget(&mut self, session: SessionId) {
         self.alarms.remove(&session);
+        self.access.forget(session);
         self.ended_sessions.push(session);
     }
 
@@ -446,7 +460,7 @@ impl Exchange {
     }
 }
 
-/// The wheel's owners from this one on are sessions that want to be called; connections are below, dials above.
+/// The wheel's owners from this one on are sessions that want to be called; connections are below, leases above.
 const FIRST_SESSION: u32 = 1 << 30;
 
 /// The wheel's owner that stands for the drain; connections are numbered from 0 and fewer.
@@ -520,6 +534,9 @@ impl Handler for Exchange {
         if fired.owner == DRAIN_OWNER {
             self.is_stopped |= turn.wheel.has_passed(&mut self.drain_alarm, fired);
             return;
+        }
+        if fired.owner >= FIRST_LEASE {
+            return self.on_lease_deadline(turn, fired);
         }
         if fired.owner >= FIRST_SESSION {
             let session = SessionId(fired.owner - FIRST_SESSION);

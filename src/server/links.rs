@@ -15,6 +15,7 @@ use log::{debug, info, warn};
 use mio::Interest;
 use mio::net::TcpStream;
 
+use super::access::Entrance;
 use super::conn::{ConnId, Connection, End, Phase};
 use super::exchange::{Exchange, second};
 use super::relay::Progress;
@@ -521,7 +522,8 @@ impl Exchange {
         let address = conn.peer.ip();
         info!("{}: dialled for {}", conn.peer, dial.path);
         self.links.masking += 1;
-        let session = self.open(turn, id, Session::Link(Box::new(Link::new(dial.key, cargo, far, nonce))));
+        let session =
+            self.open(turn, id, Session::Link(Box::new(Link::new(dial.key, cargo, far, nonce))), Entrance::Free);
         self.links.discovery.on_dialled(session, (dial.key, dial.whom), far.instance(), address, turn.now);
         if self.conns[id as usize].phase == Phase::Open(session) {
             self.on_frames(turn, id, session, window);
@@ -534,7 +536,7 @@ impl Exchange {
         let conn = &mut self.conns[id as usize];
         conn.end = End::Peer;
         let from = conn.peer.ip();
-        let session = self.open(turn, id, Session::Link(Box::new(link)));
+        let session = self.open(turn, id, Session::Link(Box::new(link)), Entrance::Free);
         self.links.discovery.on_accepted(session, key, instance, from, turn.now);
         session
     }

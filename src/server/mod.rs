@@ -3,6 +3,7 @@
 //! [`Server::bind`] opens the listeners, [`Server::run`] is the loop. What happens to a connection is in `exchange`
 //! (its life) and `relay` (its traffic, the fast path); `pages` answers requests that are not upgrades, and upgrades.
 
+mod access;
 mod batch;
 mod bridge;
 mod conn;
@@ -59,6 +60,8 @@ pub enum StartError {
     BadEntry(BadEntry),
     /// A target of the bridge that is none.
     BadTarget(BadTarget),
+    /// A key, a list of revoked tokens or a capability is none.
+    Access(String),
     /// A listener speaks TLS and no certificate is named.
     NoCertificate(SocketAddr),
     /// The certificate or its key cannot be used.
@@ -74,6 +77,7 @@ impl fmt::Display for StartError {
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
+            Self::Access(error) => f.write_str(error),
             Self::NoCertificate(address) => {
                 write!(f, "{address} is to speak TLS and has no certificate (--tls-cert, --tls-key)")
             }

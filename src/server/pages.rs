@@ -18,17 +18,18 @@ use log::{debug, info};
 use sha1::{Digest, Sha1};
 
 use self::engine::is_engine;
+use super::access::{Entrance, Unauthorized, is_token_subprotocol};
 use super::conn::{ConnId, Ending, Phase};
 use super::exchange::Exchange;
 use super::links::Links;
-use super::polling::{AnswerTo, Ask};
+use super::polling::{Action, AnswerTo, Ask, decline};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
 use crate::http::end_of_head;
 use crate::http::guard::{BadEntry, Guard};
 use crate::http::request::{Method, Request, parse};
-use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse};
+use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse, unauthorized};
 use crate::http::upgrade;
 use crate::hub::Hub;
 use crate::net::reactor::Turn;
@@ -56,6 +57,8 @@ struct Origin<'s> {
     is_loopback_peer: bool,
     /// Whether the listener is the administrators'; `None` where they have none of their own.
     is_admin: Option<bool>,
+    /// It shows a token that makes its sender an administrator.
+    has_admin_token: bool,
     peer: IpAddr,
     /// What judges requests for links.
     links: &'s Links,
@@ -74,7 +77,7 @@ enum Answer {
     /// A request to Engine.IO, which needs a session.
     Ask(Ask),
     /// 101; frames follow.
-    Session(Session),
+    Session(Session, Entrance),
     /// 101; frames of a link follow.
     Link(Link),
 }
@@ -207,13 +210,48 @@ impl Pages {
                 match session {
                     Err(refusal) => refusal,
                     Ok(session) => {
-                        handshake.accept(out, session.subprotocol(handshake.protocols()));
-                        return Answer::Session(session);
+                        let offered = handshake.protocols().filter(|name| !is_token_subprotocol(name));
+                        handshake.accept(out, session.subprotocol(offered));
+                        return Answer::Session(session, Entrance::Free);
                     }
                 }
             }
         };
         refusal_of(refused.0, &refused.1, framing, out)
+    }
+}
+
+impl Answer {
+    /// Whether it begins a session, which somebody may have to vouch for. One that joins another's does not: whose that
+    /// is was decided when it began, and its name is a secret.
+    fn begins_session(&self) -> bool {
+        match self {
+            Self::Session(session, _) => !matches!(session, Session::Probe(_)),
+            Self::Ask(ask) => matches!(ask.action, Action::Open { .. }),
+            _ => false,
+        }
+    }
+
+    fn set_entrance(&mut self, how: Entrance) {
+        match self {
+            Self::Session(_, entrance) => *entrance = how,
+            Self::Ask(Ask { action: Action::Open { entrance, .. }, .. }) => *entrance = how,
+            _ => {}
+        }
+    }
+
+    /// A refusal instead, as the request's token is worth nothing (RFC 6750 §3). What follows may be frames, or a body.
+    fn unauthorized(self, refusal: &Unauthorized, request: &Request<'_>, out: &mut Vec<u8>) -> Self {
+        out.clear();
+        let framing = Framing { keep_alive: false, ..Framing::of(request) };
+        match self {
+            Self::Ask(Ask { mut answer_to, .. }) => {
+                answer_to.framing = framing;
+                decline(out, &answer_to, 401, refusal.0);
+            }
+            _ => unauthorized(out, refusal.0, framing),
+        }
+        Self::Refusal(framing, 401, refusal.0.to_owned())
     }
 }
 
@@ -255,6 +293,7 @@ impl Exchange {
                 is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
                 is_admin: (self.first_admin < self.listeners.len())
                     .then_some(usize::from(conn.listener) >= self.first_admin),
+                has_admin_token: false,
                 peer: conn.peer.ip(),
                 links: &self.links,
             };
@@ -275,9 +314,20 @@ impl Exchange {
                 }
                 Ok(Some(request)) => {
                     window.start += request.head_len;
-                    let answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
+                    let from = Origin { has_admin_token: self.access.is_admin(&request, turn.wall), ..from };
+                    let mut answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
+                    // Only of what would be answered anyway, so that a token opens nothing but what it permits.
+                    if answer.begins_session() {
+                        match self.access.entrance(&request, &self.config, turn.wall) {
+                            Ok(entrance) => answer.set_entrance(entrance),
+                            Err(refusal) => {
+                                self.metrics.tokens_refused += 1;
+                                answer = answer.unauthorized(&refusal, &request, &mut reply);
+                            }
+                        }
+                    }
                     match &answer {
-                        Answer::Session(_) | Answer::Link(_) => info!("{}: opened {}", conn.peer, request.path),
+                        Answer::Session(..) | Answer::Link(_) => info!("{}: opened {}", conn.peer, request.path),
                         Answer::Refusal(_, status, reason) => {
                             info!("{}: {status} for {}: {reason}", conn.peer, request.path);
                         }
@@ -291,11 +341,11 @@ impl Exchange {
                     self.reply = reply;
                     return self.on_ask(turn, id, ask, window);
                 }
-                Answer::Session(session) => {
+                Answer::Session(session, entrance) => {
                     self.send_reply(turn, id, &reply, &[]);
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
-                        self.open(turn, id, session);
+                        self.open(turn, id, session, entrance);
                         // What it asked for comes before what its client may have sent already.
                         self.settle(turn);
                         let conn = &mut self.conns[id as usize];

@@ -137,6 +137,13 @@ impl Polling {
         Some(self.farewells.remove(place)?.frames)
     }
 
+    /// Throws away what a session was still to be sent.
+    pub(super) fn empty(&mut self, session: SessionId) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&session) {
+            mailbox.frames = Vec::new();
+        }
+    }
+
     /// The next session whose poll can be answered.
     pub(super) fn next_due(&mut self) -> Option<SessionId> {
         self.due.pop()

@@ -17,6 +17,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
+use super::access::{Awaits, First, first};
 use super::batch::{Actions, Batch, Lane, Place};
 use super::conn::{Behind, ConnId, Ending, Phase};
 use super::exchange::{Exchange, second};
@@ -60,6 +61,8 @@ enum Outcome {
     Closed(Option<CloseCode>),
     /// The client broke a rule.
     Violated(Violation),
+    /// The client's first message is one that its protocol is not to hear.
+    First(First),
 }
 
 impl Exchange {
@@ -165,6 +168,11 @@ impl Exchange {
                     return self.on_peer_close(turn, id, code, has_more);
                 }
                 Outcome::Violated(violation) => return self.on_violation(turn, id, violation),
+                Outcome::First(first) => {
+                    if !self.on_first(turn, id, session, first) {
+                        return;
+                    }
+                }
             }
             // What a session asked for as it opened may have kept everything waiting.
             let is_stuck = window.start == before && self.deeds.is_empty();
@@ -207,20 +215,31 @@ impl Exchange {
         window: &mut Window,
         share: &mut usize,
     ) -> Outcome {
-        let Self { conns, sessions, hub, batch, deeds, scratch, pool, config, metrics, started, buffer, .. } = self;
+        let Self {
+            conns, sessions, hub, batch, deeds, scratch, pool, config, metrics, started, buffer, access, ..
+        } = self;
         let conn = &mut conns[id as usize];
         let limits = &config.limits;
-        let bounds = MessageLimits { bytes: limits.max_message, fragments: limits.max_fragments };
+        let bytes = access.max_message(session, limits);
+        let bounds = MessageLimits { bytes, fragments: limits.max_fragments };
+        let (awaits, permit) = (access.awaits(session), access.permit(session));
+        let mut is_first = matches!(awaits, Awaits::Token | Awaits::NoToken);
         let place = Place::of(scratch);
         let sender = if conn.end.is_masking() { Sender::Server } else { Sender::Client };
         let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
-        let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
+        let mut cx = Context { id: session, address, now, wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         while !fx.batch.is_full() && fx.deeds.is_empty() && *share > 0 {
             *share -= 1;
             match conn.assembler.next_from(sender, scratch, window, bounds, pool) {
                 Ok(Some(Item::Message(message))) => {
                     metrics.messages += 1;
+                    if is_first {
+                        match first(awaits, &message) {
+                            First::Other => is_first = false,
+                            first => return Outcome::First(first),
+                        }
+                    }
                     sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 }
                 Ok(Some(Item::Control(Control::Close, payload))) => match ClosePayload::parse(payload) {
@@ -242,20 +261,24 @@ impl Exchange {
                 Err(violation) => return Outcome::Violated(violation),
             }
         }
+        if !is_first && awaits == Awaits::NoToken {
+            access.expect_no_token(session);
+        }
         Outcome::Fine
     }
 
     /// `received` bytes of a long frame are in the message's own buffer.
     fn on_long_frame(&mut self, turn: &mut Turn, id: ConnId, received: usize) {
         self.touch(turn, id);
-        let Self { conns, sessions, hub, batch, deeds, scratch, config, metrics, buffer, .. } = self;
+        let Self { conns, sessions, hub, batch, deeds, scratch, config, metrics, buffer, access, .. } = self;
         let conn = &mut conns[id as usize];
         let Phase::Open(session) = conn.phase else { return };
         match conn.assembler.received(received) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
                 let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
-                let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
+                let permit = access.permit(session);
+                let mut cx = Context { id: session, address, now, wall, permit, hub, config, buffer };
                 let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 self.write_batch(Some(id));

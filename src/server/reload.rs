@@ -27,8 +27,8 @@ enum Reloaded {
 
 impl Exchange {
     /// Reads everything again that can change, and says what became of it.
-    pub(super) fn reload(&mut self, turn: &Turn) {
-        let parts = [self.reload_certificate(turn.wall)];
+    pub(super) fn reload(&mut self, turn: &mut Turn) {
+        let parts = [self.reload_certificate(turn.wall), self.reload_tokens(turn)];
         let mut is_anything = false;
         for part in parts {
             match part {
@@ -39,7 +39,16 @@ impl Exchange {
             is_anything = true;
         }
         if !is_anything {
-            info!(target: LIFE, "nothing to reload: there is no certificate (--tls-cert)");
+            info!(target: LIFE, "nothing to reload: there is no certificate (--tls-cert) and no key of tokens (--token-key)");
+        }
+    }
+
+    /// Sessions whose tokens are worth nothing any more end.
+    fn reload_tokens(&mut self, turn: &mut Turn) -> Reloaded {
+        match self.reload_access(turn) {
+            None => Reloaded::Absent,
+            Some(Ok(what)) => Reloaded::Fresh(what),
+            Some(Err(why)) => Reloaded::Kept(why),
         }
     }
 

@@ -36,6 +36,11 @@ struct Printed {
 }
 
 impl Process {
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts the program on a free port of 127.0.0.1 and waits until it says which.
     #[track_caller]
     pub(crate) fn start(arguments: &[&str]) -> Self {

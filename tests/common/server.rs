@@ -89,6 +89,11 @@ impl TestServer {
         self.handle.stop();
     }
 
+    /// Has files read again, as HUP does.
+    pub(crate) fn reload(&self) {
+        self.handle.reload();
+    }
+
     /// Whether the server's thread has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)

@@ -26,11 +26,12 @@ pub(crate) fn run(data: &[u8]) {
 pub(crate) const MAX_OPERATIONS: usize = 256;
 
 /// Everything that can become of a dial but success.
-pub(crate) const ERRORS: [DialError; 6] = [
+pub(crate) const ERRORS: [DialError; 7] = [
     DialError::Refused,
     DialError::Forbidden,
     DialError::NoSuchName,
     DialError::TimedOut,
     DialError::TooMany("--max-bridges"),
     DialError::Unreachable(ErrorKind::NetworkUnreachable),
+    DialError::NotPermitted,
 ];

@@ -276,7 +276,9 @@ impl Model {
                 }
                 Effect::Closed { reason, .. } => assert!(reason.len() <= 123, "{reason}"),
                 Effect::Woken { .. } | Effect::Pinged { .. } | Effect::HandedOver { .. } => {}
-                Effect::Dialled { .. } | Effect::Bridged { .. } | Effect::HungUp { .. } => panic!("{effect:?}"),
+                Effect::Dialled { .. } | Effect::Bridged { .. } | Effect::HungUp { .. } | Effect::Granted { .. } => {
+                    panic!("{effect:?}")
+                }
             }
         }
         for (who, client) in &self.clients {

@@ -275,6 +275,8 @@ export interface Pocket {
   reconnect: boolean | { min?: number; max?: number };
   /** Messages that may wait for a connection, for each socket; further ones are dropped and told. Default 100. */
   queueLimit: number;
+  /** Where the server asks for one: a token (JWT), shown as a subprotocol with the next connection. */
+  token?: string;
   /** How long a server may take to answer, in milliseconds. Default 5000. */
   connectTimeout: number;
   /** What to connect with where there is no global `WebSocket`, for example `require('ws')`. */

@@ -324,7 +324,11 @@ if (!globalThis.pocket?.webSocket) {
       this.uri = this.uris[this.#index];
       this.#hint = hintOf(this.uri);
       this.#tell('connecting', [this.name, this.uri]);
-      const socket = (this.#socket = new (Socket())(this.uri));
+      const socket = (this.#socket = new (Socket())(
+        this.uri,
+        // The server answers the first and never the second, which shows it who we are.
+        pocket.token ? ['jackfield', `jackfield.token.${pocket.token}`] : undefined,
+      ));
       live.add(this);
       socket.binaryType = this.#binaryType;
       this.#timer = setTimeout(() => socket.close(), pocket.connectTimeout);

@@ -23,6 +23,8 @@ export interface WebShareOptions {
   reconnect?: boolean | { min?: number; max?: number };
   /** Calls that may wait while there is no connection; further ones fail with `QUEUE_FULL`. Default 100. */
   queueLimit?: number;
+  /** Where the server asks for one: a token (JWT), shown as a subprotocol. */
+  token?: string;
   /** Milliseconds between two looks whether the server still answers, twice the time to notice; 0: none. Default 30000. */
   heartbeat?: number;
   /** Closes the client for good. */

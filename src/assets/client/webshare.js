@@ -86,6 +86,7 @@
   class WebShare extends EventTarget {
     #url;
     #Socket;
+    #protocols;
     #retry;
     #limit;
     /** Requests that no socket has seen, oldest first; length <= #limit. */
@@ -111,7 +112,8 @@
      * @param {number|object} [port] port, or the options after a URL
      * @param {boolean|object} [debug] log every frame, or options: `debug`, `path` (behind the port), `binary` (ask for
      *   binary relay), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `heartbeat` (ms; 0: none),
-     *   `signal` (an AbortSignal that closes it), `WebSocket` (a constructor, where there is no global one)
+     *   `signal` (an AbortSignal that closes it), `token` (where the server asks for one), `WebSocket` (a constructor, where there is
+     *   no global one)
      */
     constructor(host, port, debug) {
       super();
@@ -127,6 +129,8 @@
       if (options.binary) this.#url += (this.#url.includes('?') ? '&' : '?') + 'binary=1';
       this.#retry = options.reconnect !== false && { ...RETRY, ...options.reconnect };
       this.#limit = options.queueLimit ?? QUEUE_LIMIT;
+      // The server answers the first and never the second, which shows it who we are.
+      if (options.token) this.#protocols = ['jackfield', `jackfield.token.${options.token}`];
       this.#Socket = options.WebSocket ?? WebShare.WebSocket ?? globalThis.WebSocket;
       if (!this.#Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
       this.#heartbeat = options.heartbeat ?? HEARTBEAT_MS;
@@ -187,7 +191,7 @@
     }
 
     #connect() {
-      const socket = (this._socket = new this.#Socket(this.#url));
+      const socket = (this._socket = new this.#Socket(this.#url, this.#protocols));
       socket.binaryType = 'arraybuffer';
       this.#hint = hintOf(this.#url);
       socket.onopen = () => this.#opened();

@@ -32,6 +32,8 @@ export interface WS2SOptions {
   queueLimit?: number;
   /** Of the redis client. `false`: what is lost stays lost. Otherwise the bounds of the random wait (500, 30000 ms). */
   reconnect?: boolean | { min?: number; max?: number };
+  /** Subprotocols; where the server asks for a token (JWT), `['jackfield', 'jackfield.token.' + jwt]`. */
+  protocols?: string | string[];
   /** What to connect with where there is no global `WebSocket`, or instead of WebSocketStream. */
   WebSocket?: unknown;
 }

@@ -143,8 +143,8 @@
   };
 
   /** A WebSocketStream in the shape of a WebSocket of `ws`, which can stop reading. */
-  const streamed = (url) => {
-    const stream = new WebSocketStream(url);
+  const streamed = (url, options) => {
+    const stream = new WebSocketStream(url, options);
     let writer;
     let isResumed;
     const socket = {
@@ -183,7 +183,7 @@
     const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
     if (!Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
-    const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url) : new Socket(url);
+    const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url, options) : new Socket(url, options.protocols);
     /** The request of each command without a reply: the server answers in their order. */
     const sent = [];
     /** What waits for a reader: bytes, or the error that ended them. */
@@ -548,7 +548,8 @@
     /**
      * @param {string} ws2sServerAddress `ws://host:port/ws2s`; with `?v=2` the server sends base64 always
      * @param {object} [options] `maxBuffer` (16 MiB), `queueLimit` (100), `reconnect` (of the redis client: `false`, or
-     *   `{min, max}` in ms), `WebSocket` (a constructor, where there is no global one, or instead of WebSocketStream)
+     *   `{min, max}` in ms), `protocols` (what WebSocket takes), `WebSocket` (a constructor, where there is no global
+     *   one, or instead of WebSocketStream)
      */
     constructor(ws2sServerAddress, options = {}) {
       this.ws2sServerAddress = ws2sServerAddress;

@@ -17,6 +17,7 @@ pub mod probe;
 pub mod socket_io;
 mod wire;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -27,11 +28,13 @@ pub use self::plugin::push_list;
 use self::plugin::{Ack, Event};
 use self::socket_io::{Packet, PacketType};
 use super::{Context, Effects, Protocol};
+use crate::access::NOT_ACCEPTED;
 use crate::config::Limits;
 use crate::frame::message::{Kind, Message};
 use crate::hub::devices::{self, DeviceId, Standing};
 pub use crate::hub::devices::{Claim, Revision, Transport};
 use crate::hub::ids::Key;
+use crate::json::fields;
 
 /// One Engine.IO session.
 #[derive(Debug)]
@@ -123,7 +126,7 @@ impl Device {
                 if self.has_joined && self.revision == Revision::Four {
                     return Err(Fault("the namespace is connected already"));
                 }
-                self.join(id, cx, fx);
+                self.enter(id, packet.data, cx, fx)?;
             }
             PacketType::Disconnect => self.leave(id, cx, fx),
             // A client has no reason to send one.
@@ -185,7 +188,48 @@ impl Device {
         Ok(())
     }
 
-    /// The client wants to be in the namespace.
+    /// The client wants to be in the namespace. Where tokens are on it may show one with that (`auth: { token }`), unless
+    /// somebody vouches for it already.
+    fn enter(
+        &mut self,
+        id: DeviceId,
+        data: Option<&[u8]>,
+        cx: &mut Context<'_>,
+        fx: &mut impl Effects,
+    ) -> Result<(), Fault> {
+        let shown = match cx.permit.gate {
+            Some(gate) if !cx.permit.is_proven() => data.and_then(token).map(|token| gate.admit(&token, cx.wall)),
+            _ => None,
+        };
+        let permit = match &shown {
+            Some(Ok(grant)) => cx.permit.with(grant),
+            _ => cx.permit,
+        };
+        let Some(device) = cx.hub.devices.get_mut(id) else { return Ok(()) };
+        let refusal = match &shown {
+            Some(Err(refusal)) => {
+                let address = cx.address.map(|address| address.to_string()).unwrap_or_default();
+                log::info!("{address}: the token in a Socket.IO packet is not accepted: {refusal}");
+                Some(NOT_ACCEPTED)
+            }
+            _ if !permit.may_be_device(device.claim.id.as_deref()) => {
+                Some("not permitted: this needs a token that permits this id (device)")
+            }
+            _ => None,
+        };
+        if let Some(reason) = refusal {
+            wire::refuse(fx, device, "/", reason);
+            return Err(Fault(reason));
+        }
+        device.identity = permit.identity();
+        if let Some(Ok(grant)) = shown {
+            fx.grant(cx.id, grant);
+        }
+        self.join(id, cx, fx);
+        Ok(())
+    }
+
+    /// The client is let into the namespace.
     fn join(&mut self, id: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         if !self.has_joined {
             (self.has_joined, self.joins_until) = (true, None);
@@ -250,7 +294,11 @@ impl Protocol for Device {
         self.joins_until = Some(cx.now + patience(limits));
         match self.revision {
             // socket.io 2 connects `/` without being asked.
-            Revision::Three => self.join(id, cx, fx),
+            Revision::Three => {
+                if let Err(Fault(reason)) = self.enter(id, None, cx, fx) {
+                    return fx.close(cx.id, CloseCode::Policy, reason);
+                }
+            }
             Revision::Four => self.next_ping = Some(cx.now + interval),
         }
         self.arm(id, cx, fx);
@@ -346,6 +394,12 @@ impl Protocol for Device {
 struct Fault(&'static str);
 
 const MALFORMED: Fault = Fault("not a packet of Socket.IO");
+
+/// The token in what a client says when it connects the namespace.
+fn token(data: &[u8]) -> Option<Cow<'_, str>> {
+    let [token] = fields::find(data, ["token"]).ok()?;
+    fields::string(token?)
+}
 
 /// How long a client may be silent, or without a namespace.
 fn patience(limits: &Limits) -> Duration {

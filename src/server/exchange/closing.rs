@@ -41,6 +41,7 @@ impl Exchange {
                     Deed::HangUp(session) => self.hang_up(turn, session),
                     Deed::WakeAt(session, at) => self.wake_at(turn, session, at),
                     Deed::HandOver(from, to) => self.hand_over(turn, from, to),
+                    Deed::Grant(session, grant) => self.on_grant(turn, session, grant),
                 }
             } else if let Some(session) = self.polling.next_due() {
                 self.answer_poll(turn, session);
@@ -153,7 +154,10 @@ impl Exchange {
         let Some(session) = conn.session() else { return };
         let is_link = conn.end.is_link();
         conn.phase = Phase::Closing;
-        self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+        // One that was never let in was never opened.
+        if !self.access.is_locked(session) {
+            self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+        }
         if is_link {
             self.on_link_closed(turn, id, session);
         }

@@ -1,8 +1,8 @@
 //! The administrative routes: which there are, who may use them, and what they answer. Layer 3.
 //!
 //! With `--admin` they are on those listeners only, and whoever reaches one of them is an administrator. Without, they
-//! are on every listener for programs of this machine and for our own pages in its browsers. Nobody else is told that
-//! there is anything at these paths.
+//! are on every listener for programs of this machine, for our own pages in its browsers, and for whoever shows a token
+//! that says so. Nobody else is told that there is anything at these paths.
 
 use super::Origin;
 use crate::http::guard::{is_local_host, is_own_page};
@@ -92,7 +92,10 @@ pub(super) fn is_operator(request: &Request<'_>, from: Origin) -> bool {
     let is_meant = request.headers("Sec-Fetch-Site").all(|site| matches!(site, b"same-origin" | b"none"));
     let is_admitted = match from.is_admin {
         Some(is_admin) => is_admin,
-        None => from.is_loopback_peer && is_local_host(request.host()) && !request.is_forwarded(),
+        None => {
+            let is_here = from.is_loopback_peer && is_local_host(request.host()) && !request.is_forwarded();
+            is_here || from.has_admin_token
+        }
     };
     is_own_page && is_meant && is_admitted
 }

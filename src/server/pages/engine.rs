@@ -14,6 +14,7 @@ use crate::protocol::p2p::claim::claim;
 use crate::protocol::p2p::engine_io::{Call, Error};
 use crate::protocol::p2p::probe::Probe;
 use crate::protocol::p2p::{Arrival, Claim, Device};
+use crate::server::access::Entrance;
 use crate::server::polling::{Action, AnswerTo, Ask, decline, refuse_with};
 
 impl Pages {
@@ -127,7 +128,7 @@ impl Pages {
         Ok(match call.sid {
             None => {
                 let claim = self.claim(request, from, config)?;
-                Action::Open { revision: call.revision, base64_only: call.base64_only, claim }
+                Action::Open { revision: call.revision, base64_only: call.base64_only, claim, entrance: Entrance::Free }
             }
             Some(sid) if request.method == Method::Get => Action::Poll { revision: call.revision, sid: sid.into() },
             Some(sid) => {

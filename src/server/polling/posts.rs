@@ -11,7 +11,7 @@ use super::super::conn::{ConnId, Phase};
 use super::super::exchange::Exchange;
 use super::super::relay::Progress;
 use super::Pending;
-use super::requests::{Action, AnswerTo, Ask, shared_with};
+use super::requests::{Action, AnswerTo, Ask, decline, shared_with};
 use crate::frame::message::{HEADROOM, Message};
 use crate::http::response::Response;
 use crate::hub::SessionId;
@@ -54,6 +54,13 @@ impl Exchange {
             Ok(session) => session,
             Err(error) => return self.refuse_ask(turn, id, &answer_to, error),
         };
+        let most = self.access.max_message(session, &self.config.limits);
+        if length > most {
+            let mut reply = Vec::new();
+            let reason = format!("Before its token is shown, a client may say {most} bytes.");
+            decline(&mut reply, &answer_to, 413, &reason);
+            return self.answer(turn, id, answer_to.framing, &reply);
+        }
         let mailbox = self.polling.mailboxes.get_mut(&session).expect("it polls");
         if mailbox.post.is_some() {
             return self.overlap(turn, id, session, &answer_to);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use log::{debug, info};
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use super::super::access::Entrance;
 use super::super::batch::Deed;
 use super::super::conn::{ConnId, Ending, Phase};
 use super::super::exchange::Exchange;
@@ -17,8 +18,9 @@ use super::super::relay::Progress;
 use super::posts::Post;
 use super::{Frames, Mailbox};
 use crate::frame::assemble::Window;
-use crate::http::response::{Framing, Response, refuse};
+use crate::http::response::{CHALLENGE, Framing, Response, refuse};
 use crate::hub::SessionId;
+use crate::hub::ids::Key;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
@@ -60,7 +62,7 @@ pub(in crate::server) enum Action {
     /// A page asks whether it may ask (CORS), naming these headers.
     Preflight { headers: Option<Box<str>> },
     /// A session begins.
-    Open { revision: Revision, base64_only: bool, claim: Claim },
+    Open { revision: Revision, base64_only: bool, claim: Claim, entrance: Entrance },
     /// What has been said to it?
     Poll { revision: Revision, sid: Box<str> },
     /// This is what it says, in a body of this type.
@@ -82,8 +84,10 @@ impl Exchange {
         conn.phase = Phase::Polling;
         match ask.action {
             Action::Preflight { headers } => self.preflight(turn, id, &ask.answer_to, headers.as_deref()),
-            Action::Open { revision, base64_only, claim } => {
-                self.open_polling(turn, id, revision, base64_only, claim, ask.answer_to);
+            Action::Open { revision, base64_only, claim, entrance } => {
+                let device =
+                    |sid| Device::new(revision, Arrival { sid, transport: Transport::Polling, base64_only, claim });
+                self.open_polling(turn, id, revision, device, entrance, ask.answer_to);
             }
             Action::Poll { revision, sid } => self.poll(turn, id, revision, &sid, ask.answer_to),
             Action::Post { .. } => self.on_post(turn, id, ask, begun),
@@ -109,8 +113,8 @@ impl Exchange {
         turn: &mut Turn,
         id: ConnId,
         revision: Revision,
-        base64_only: bool,
-        claim: Claim,
+        device: impl FnOnce(Key) -> Device,
+        entrance: Entrance,
         answer_to: AnswerTo,
     ) {
         let peer = self.conns[id as usize].peer;
@@ -128,13 +132,13 @@ impl Exchange {
             self.polling.census.leave(peer.ip());
             return self.unavailable(turn, id, &answer_to, "the system's random number generator failed");
         };
-        let device = Device::new(revision, Arrival { sid, transport: Transport::Polling, base64_only, claim });
-        let slot = self.sessions.insert(Session::Device(Box::new(device)));
+        let slot = self.sessions.insert(Session::Device(Box::new(device(sid))));
         let session = SessionId(u32::try_from(slot).expect("limited as connections are"));
         let mailbox = Mailbox { sid, revision, peer, frames: Vec::new(), poll: None, post: None };
         self.polling.mailboxes.insert(session, mailbox);
         info!("{peer}: opened /socket.io/, polling");
         self.hold(id, session, answer_to);
+        self.enter(turn, session, entrance);
         self.act(turn, session, None, |session, cx, fx| session.on_open(cx, fx));
     }
 
@@ -324,7 +328,11 @@ pub(in crate::server) fn refuse_with(reply: &mut Vec<u8>, answer_to: &AnswerTo, 
 pub(in crate::server) fn decline(reply: &mut Vec<u8>, answer_to: &AnswerTo, status: u16, reason: &str) {
     let response = shared_with(Response::begin(reply, status, answer_to.framing), answer_to);
     let response = response.header("Cache-Control", "no-store");
-    let response = if status == 503 { response.header("Retry-After", "5") } else { response };
+    let response = match status {
+        401 => response.header(CHALLENGE.0, CHALLENGE.1),
+        503 => response.header("Retry-After", "5"),
+        _ => response,
+    };
     response.body("text/plain; charset=utf-8", reason.as_bytes());
 }
 

@@ -33,6 +33,11 @@ pub(super) fn on_connect(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effec
     let Some(holder) = holder else {
         return connect(me, cx, fx);
     };
+    // Whoever somebody else vouches for is somebody else, and the holder is not even asked: an id that is in use is not
+    // lost to them by any means.
+    if devices.get(holder).is_some_and(|holder| holder.identity != device.identity) {
+        return refuse(me, cx, fx);
+    }
     if cx.config.device_overwrite {
         let claimants = lose(holder, cx, fx);
         if let Some(device) = cx.hub.devices.connected(holder) {
