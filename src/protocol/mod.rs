@@ -181,7 +181,7 @@ pub enum Session {
     /// On a named channel.
     Named(named::Named),
     /// On a network channel.
-    Network(network::Network),
+    Network(Box<network::Network>),
     /// A link of a channel with another server.
     Link(Box<link::Link>),
     /// In a pocket room.
