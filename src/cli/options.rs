@@ -332,66 +332,10 @@ pub(super) const SETTINGS: &[Setting] = &[
             },
         },
     },
-    Setting {
-        name: "token-key",
-        short: None,
-        group: Group::Access,
-        doc: "A file with a key that tokens may be signed with: a secret of 32 bytes or more (HS256), or a public Ed25519 \
-              key in PEM. KID is the tokens' `kid` (without it, the file's name up to its first dot), ISSUER their `iss`. \
-              With a key, whoever connects must show a token; see Access.",
-        kind: Kind::List {
-            placeholder: "[KID[@ISSUER]=]FILE",
-            continues: never,
-            get: |settings| settings.config.token_key.iter().map(access::written).collect(),
-            set: |settings, texts| {
-                let read = |text: &&str| access::key(text).map_err(|wrong| about(text, texts, wrong));
-                settings.config.token_key = texts.iter().map(read).collect::<Result<_, _>>()?;
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        name: "token-revoked",
-        short: None,
-        group: Group::Access,
-        doc: "A file that lists tokens which are worth nothing any more: the `jti` or the `sub` of one on each line. HUP \
-              reads it and the keys again; sessions under such a token end.",
-        kind: Kind::List {
-            placeholder: "FILE",
-            continues: never,
-            get: |settings| settings.config.token_revoked.iter().map(|path| path.display().to_string()).collect(),
-            set: |settings, texts| {
-                settings.config.token_revoked = texts.iter().map(PathBuf::from).collect();
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        name: "token-in-query",
-        short: None,
-        group: Group::Access,
-        doc: "A token may stand in the URL (?token=JWT), where the logs of proxies keep it.",
-        kind: Kind::Switch {
-            get: |settings| settings.config.token_in_query,
-            set: |settings, on| settings.config.token_in_query = on,
-        },
-    },
-    Setting {
-        name: "anonymous",
-        short: None,
-        group: Group::Access,
-        doc: "What may be done without a token where --token-key asks for one: pair, publish=PATTERN, subscribe=PATTERN, \
-              device=PATTERN, tcp=TARGET, or all. Without it, nothing.",
-        kind: Kind::List {
-            placeholder: "CAPABILITY",
-            continues: never,
-            get: |settings| settings.config.anonymous.clone(),
-            set: |settings, texts| {
-                settings.config.anonymous = access::anonymous(texts)?;
-                Ok(())
-            },
-        },
-    },
+    access::TOKEN_KEY,
+    access::TOKEN_REVOKED,
+    access::TOKEN_IN_QUERY,
+    access::ANONYMOUS,
     Setting {
         name: "token-timeout",
         short: None,
@@ -399,50 +343,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "How long a client may take to show its token, once it is connected.",
         kind: time!(token_timeout, SHORT_MS, HOUR_MS),
     },
-    Setting {
-        name: "bridge-allow",
-        short: None,
-        group: Group::Bridge,
-        doc: "Where clients may connect to through this server: example.com:443, *.example.com:80,8000-8100, *:443 for \
-              every public host, 127.0.0.1:6379, 10.0.0.0/8:* or [fd00::]/8:22. Names open public addresses only; \
-              addresses inside must be listed as such. Without it there is no bridge.",
-        kind: Kind::List {
-            placeholder: "HOST:PORTS",
-            continues: bridge::continues,
-            get: |settings| settings.config.bridge_allow.clone(),
-            set: |settings, texts| {
-                for text in texts {
-                    bridge::check(text).map_err(|wrong| about(text, texts, wrong))?;
-                }
-                settings.config.bridge_allow = texts.iter().map(ToString::to_string).collect();
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        name: "bridge-name",
-        short: None,
-        group: Group::Bridge,
-        doc: "A target with a name of its own, for `/tcp/NAME`: redis=127.0.0.1:6379. It needs no entry in \
-              --bridge-allow and may have any address.",
-        kind: Kind::List {
-            placeholder: "NAME=HOST:PORT",
-            continues: never,
-            get: |settings| settings.config.bridge_names.iter().map(bridge::written).collect(),
-            set: |settings, texts| {
-                let mut targets: Vec<(String, String, u16)> = Vec::new();
-                for text in texts {
-                    let target = bridge::named(text).map_err(|wrong| about(text, texts, wrong))?;
-                    if targets.iter().any(|(name, ..)| *name == target.0) {
-                        return Err(format!("the name {} is given twice", target.0));
-                    }
-                    targets.push(target);
-                }
-                settings.config.bridge_names = targets;
-                Ok(())
-            },
-        },
-    },
+    bridge::ALLOW,
+    bridge::NAME,
     lan::MODE,
     lan::INTERFACE,
     lan::PEER,
