@@ -101,6 +101,7 @@ struct World {
     on_its_way: VecDeque<u8>,
     said: VecDeque<u8>,
     sent: VecDeque<u8>,
+    /// Something that no good client sends is on its way.
     is_damaged: bool,
 }
 
@@ -157,9 +158,9 @@ impl World {
         match step {
             Step::Say(len) => {
                 let bytes: Vec<u8> = (0..*len).map(|place| (place ^ len) as u8).collect();
-                if self.client.writer().write_all(&bytes).is_ok() {
-                    self.said.extend(bytes);
-                }
+                // Before its handshake is done the client takes only so much.
+                let taken = self.client.writer().write(&bytes).unwrap_or(0);
+                self.said.extend(&bytes[..taken]);
                 self.client_flushes();
             }
             Step::Damage(at, byte, noise) => {
@@ -193,6 +194,8 @@ impl World {
             }
             Step::Listen => self.client_listens(),
             Step::Close => {
+                // In the middle of a handshake it is a fault.
+                self.is_damaged |= self.client.is_handshaking();
                 self.client.send_close_notify();
                 self.client_flushes();
             }
