@@ -2,8 +2,77 @@
 
 use std::path::{Path, PathBuf};
 
+use super::options::{Group, Kind, Setting, about, never};
 use crate::access::Rights;
 use crate::config::{Config, TokenKey};
+
+/// `--token-key`.
+pub(super) const TOKEN_KEY: Setting = Setting {
+    name: "token-key",
+    short: None,
+    group: Group::Access,
+    doc: "A file with a key that tokens may be signed with: a secret of 32 bytes or more (HS256), or a public Ed25519 \
+          key in PEM. KID is the tokens' `kid` (without it, the file's name up to its first dot), ISSUER their `iss`. \
+          With a key, whoever connects must show a token; see Access.",
+    kind: Kind::List {
+        placeholder: "[KID[@ISSUER]=]FILE",
+        continues: never,
+        get: |settings| settings.config.token_key.iter().map(written).collect(),
+        set: |settings, texts| {
+            let read = |text: &&str| key(text).map_err(|wrong| about(text, texts, wrong));
+            settings.config.token_key = texts.iter().map(read).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+    },
+};
+
+/// `--token-revoked`.
+pub(super) const TOKEN_REVOKED: Setting = Setting {
+    name: "token-revoked",
+    short: None,
+    group: Group::Access,
+    doc: "A file that lists tokens which are worth nothing any more: the `jti` or the `sub` of one on each line. HUP \
+          reads it and the keys again; sessions under such a token end.",
+    kind: Kind::List {
+        placeholder: "FILE",
+        continues: never,
+        get: |settings| settings.config.token_revoked.iter().map(|path| path.display().to_string()).collect(),
+        set: |settings, texts| {
+            settings.config.token_revoked = texts.iter().map(PathBuf::from).collect();
+            Ok(())
+        },
+    },
+};
+
+/// `--token-in-query`.
+pub(super) const TOKEN_IN_QUERY: Setting = Setting {
+    name: "token-in-query",
+    short: None,
+    group: Group::Access,
+    doc: "A token may stand in the URL (?token=JWT), where the logs of proxies keep it.",
+    kind: Kind::Switch {
+        get: |settings| settings.config.token_in_query,
+        set: |settings, on| settings.config.token_in_query = on,
+    },
+};
+
+/// `--anonymous`.
+pub(super) const ANONYMOUS: Setting = Setting {
+    name: "anonymous",
+    short: None,
+    group: Group::Access,
+    doc: "What may be done without a token where --token-key asks for one: pair, publish=PATTERN, subscribe=PATTERN, \
+          device=PATTERN, tcp=TARGET, or all. Without it, nothing.",
+    kind: Kind::List {
+        placeholder: "CAPABILITY",
+        continues: never,
+        get: |settings| settings.config.anonymous.clone(),
+        set: |settings, texts| {
+            settings.config.anonymous = anonymous(texts)?;
+            Ok(())
+        },
+    },
+};
 
 /// Bytes of a key's id.
 const MAX_ID_BYTES: usize = 64;

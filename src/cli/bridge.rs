@@ -1,8 +1,57 @@
 //! The bridge's options: targets that are allowed, targets with a name, and what to say of them at start. Layer 3,
 //! beside `main`.
 
+use super::options::{Group, Kind, Setting, about, never};
 use crate::config::Config;
 use crate::net::targets::{Host, Reach, Targets, Wrong};
+
+/// `--bridge-allow`.
+pub(super) const ALLOW: Setting = Setting {
+    name: "bridge-allow",
+    short: None,
+    group: Group::Bridge,
+    doc: "Where clients may connect to through this server: example.com:443, *.example.com:80,8000-8100, *:443 for \
+          every public host, 127.0.0.1:6379, 10.0.0.0/8:* or [fd00::]/8:22. Names open public addresses only; \
+          addresses inside must be listed as such. Without it there is no bridge.",
+    kind: Kind::List {
+        placeholder: "HOST:PORTS",
+        continues,
+        get: |settings| settings.config.bridge_allow.clone(),
+        set: |settings, texts| {
+            for text in texts {
+                check(text).map_err(|wrong| about(text, texts, wrong))?;
+            }
+            settings.config.bridge_allow = texts.iter().map(ToString::to_string).collect();
+            Ok(())
+        },
+    },
+};
+
+/// `--bridge-name`.
+pub(super) const NAME: Setting = Setting {
+    name: "bridge-name",
+    short: None,
+    group: Group::Bridge,
+    doc: "A target with a name of its own, for `/tcp/NAME`: redis=127.0.0.1:6379. It needs no entry in \
+          --bridge-allow and may have any address.",
+    kind: Kind::List {
+        placeholder: "NAME=HOST:PORT",
+        continues: never,
+        get: |settings| settings.config.bridge_names.iter().map(written).collect(),
+        set: |settings, texts| {
+            let mut targets: Vec<(String, String, u16)> = Vec::new();
+            for text in texts {
+                let target = named(text).map_err(|wrong| about(text, texts, wrong))?;
+                if targets.iter().any(|(name, ..)| *name == target.0) {
+                    return Err(format!("the name {} is given twice", target.0));
+                }
+                targets.push(target);
+            }
+            settings.config.bridge_names = targets;
+            Ok(())
+        },
+    },
+};
 
 /// Bytes of a target's name, as of a channel's.
 const MAX_NAME_BYTES: usize = 255;

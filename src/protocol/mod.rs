@@ -181,7 +181,7 @@ pub enum Session {
     /// On a named channel.
     Named(named::Named),
     /// On a network channel.
-    Network(Box<network::Network>),
+    Network(network::Network),
     /// A link of a channel with another server.
     Link(Box<link::Link>),
     /// In a pocket room.

@@ -32,8 +32,6 @@ use crate::json::fields;
 pub struct Network {
     membership: Membership,
     id: Option<PeerId>,
-    /// It may not say anything.
-    is_mute: bool,
 }
 
 /// What somebody said, as far as it is understood.
@@ -58,7 +56,7 @@ impl Network {
     /// A session that will join the channel of this path.
     #[must_use]
     pub fn new(path: &str) -> Self {
-        Self { membership: Membership::Outside(path.into()), id: None, is_mute: false }
+        Self { membership: Membership::Outside(path.into()), id: None }
     }
 
     /// The channel it is on.
@@ -75,7 +73,6 @@ impl Protocol for Network {
         if !cx.permit.may_subscribe(&path) {
             return fx.close(cx.id, CloseCode::Policy, NO_NAME);
         }
-        self.is_mute = !cx.permit.may_publish(&path);
         let Some(channel) = self.membership.join(&path, cx, false, fx) else { return };
         let Ok(id) = cx.hub.peers.welcome(channel, cx.id) else {
             return fx.close(cx.id, CloseCode::Error, "the system's generator of random numbers fails");
@@ -97,7 +94,9 @@ impl Protocol for Network {
         }
         let Some(said) = read(message.payload()) else { return };
         match (said.action, said.target) {
-            (Action::Broadcast | Action::Message, _) if self.is_mute => refuse_speech(cx, fx),
+            (Action::Broadcast | Action::Message, _) if !cx.permit.may_publish(cx.hub.channels.name(channel)) => {
+                refuse_speech(cx, fx);
+            }
             (Action::Broadcast, _) => broadcast(fx, cx.hub.channels.members(channel, Some(cx.id)), id, said.data),
             (Action::Message, Some(target)) => match cx.hub.peers.via(channel, target) {
                 Some(Via::Member(via) | Via::Link(via)) => direct(fx, via, id, target, said.data),

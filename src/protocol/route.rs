@@ -104,7 +104,7 @@ pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Sessi
 /// The session of a member of a network channel, whose name is one segment.
 fn network(path: &str, limit: usize) -> Result<Session, Refusal> {
     match path.strip_prefix("/network/") {
-        Some(name) if is_name(name, limit) => Ok(Session::Network(Box::new(Network::new(path)))),
+        Some(name) if is_name(name, limit) => Ok(Session::Network(Network::new(path))),
         _ => Err(Refusal::BadName { limit }),
     }
 }

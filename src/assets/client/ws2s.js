@@ -182,7 +182,7 @@
   const newSocket = (url, options, signal) => {
     const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
-    if (!Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+    if (!Socket) throw new Error('No WebSocket: give one as the option WebSocket');
     const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url, options) : new Socket(url, options.protocols);
     /** The request of each command without a reply: the server answers in their order. */
     const sent = [];

@@ -89,7 +89,7 @@ proptest! {
         let path = if is_network { "/network/a" } else { "/broadcast/a" };
         let members: Vec<SessionId> = (0..3)
             .map(|number| match is_network {
-                true => world.open_from(None, Session::Network(Box::new(Network::new(path)))).0,
+                true => world.open_from(None, Session::Network(Network::new(path))).0,
                 false => named(&mut world, number == 0),
             })
             .collect();

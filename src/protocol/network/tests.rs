@@ -9,7 +9,7 @@ fn world() -> Net {
 }
 
 fn join(world: &mut Net) -> (SessionId, String, Vec<Effect>) {
-    let (id, effects) = world.open_from(None, Session::Network(Box::new(Network::new("/network/a"))));
+    let (id, effects) = world.open_from(None, Session::Network(Network::new("/network/a")));
     let status = world.text(id, r#"{"action":"status"}"#);
     let said = text(&status[0]);
     let own = said.split('"').nth(7).expect("an id").to_owned();
