@@ -117,7 +117,7 @@ fn request(query: &str) {
             assert!(call.jsonp.is_none() || call.base64_only);
         }
         Err(error) => {
-            let body: serde_json::Value = serde_json::from_str(&error.body()).expect("JSON");
+            let body: serde_json::Value = serde_json::from_slice(&error.body(None)).expect("JSON");
             assert_eq!(body["code"], error.code());
             assert_eq!(body["message"], error.message());
         }
