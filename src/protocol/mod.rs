@@ -76,6 +76,9 @@ pub trait Effects {
     /// [`relay`](Effects::relay). Long parts that lie in the message being handled are not copied on their way.
     fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]);
 
+    /// Gives back a message that was read and goes nowhere as it is: the buffer of a long one serves the next.
+    fn recycle(&mut self, message: Message<'_>);
+
     /// Opens a TCP connection for `who`, in place of the one it may have, which is closed without a word. Until
     /// [`Protocol::on_bridge`] says how it went, nothing more that `who` sends is handled: what it sends meanwhile
     /// waits.

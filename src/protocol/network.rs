@@ -65,6 +65,28 @@ impl Network {
     }
 }
 
+impl Network {
+    fn hear(&self, cx: &mut Context<'_>, message: &Message<'_>, fx: &mut impl Effects) {
+        let (Some(channel), Some(id)) = (self.membership.channel(), self.id) else { return };
+        if message.kind() == Kind::Binary {
+            return fx.close(cx.id, CloseCode::Unsupported, "network channels carry JSON, in text");
+        }
+        let Some(said) = read(message.payload()) else { return };
+        match (said.action, said.target) {
+            (Action::Broadcast | Action::Message, _) if !cx.permit.may_publish(cx.hub.channels.name(channel)) => {
+                refuse_speech(cx, fx);
+            }
+            (Action::Broadcast, _) => broadcast(fx, cx.hub.channels.members(channel, Some(cx.id)), id, said.data),
+            (Action::Message, Some(target)) => match cx.hub.peers.via(channel, target) {
+                Some(Via::Member(via) | Via::Link(via)) => direct(fx, via, id, target, said.data),
+                None => {}
+            },
+            (Action::Status, _) => tell(fx, cx.id, "status", id, id),
+            (Action::Message | Action::Connect | Action::Disconnect, _) => {}
+        }
+    }
+}
+
 impl Protocol for Network {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         let Membership::Outside(path) = &self.membership else { return };
@@ -88,23 +110,8 @@ impl Protocol for Network {
     }
 
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
-        let (Some(channel), Some(id)) = (self.membership.channel(), self.id) else { return };
-        if message.kind() == Kind::Binary {
-            return fx.close(cx.id, CloseCode::Unsupported, "network channels carry JSON, in text");
-        }
-        let Some(said) = read(message.payload()) else { return };
-        match (said.action, said.target) {
-            (Action::Broadcast | Action::Message, _) if !cx.permit.may_publish(cx.hub.channels.name(channel)) => {
-                refuse_speech(cx, fx);
-            }
-            (Action::Broadcast, _) => broadcast(fx, cx.hub.channels.members(channel, Some(cx.id)), id, said.data),
-            (Action::Message, Some(target)) => match cx.hub.peers.via(channel, target) {
-                Some(Via::Member(via) | Via::Link(via)) => direct(fx, via, id, target, said.data),
-                None => {}
-            },
-            (Action::Status, _) => tell(fx, cx.id, "status", id, id),
-            (Action::Message | Action::Connect | Action::Disconnect, _) => {}
-        }
+        self.hear(cx, &message, fx);
+        fx.recycle(message);
     }
 
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {

@@ -241,6 +241,8 @@ impl Effects for Recorder {
         self.effects.push(Effect::Relayed { to, kind, payload: parts.concat() });
     }
 
+    fn recycle(&mut self, _: Message<'_>) {}
+
     fn dial(&mut self, who: SessionId, host: &str, port: u16) {
         self.effects.push(Effect::Dialled { who, host: host.to_owned(), port });
     }

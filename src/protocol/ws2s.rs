@@ -94,7 +94,13 @@ impl Protocol for Ws2s {
 
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
         let is_binary = message.kind() == Kind::Binary;
-        let outcome = if is_binary { self.on_bytes(message, cx, fx) } else { self.on_request(&message, cx, fx) };
+        let outcome = if is_binary {
+            self.on_bytes(message, cx, fx)
+        } else {
+            let outcome = self.on_request(&message, cx, fx);
+            fx.recycle(message);
+            outcome
+        };
         if let Err(refusal) = outcome {
             refusal.send(cx, fx);
         }

@@ -320,6 +320,13 @@ impl Effects for Actions<'_> {
         Self::push_parts(lane, self.scratch, kind, parts);
     }
 
+    #[inline]
+    fn recycle(&mut self, message: Message<'_>) {
+        if let Some(buffer) = message.into_buffer() {
+            self.batch.owned.push(buffer);
+        }
+    }
+
     fn dial(&mut self, who: SessionId, host: &str, port: u16) {
         self.deeds.push_back(Deed::Dial(who, host.to_owned(), port));
     }

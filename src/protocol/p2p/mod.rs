@@ -275,36 +275,9 @@ impl Device {
             fx.wake_at(cx.id, next);
         }
     }
-}
 
-impl Protocol for Device {
-    fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Some(Arrival { sid, transport, base64_only, claim }) = self.arrival.take() else { return };
-        let mut device = devices::Device::new(cx.id, sid, self.revision, transport, cx.address, cx.wall, claim);
-        device.base64_only = base64_only;
-        let id = cx.hub.devices.add(device);
-        self.id = Some(id);
-        let limits = &cx.config.limits;
-        let can_upgrade = transport == Transport::Polling;
-        let (interval, timeout) = (limits.device_ping_interval, limits.device_ping_timeout);
-        let mut open = Vec::with_capacity(160);
-        engine_io::open_packet(&mut open, sid.text().as_str(), can_upgrade, interval, timeout, limits.max_message);
-        fx.send(cx.id, Kind::Text, &[&open]);
-        self.heard = Some(cx.now);
-        self.joins_until = Some(cx.now + patience(limits));
-        match self.revision {
-            // socket.io 2 connects `/` without being asked.
-            Revision::Three => {
-                if let Err(Fault(reason)) = self.enter(id, None, cx, fx) {
-                    return fx.close(cx.id, CloseCode::Policy, reason);
-                }
-            }
-            Revision::Four => self.next_ping = Some(cx.now + interval),
-        }
-        self.arm(id, cx, fx);
-    }
-
-    fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
+    /// Handles one packet.
+    fn hear(&mut self, cx: &mut Context<'_>, message: &Message<'_>, fx: &mut impl Effects) {
         let Some(id) = self.id else { return };
         self.heard = Some(cx.now);
         let unwrapped = match engine_io::unwrapped(message.kind(), message.payload(), self.revision) {
@@ -347,6 +320,39 @@ impl Protocol for Device {
         }
         plugin::on_alive(id, cx, fx);
         self.arm(id, cx, fx);
+    }
+}
+
+impl Protocol for Device {
+    fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        let Some(Arrival { sid, transport, base64_only, claim }) = self.arrival.take() else { return };
+        let mut device = devices::Device::new(cx.id, sid, self.revision, transport, cx.address, cx.wall, claim);
+        device.base64_only = base64_only;
+        let id = cx.hub.devices.add(device);
+        self.id = Some(id);
+        let limits = &cx.config.limits;
+        let can_upgrade = transport == Transport::Polling;
+        let (interval, timeout) = (limits.device_ping_interval, limits.device_ping_timeout);
+        let mut open = Vec::with_capacity(160);
+        engine_io::open_packet(&mut open, sid.text().as_str(), can_upgrade, interval, timeout, limits.max_message);
+        fx.send(cx.id, Kind::Text, &[&open]);
+        self.heard = Some(cx.now);
+        self.joins_until = Some(cx.now + patience(limits));
+        match self.revision {
+            // socket.io 2 connects `/` without being asked.
+            Revision::Three => {
+                if let Err(Fault(reason)) = self.enter(id, None, cx, fx) {
+                    return fx.close(cx.id, CloseCode::Policy, reason);
+                }
+            }
+            Revision::Four => self.next_ping = Some(cx.now + interval),
+        }
+        self.arm(id, cx, fx);
+    }
+
+    fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
+        self.hear(cx, &message, fx);
+        fx.recycle(message);
     }
 
     fn on_alive(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {

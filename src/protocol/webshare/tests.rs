@@ -410,6 +410,8 @@ impl Effects for Places {
         self.send(to, kind, parts);
     }
 
+    fn recycle(&mut self, _: Message<'_>) {}
+
     fn dial(&mut self, _: SessionId, _: &str, _: u16) {
         unreachable!("WebShare dials nobody");
     }
