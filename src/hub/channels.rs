@@ -43,7 +43,8 @@ pub struct Channels {
 struct Channel {
     /// Empty while only links are here.
     name: Arc<str>,
-    key: Option<ChannelKey>,
+    /// Where channels are shared; boxed, as most servers share none and every channel would pay for it.
+    key: Option<Box<ChannelKey>>,
     /// Those who asked for presence, then others of this machine, then links. Invariant: `watchers ≤ locals ≤
     /// members.len()`, and `members` is never empty.
     members: Vec<SessionId>,
@@ -72,9 +73,9 @@ impl Channels {
             channel.watchers += 1;
         }
         if channel.locals == 1
-            && let (Some(key), Some(sharing)) = (channel.key, &mut self.sharing)
+            && let (Some(key), Some(sharing)) = (channel.key.as_deref(), &mut self.sharing)
         {
-            sharing.tell(News::Up(key, Arc::clone(&channel.name)));
+            sharing.tell(News::Up(*key, Arc::clone(&channel.name)));
         }
         id
     }
@@ -92,7 +93,7 @@ impl Channels {
 
     fn create(&mut self, key: Option<ChannelKey>) -> ChannelId {
         let (name, members) = (Arc::default(), Vec::new());
-        let channel = Channel { name, key, members, watchers: 0, locals: 0, remote: 0, version: 0 };
+        let channel = Channel { name, key: key.map(Box::new), members, watchers: 0, locals: 0, remote: 0, version: 0 };
         let id = ChannelId(self.table.insert(channel));
         if let (Some(key), Some(sharing)) = (key, &mut self.sharing) {
             sharing.by_key.insert(key, id);
@@ -125,8 +126,8 @@ impl Channels {
     pub fn leave_link(&mut self, id: ChannelId, with: Option<InstanceId>, link: SessionId, remote: u32) {
         let Some(channel) = self.table.get_mut(id.0) else { return };
         channel.remote = channel.remote.saturating_sub(remote);
-        if let (Some(key), Some(with), Some(sharing)) = (channel.key, with, &mut self.sharing) {
-            sharing.linked.remove(&(key, with));
+        if let (Some(key), Some(with), Some(sharing)) = (channel.key.as_deref(), with, &mut self.sharing) {
+            sharing.linked.remove(&(*key, with));
         }
         self.leave(id, link);
     }
@@ -150,7 +151,7 @@ impl Channels {
             place = channel.locals;
         }
         channel.members.swap_remove(place);
-        let (key, is_empty) = (channel.key, channel.members.is_empty());
+        let (key, is_empty) = (channel.key.as_deref().copied(), channel.members.is_empty());
         if is_local
             && channel.locals == 0
             && let (Some(key), Some(sharing)) = (key, &mut self.sharing)
