@@ -8,7 +8,8 @@ use common::client::Client;
 use common::frame::{binary, text};
 use common::http::request;
 use common::independent::Independent;
-use common::server::{TestServer, free_port};
+use common::process::Process;
+use common::server::{Metrics, TestServer, free_port};
 use jackfield::config::{LanMode, Root};
 
 /// What a member is told next, as its action, its source, its target and its data.
@@ -168,4 +169,23 @@ fn t33_a_link_speaks_for_its_own_members_only() {
     assert_eq!(link.any_text(), format!(r#"{{"action":"message","source":"{bob_id}","target":"7","data":"back"}}"#));
     drop(link);
     assert_eq!(told(&mut bob), ["disconnect", &bob_id, "7", ""]);
+}
+
+/// T39: long messages that lead to nothing leave nothing behind, though nobody is told anything meanwhile.
+#[test]
+fn t39_what_leads_to_nothing_is_not_kept() {
+    const MESSAGES: usize = 64;
+    let server = Process::start(&[]);
+    let mut metrics = Metrics::of(server.address());
+    let mut client = server.client("/network/a");
+    let junk = text(format!(r#"{{"action":"nothing","data":"{}"}}"#, "x".repeat(1_000_000)));
+    let mut say = |count: usize| (0..count).for_each(|_| client.send(&junk));
+    say(4);
+    metrics.wait_for("the first ones", |values| values["jackfield_messages_received_total"] == 4.0);
+    let before = server.memory().resident;
+    say(MESSAGES);
+    let total = (4 + MESSAGES) as f64;
+    metrics.wait_for("all of them", |values| values["jackfield_messages_received_total"] == total);
+    let after = server.memory().resident;
+    assert!(after <= before + 8 * 1024, "{before} KiB resident before {MESSAGES} MB of junk, {after} after");
 }

@@ -120,9 +120,9 @@ impl Batch {
         &buffer[piece.range.clone()]
     }
 
-    /// Whether there is nothing to write.
+    /// Whether there is nothing to write, nor a buffer to give back.
     pub(super) fn is_empty(&self) -> bool {
-        self.used == 0
+        self.used == 0 && self.owned.is_empty()
     }
 
     /// Whether it should be written before more is handled.
