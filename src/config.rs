@@ -31,6 +31,21 @@ pub enum Root {
     Network,
 }
 
+impl Root {
+    /// What it is called, in options and wherever it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Webshare => "webshare",
+            Self::Ws2s => "ws2s",
+            Self::Pocket => "pocket",
+            Self::Named => "named",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// One address to listen on, with the protocol that answers at its `/`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Listen {

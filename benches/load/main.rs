@@ -27,9 +27,9 @@
 //! them was saturated. CPU time is the scheduler's own account of the server (`/proc/PID/task/*/schedstat`), kernel
 //! work for its system calls included.
 //!
-//! `benches/load/`: [`load`] the groups and their messages, [`connect`] handshakes, [`devices`] crowds of them, [`client`] one connection,
-//! [`frames`] and [`payload`] what it says, [`dialect`] how, [`target`] the server, [`measure`] the kernel's figures,
-//! [`report`] one measurement, [`table`] and [`rows`] all of them, [`reference`] the
+//! `benches/load/`: [`load`] the groups and their messages, [`connect`] handshakes, [`devices`] crowds of Socket.IO
+//! devices, [`client`] one connection, [`frames`] and [`payload`] what it says, [`dialect`] how, [`target`] the server,
+//! [`measure`] the kernel's figures, [`report`] one measurement, [`table`] and [`rows`] all of them, [`reference`] the
 //! yardsticks, [`secure`] TLS.
 
 #![allow(clippy::print_stdout, reason = "what it measures goes to standard output")]

@@ -59,24 +59,12 @@ impl fmt::Display for Entry {
             f.write_str(TLS)?;
         }
         if let Some(root) = self.root {
-            write!(f, "{}@", root_name(root))?;
+            write!(f, "{}@", root.name())?;
         }
         match &self.place {
             Place::Address(address) => address.fmt(f),
             Place::Name(name, port) => write!(f, "{name}:{port}"),
         }
-    }
-}
-
-/// What a root is called in an entry.
-pub(super) fn root_name(root: Root) -> &'static str {
-    match root {
-        Root::Auto => "auto",
-        Root::Webshare => "webshare",
-        Root::Ws2s => "ws2s",
-        Root::Pocket => "pocket",
-        Root::Named => "named",
-        Root::Network => "network",
     }
 }
 
@@ -89,7 +77,7 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
             let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named, Root::Network];
-            let root = known.into_iter().find(|root| root_name(*root) == name);
+            let root = known.into_iter().find(|root| root.name() == name);
             let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named, network");
             (Some(root.ok_or_else(unknown)?), rest)
         }
@@ -225,7 +213,7 @@ mod tests {
     fn resolved(entries: &[&str], classic: bool) -> Result<Vec<String>, String> {
         let entries: Vec<Entry> = entries.iter().map(|entry| read(entry).unwrap()).collect();
         let listen = resolve(&entries, classic, lookup)?;
-        Ok(listen.iter().map(|listen| format!("{}@{}", root_name(listen.root), listen.address)).collect())
+        Ok(listen.iter().map(|listen| format!("{}@{}", listen.root.name(), listen.address)).collect())
     }
 
     #[test]

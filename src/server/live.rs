@@ -13,7 +13,6 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::conn::{ConnId, Connection, Ending, Phase};
 use super::exchange::{Exchange, second};
-use crate::config::Root;
 use crate::hub::SessionId;
 use crate::json::write::Writer;
 use crate::net::reactor::Turn;
@@ -103,7 +102,7 @@ impl Exchange {
         for (number, (listener, listen)) in self.listeners.iter().enumerate() {
             json.object(|json| {
                 json.name("address").string(&listener.address().to_string());
-                json.name("root").string(root_name(listen.root));
+                json.name("root").string(listen.root.name());
                 json.name("tls").boolean(listen.tls);
                 json.name("is_admin").boolean(number >= self.first_admin);
             });
@@ -241,17 +240,6 @@ fn id(slot: ConnId, conn: &Connection) -> String {
 fn short(name: &str) -> &str {
     let name = name.strip_prefix("jackfield_").unwrap_or(name);
     name.strip_suffix("_total").unwrap_or(name)
-}
-
-fn root_name(root: Root) -> &'static str {
-    match root {
-        Root::Auto => "auto",
-        Root::Webshare => "webshare",
-        Root::Ws2s => "ws2s",
-        Root::Pocket => "pocket",
-        Root::Named => "named",
-        Root::Network => "network",
-    }
 }
 
 /// The memory of this process that is in RAM (`VmRSS`, which comes in KiB whatever a page is); `None` where the system
