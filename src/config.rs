@@ -5,6 +5,7 @@
 //! opens, resolves or checks anything beyond its own values.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The log target of the server's own life (draining, stopped): its lines show at every verbosity. All other lines have
@@ -26,6 +27,23 @@ pub enum Root {
     Pocket,
     /// `/` upgrades are refused: only named paths are served, as on the original's port 9009.
     Named,
+    /// `/NAME` is `/network/NAME`, as on port 9009 of the original's last generation.
+    Network,
+}
+
+impl Root {
+    /// What it is called, in options and wherever it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Webshare => "webshare",
+            Self::Ws2s => "ws2s",
+            Self::Pocket => "pocket",
+            Self::Named => "named",
+            Self::Network => "network",
+        }
+    }
 }
 
 /// An application protocol that can be switched off.
@@ -76,14 +94,27 @@ pub struct Listen {
     pub root: Root,
     /// Whether every connection begins with a PROXY header (versions 1 and 2), which says who the client is.
     pub proxy: bool,
+    /// Whether clients must speak TLS.
+    pub tls: bool,
 }
 
 impl Listen {
     /// A plain listener: clients come to it themselves.
     #[must_use]
     pub fn new(address: SocketAddr, root: Root) -> Self {
-        Self { address, root, proxy: false }
+        Self { address, root, proxy: false, tls: false }
     }
+}
+
+/// A key that tokens may be signed with: where it is, never what it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenKey {
+    /// The `kid` of its tokens.
+    pub id: String,
+    /// The `iss` of its tokens; without one they have none.
+    pub issuer: Option<String>,
+    /// The file that holds it.
+    pub path: PathBuf,
 }
 
 /// Everything that can be configured.
@@ -91,6 +122,13 @@ impl Listen {
 pub struct Config {
     /// Where we listen. Default: `127.0.0.1:9009`, root `auto`.
     pub listen: Vec<Listen>,
+    /// Where administrators connect: whoever reaches one of these addresses may see who is connected and close clients.
+    /// Default: none, and then only programs and pages of this machine may, on any listener.
+    pub admin: Vec<SocketAddr>,
+    /// The certificate chain that TLS listeners show, PEM, the server's first. Default: none.
+    pub tls_cert: Option<PathBuf>,
+    /// The key of that certificate, PEM. Default: none.
+    pub tls_key: Option<PathBuf>,
     /// Origins, beside the server's own, whose pages may connect (`https://example.com`, `null`, or `*` for all).
     /// Default: none. Prevents foreign web pages from driving this server through a visitor's browser.
     pub allow_origin: Vec<String>,
@@ -109,6 +147,15 @@ pub struct Config {
     pub bridge_names: Vec<(String, String, u16)>,
     /// Protocols that are switched off: their paths answer 404, and nobody becomes theirs at `/`. Default: none.
     pub without: Vec<Switch>,
+    /// Keys that tokens may be signed with. Default: none, and whoever may connect may do everything. With one, clients
+    /// must show a token.
+    pub token_key: Vec<TokenKey>,
+    /// Files that list tokens that are worth nothing any more. Default: none.
+    pub token_revoked: Vec<PathBuf>,
+    /// Whether a token may stand in the query of the URL, where logs of others may keep it. Default: no.
+    pub token_in_query: bool,
+    /// What may be done without a token, in the words of `access::Rights::read`. Default: nothing.
+    pub anonymous: Vec<String>,
     /// Whether named channels always send presence frames, as the first namedwebsockets did. Default: only to clients
     /// that ask with `?presence=1`.
     pub presence: bool,
@@ -120,6 +167,8 @@ pub struct Config {
     pub device_overwrite: bool,
     /// Hexadecimal digits of a WebShare key, 4 to 32. Default: 8, short enough to read aloud.
     pub key_digits: u8,
+    /// Channels that reach other machines.
+    pub lan: Lan,
     /// Log verbosity: 0 warnings and the life of the server, 1 connections with reasons and the senders of pocket
     /// messages, 2 everything, pocket messages included.
     pub verbose: u8,
@@ -131,19 +180,98 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![Listen::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9009), Root::Auto)],
+            admin: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
             allow_origin: Vec::new(),
             allow_host: Vec::new(),
             trusted_proxy: Vec::new(),
             bridge_allow: Vec::new(),
             bridge_names: Vec::new(),
             without: Vec::new(),
+            token_key: Vec::new(),
+            token_revoked: Vec::new(),
+            token_in_query: false,
+            anonymous: Vec::new(),
             presence: false,
             echo: false,
             device_overwrite: false,
             key_digits: 8,
+            lan: Lan::default(),
             verbose: 0,
             limits: Limits::default(),
         }
+    }
+}
+
+impl Config {
+    /// Whether the bridge may connect anywhere.
+    #[must_use]
+    pub fn has_targets(&self) -> bool {
+        !self.bridge_allow.is_empty() || !self.bridge_names.is_empty()
+    }
+
+    /// Whether channels are announced and linked.
+    #[must_use]
+    pub fn lan_is_on(&self) -> bool {
+        match self.lan.mode {
+            LanMode::On => true,
+            LanMode::Off => false,
+            LanMode::Auto => self.listen.iter().any(|listen| !listen.address.ip().to_canonical().is_loopback()),
+        }
+    }
+}
+
+/// When channels are announced and linked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LanMode {
+    /// As soon as a listener is not loopback.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Channels that reach other machines of the local network.
+#[derive(Clone, Debug, Default)]
+pub struct Lan {
+    /// Default: auto.
+    pub mode: LanMode,
+    /// Names or addresses of the interfaces to announce and look on. Default: an empty list, which means all but
+    /// loopback; `["none"]` means none.
+    pub interfaces: Vec<String>,
+    /// Servers to link every channel with, host (IPv6 without brackets) and port. Default: none.
+    pub peers: Vec<(String, u16)>,
+    /// What the servers of a group share. Default: none, and whoever is on the network may link.
+    pub secret: Option<Secret>,
+    /// Whether announced addresses are dialled that are on no network of this machine. Default: no. Prevents a forged
+    /// announcement from making us knock at doors elsewhere.
+    pub off_link: bool,
+}
+
+/// Bytes that nobody prints.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(Box<[u8]>);
+
+impl Secret {
+    /// Keeps `bytes`.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes, for keying a hash.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
     }
 }
 
@@ -221,15 +349,30 @@ pub struct Limits {
     pub device_ping_interval: Duration,
     /// `--device-ping-timeout`: how much later than that a Socket.IO client is given up. Default: 20 s, as socket.io.
     pub device_ping_timeout: Duration,
-    /// `--max-attachments`: binary attachments of one Socket.IO event. Default: 64. Prevents one event from being many.
+    /// `--max-attachments`: binary attachments of one Socket.IO event. Default: 10, more than which socket.io 4 clients do not take. Prevents one event from being many.
     pub max_attachments: u32,
     /// `--call-timeout`: how long a device may take to answer another's call. Default: 60 s. Prevents calls that nobody
     /// answers from piling up.
     pub call_timeout: Duration,
     /// `--max-calls`: calls of one device that wait for an answer. Default: 1,024.
     pub max_calls: usize,
+    /// `--token-timeout`: how long a client may take to show its token. Default: 10 s. Prevents connections that nobody
+    /// vouches for from staying.
+    pub token_timeout: Duration,
     /// `--max-rooms`: rooms, targets and services, each, of one device. Default: 128.
     pub max_rooms: usize,
+    /// `--max-links`: links of channels with other servers, those being opened included. Default: 1,024.
+    pub max_links: usize,
+    /// `--max-links-per-peer`: the same with one address. Default: 256. Prevents one host from taking all of them.
+    pub max_links_per_peer: usize,
+    /// `--max-proxies`: announcements that are remembered. Default: 1,024. Prevents forged ones from filling memory.
+    pub max_proxies: usize,
+    /// `--announcement-rate`: announcements looked at per second. Default: 1,000. Prevents a flood of them from taking
+    /// the loop's time.
+    pub announcement_rate: u32,
+    /// `--link-ping-interval`: silence after which the other end of a link is pinged. Default: 10 s; with
+    /// `pong_timeout`, a cut cable is noticed within 20 s.
+    pub link_ping_interval: Duration,
 }
 
 impl Default for Limits {
@@ -262,10 +405,16 @@ impl Default for Limits {
             bridge_idle: Duration::ZERO,
             device_ping_interval: Duration::from_secs(25),
             device_ping_timeout: Duration::from_secs(20),
-            max_attachments: 64,
+            max_attachments: 10,
             call_timeout: Duration::from_secs(60),
             max_calls: 1024,
+            token_timeout: Duration::from_secs(10),
             max_rooms: 128,
+            max_links: 1024,
+            max_links_per_peer: 256,
+            max_proxies: 1024,
+            announcement_rate: 1000,
+            link_ping_interval: Duration::from_secs(10),
         }
     }
 }

@@ -10,9 +10,9 @@
 //! | layer | modules | what they are |
 //! |---|---|---|
 //! | 3 | [`server`] (with `assets`, `cli` and `main` beside it) | joins sockets to sessions; the only place that knows both |
-//! | 2 | [`protocol`], [`hub`] | pure state machines: messages and time come in, effects go out |
-//! | 1 | [`net`] | mio, sockets, timers: moves bytes, knows no protocol |
-//! | 0 | [`frame`], [`http`], [`json`] | codecs: slices in, slices out |
+//! | 2 | [`protocol`], [`hub`], [`discovery`] | pure state machines: messages and time come in, effects go out |
+//! | 1 | [`net`] | mio, sockets, TLS, timers: moves bytes, knows no protocol |
+//! | 0 | [`frame`], [`http`], [`json`], [`access`] | codecs: slices in, slices out; tokens: text in, permissions out |
 //!
 //! [`config`] is plain data that everyone may read, [`memory`] counts what clients make us remember.
 //!
@@ -39,11 +39,15 @@
 //! receive buffer. *Carry*: a kept partial head. *Batch*: what one read causes to be written; *lane*: one receiver's
 //! part of it. *Bridge*: a TCP connection behind a WebSocket; *target*: what it leads to. *Write queue*, *high* and *hard
 //! mark*, *backpressure*: what a socket could not take, and what follows.
+//! *Link*: joins one channel of two servers; *announce*, *proxy*: what servers say of their channels, and another server
+//! that says so.
 //! *Key*: the public name of a session (never "token": that is mio's).
 
+pub mod access;
 pub mod assets;
 pub mod cli;
 pub mod config;
+pub mod discovery;
 pub mod frame;
 pub mod http;
 pub mod hub;

@@ -13,11 +13,18 @@ use jackfield::server::Server;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os(), std::env::vars_os()) {
         Ok(Order::Serve(config)) => serve(*config),
+        Ok(Order::Fail(text)) => fail(1, &text),
         Ok(Order::Print(text)) => match print(&text) {
             Ok(()) => ExitCode::SUCCESS,
             // Who reads no further (`| head`) has what they wanted.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Err(error) => fail(1, &format!("error: cannot print: {error}")),
+        },
+        #[cfg(feature = "tls")]
+        Ok(Order::Certificate(wish)) => match wish.make() {
+            // It is made, whether or not anybody reads so.
+            Ok(text) => print(&text).map_or(ExitCode::SUCCESS, |()| ExitCode::SUCCESS),
+            Err(error) => fail(1, &format!("error: {error}")),
         },
         Err(error) => fail(2, &error.to_string()),
     }
@@ -35,7 +42,7 @@ fn serve(config: Config) -> ExitCode {
         return fail(1, &format!("error: cannot watch signals: {error}"));
     }
     // Whoever closed standard output does not want to read it.
-    let _ = print(&cli::banner(&config, &server.addresses()));
+    let _ = print(&cli::banner(&config, &server.addresses(), &server.admin_addresses()));
     match server.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &format!("error: the loop failed: {error}")),

@@ -137,21 +137,37 @@ fn bridging_allocates_nothing(server: &TestServer) {
                 let mut pushed = vec![0; pushed + if pushed < 126 { 2 } else { 4 }];
                 let mut heard = vec![0; len];
                 let mut socket = client.stream().try_clone().expect("a descriptor");
+                // A long one may come in two reads, and takes a buffer along then, which must come back.
+                let mut in_two = |socket: &mut TcpStream, line: &mut TcpStream| {
+                    let (first, second) = bytes.split_at(bytes.len() / 2);
+                    socket.write_all(first).expect("written");
+                    observer.read();
+                    exchange(socket, line, second, &mut heard);
+                    socket.read_exact(&mut answer).expect("answered");
+                };
+                (0..3).for_each(|_| in_two(&mut socket, &mut line));
                 let mut round = || {
                     exchange(&mut socket, &mut line, &bytes, &mut heard);
                     socket.read_exact(&mut answer).expect("answered");
                     exchange(&mut line, &mut socket, plain.as_bytes(), &mut pushed);
                 };
                 (0..3).for_each(|_| round());
-                observer.read();
-                let region = Region::new(ALLOCATOR);
-                (0..20).for_each(|_| round());
-                let change = region.change();
-                assert_eq!(
-                    (change.allocations, change.reallocations),
-                    (0, 0),
-                    "{size} bytes through {path}: {change:?}"
-                );
+                // Only what came in one read each says something: a busy machine may cut a message in two.
+                let mut reads = || observer.read()["jackfield_reads_total"];
+                let is_whole = (0..20).any(|_| {
+                    let before = reads();
+                    let region = Region::new(ALLOCATOR);
+                    (0..20).for_each(|_| round());
+                    let change = region.change();
+                    // A read of each end for each round, and the observer's.
+                    let is_whole = reads() - before == 41.0;
+                    assert!(
+                        !is_whole || (change.allocations, change.reallocations) == (0, 0),
+                        "{size} bytes through {path}: {change:?}"
+                    );
+                    is_whole
+                });
+                assert!(is_whole, "{size} bytes through {path}: never in one read");
             }
         }
     }

@@ -25,6 +25,13 @@ fn json_fields_agree_with_serde_json_on_every_seed() {
 }
 
 #[test]
+fn tokens_are_judged_alike_on_every_seed() {
+    for seed in seeds("token") {
+        models::token::check(&String::from_utf8_lossy(&seed));
+    }
+}
+
+#[test]
 fn sessions_do_what_their_models_foresee_on_every_seed() {
     for seed in seeds("session") {
         models::session::run(&seed);

@@ -52,10 +52,10 @@ fn proxied(adjust: impl FnOnce(&mut Config)) -> TestServer {
     })
 }
 
-/// `jackfield_address_connections`, by a listener without PROXY headers.
+/// `jackfield_counted_connections`, by a listener without PROXY headers.
 fn counted(server: &TestServer) -> f64 {
     let address = *server.addresses().last().expect("one at least");
-    common::server::Metrics::of(address).value("jackfield_address_connections")
+    common::server::Metrics::of(address).value("jackfield_counted_connections")
 }
 
 #[test]
@@ -115,19 +115,20 @@ fn a_proxys_connection_counts_for_the_client_of_its_last_request() {
         assert_eq!(ask(&mut first, &field), 200);
         assert_eq!(ask(&mut second, &field), 200);
         let values = observer.read();
-        let counts = ["jackfield_address_connections", "jackfield_address_connections_most"].map(|name| values[name]);
+        let counts =
+            ["jackfield_counted_connections", "jackfield_used{option=\"max-per-address\"}"].map(|name| values[name]);
         assert_eq!(counts, [2.0, 2.0], "{address}");
     }
     // A third that is refused leaves the counts as they are, and so does its end.
     let mut third = Client::connect(server.address());
     assert_eq!(ask(&mut third, "X-Forwarded-For: 192.0.2.1\r\n"), 503);
     third.expect_end();
-    assert_eq!(observer.value("jackfield_address_connections"), 2.0);
+    assert_eq!(observer.value("jackfield_counted_connections"), 2.0);
     // A request of the proxy's own.
     assert_eq!(ask(&mut second, ""), 200);
-    assert_eq!(observer.value("jackfield_address_connections"), 1.0);
+    assert_eq!(observer.value("jackfield_counted_connections"), 1.0);
     drop((first, second));
-    observer.wait_for("nobody", |values| values["jackfield_address_connections"] == 0.0);
+    observer.wait_for("nobody", |values| values["jackfield_counted_connections"] == 0.0);
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn polling_sessions_are_their_clients() {
     assert_eq!([open("192.0.2.1"), open("192.0.2.1"), open("192.0.2.2")], [200, 200, 200]);
     assert_eq!(open("192.0.2.1"), 503);
     drop(client);
-    observer.wait_for("no connection", |values| values["jackfield_address_connections"] == 0.0);
+    observer.wait_for("no connection", |values| values["jackfield_counted_connections"] == 0.0);
 }
 
 #[test]
@@ -277,8 +278,8 @@ fn guesses_and_bridges_are_the_clients() {
     let mut other = open("192.0.2.2", &path);
     other.round_trip();
     let mut observer = server.metrics();
-    assert_eq!(observer.value("jackfield_address_bridges_most"), 1.0);
+    assert_eq!(observer.value("jackfield_used{option=\"max-bridges-per-address\"}"), 1.0);
     drop((first, other));
-    observer.wait_for("no bridge", |values| values["jackfield_address_bridges_most"] == 0.0);
+    observer.wait_for("no bridge", |values| values["jackfield_used{option=\"max-bridges-per-address\"}"] == 0.0);
     assert_eq!(observer.value("jackfield_refused_total{option=\"max-bridges-per-address\"}"), 1.0);
 }

@@ -631,6 +631,31 @@ fn a_client_that_does_not_read_pauses_the_target() {
 }
 
 #[test]
+fn a_target_that_is_paused_may_be_hung_up() {
+    let server = server_with(|config| config.limits.queue_high = HIGH);
+    let target = Target::listen_with_buffers(SMALL);
+    let mut client = Ws2s(Client::connect_with_buffers(server.address(), SMALL));
+    client.0.upgrade("/ws2s?v=2");
+    client.connect(target.port());
+    let line = target.accept();
+    let mut metrics = server.metrics();
+    let written = Arc::default();
+    let mut stream = Counted(line.stream().try_clone().expect("a descriptor is free"), Arc::clone(&written));
+    let sending = thread::spawn(move || write_pattern(&mut stream, 5_000_000, 50_000));
+    metrics.wait_until_paused(&written, HIGH, HIGH + 2 * SCRATCH);
+    client.0.send(&request(json!({"command": "close"})));
+    // The rest is taken and thrown away.
+    sending.join().expect("the sender does not panic").expect("everything is taken");
+    drop(line);
+    metrics.wait_for("the end of the target's connection", |values| values["jackfield_connections"] == 2.0);
+    // What waited for the client goes out, and the one that waited for the client is no more.
+    while client.answer()["message"] != "close done" {}
+    client.0.round_trip();
+    drop((client, metrics));
+    server.expect_all_given_back();
+}
+
+#[test]
 fn who_does_not_read_answers_is_not_read_either() {
     let server = server_with(|config| config.limits.queue_high = HIGH);
     let mut metrics = server.metrics();

@@ -10,6 +10,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::Outcome;
 use crate::frames::Reader;
+use crate::secure::Secure;
+use crate::target::Url;
 
 /// The key and its answer in RFC 6455 §1.3. That all connections send the same key is nobody's business but a cache's.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -30,6 +32,7 @@ pub(crate) enum Phase {
 /// A client's connection.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
+    tls: Option<Box<Secure>>,
     pub(crate) phase: Phase,
     pub(crate) reader: Reader,
     /// Frames that wait to be sent.
@@ -70,6 +73,7 @@ impl Client {
         registry.register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             stream,
+            tls: None,
             phase: Phase::Connecting,
             reader: Reader::default(),
             out: Vec::new(),
@@ -79,6 +83,12 @@ impl Client {
             unconfirmed: 0,
             whole: Vec::new(),
         })
+    }
+
+    /// Has everything go over TLS, if the server is to be spoken to so.
+    pub(crate) fn secure(mut self, url: &Url) -> Outcome<Self> {
+        self.tls = url.tls.as_ref().map(|config| Secure::new(config).map(Box::new)).transpose()?;
+        Ok(self)
     }
 
     /// What a readiness event says about connecting. True once, when the connection stands.
@@ -134,6 +144,11 @@ impl Client {
 
     /// Sends what the kernel takes.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            tls.send(&mut self.stream, &self.out)?;
+            self.out.clear();
+            return Ok(());
+        }
         while self.sent < self.out.len() {
             match self.stream.write(&self.out[self.sent..]) {
                 Ok(sent) => self.sent += sent,
@@ -149,6 +164,9 @@ impl Client {
 
     /// Reads once; `None` when nothing is there.
     pub(crate) fn read(&mut self, scratch: &mut [u8]) -> io::Result<Option<usize>> {
+        if let Some(tls) = &mut self.tls {
+            return tls.read(&mut self.stream, scratch);
+        }
         loop {
             match self.stream.read(scratch) {
                 Ok(read) => return Ok(Some(read)),

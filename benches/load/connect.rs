@@ -122,7 +122,8 @@ impl Connects {
 
     fn connect(&mut self, at: usize) -> Outcome<Client> {
         self.begun = self.begun.wrapping_add(1);
-        Client::connect(self.url.address, self.begun, self.poll.registry(), at)
-            .map_err(|error| format!("connection {}: {error}", self.begun).into())
+        let client = Client::connect(self.url.address, self.begun, self.poll.registry(), at)
+            .map_err(|error| format!("connection {}: {error}", self.begun))?;
+        client.secure(&self.url)
     }
 }

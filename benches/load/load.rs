@@ -139,7 +139,7 @@ impl Load {
                 let token = self.clients.len();
                 let client = Client::connect(self.plan.url.address, token as u32, self.poll.registry(), token)
                     .map_err(|error| format!("connection {}: {error}", token + 1))?;
-                self.clients.push(client);
+                self.clients.push(client.secure(&self.plan.url)?);
             }
             self.turn(&mut events, Duration::from_millis(5))?;
             let done = self.open + self.joined;

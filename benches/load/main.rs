@@ -14,7 +14,9 @@
 //! cargo bench --bench load -- --idle 10000 --pairs 100     idle connections beside the load; resident bytes for each
 //! cargo bench --bench load -- --connect 16                 accept, upgrade, close, in a loop
 //! cargo bench --bench load -- devices                      5,000 devices that poll and 5,000 over WebSockets
+//! cargo bench --bench load -- --server jackfield-tls       the same load over TLS
 //! cargo bench --bench load -- table                        the table of ratios to the references
+//! cargo bench --bench load -- table --tls                  the table of what TLS costs, beside the plain server
 //! cargo bench --bench load -- table --rows '125 B' --rounds 5
 //! cargo bench --bench load -- table --smoke                a moment of everything; fails when a payload is wrong
 //! ```
@@ -25,10 +27,10 @@
 //! them was saturated. CPU time is the scheduler's own account of the server (`/proc/PID/task/*/schedstat`), kernel
 //! work for its system calls included.
 //!
-//! `benches/load/`: [`load`] the groups and their messages, [`connect`] handshakes, [`devices`] crowds of them, [`client`] one connection,
-//! [`frames`] and [`payload`] what it says, [`dialect`] how, [`target`] the server, [`measure`] the kernel's figures,
-//! [`report`] one measurement, [`table`] and [`rows`] all of them, [`reference`] the
-//! yardsticks.
+//! `benches/load/`: [`load`] the groups and their messages, [`connect`] handshakes, [`devices`] crowds of Socket.IO
+//! devices, [`client`] one connection, [`frames`] and [`payload`] what it says, [`dialect`] how, [`target`] the server,
+//! [`measure`] the kernel's figures, [`report`] one measurement, [`table`] and [`rows`] all of them, [`reference`] the
+//! yardsticks, [`secure`] TLS.
 
 #![allow(clippy::print_stdout, reason = "what it measures goes to standard output")]
 
@@ -43,6 +45,7 @@ mod payload;
 mod reference;
 mod report;
 mod rows;
+mod secure;
 mod table;
 mod target;
 
@@ -107,7 +110,7 @@ struct LoadArgs {
     /// A running server
     #[arg(long, value_name = "ws://HOST/PATH", conflicts_with = "server")]
     url: Option<Url>,
-    /// A server to start: raw, bare, jackfield, or a path
+    /// A server to start: raw, bare, jackfield, jackfield-tls, or a path
     #[arg(long, value_name = "PROGRAM", default_value = "jackfield")]
     server: Program,
     /// An argument for the server that is started (repeatable)

@@ -114,7 +114,34 @@ const EMPTY: &[Line] = &[
     Line { name: ", binary MB", is_compared: false, goal: Goal::AtMost(4.0) },
 ];
 
+const TLS: &[Line] = &[cpu(Goal::None)];
+const TLS_MEMORY: &[Line] = &[
+    Line { name: ", resident bytes each", is_compared: false, goal: Goal::AtMost(10_000.0) },
+    Line { name: ", after traffic", is_compared: false, goal: Goal::AtMost(10_000.0) },
+];
+
 const KIB: usize = 1024;
+
+/// The rows that say what TLS costs.
+pub(crate) fn tls_rows(is_smoke: bool) -> Vec<Row> {
+    let connections = if is_smoke { 50 } else { 2_000 };
+    let relay =
+        |name, size, window| Row { name, work: Work::Relay { content: Content::Binary, size, window }, lines: TLS };
+    vec![
+        relay("relay 125 B, 1 in flight", 125, 1),
+        relay("relay 125 B, 16 in flight", 125, 16),
+        relay("relay 16 KiB, 1 in flight", 16 * KIB, 1),
+        relay("relay 16 KiB, 16 in flight", 16 * KIB, 16),
+        relay("relay 64 KiB, 4 in flight", 64 * KIB, 4),
+        relay("relay 1 MiB, 2 in flight", 1024 * KIB, 2),
+        Row {
+            name: "handshake (accept, upgrade, close)",
+            work: Work::Connect { slots: 16, says_goodbye: false },
+            lines: TLS,
+        },
+        Row { name: "2,000 connections", work: Work::Memory { connections }, lines: TLS_MEMORY },
+    ]
+}
 
 /// All rows; small ones for a smoke test.
 pub(crate) fn rows(is_smoke: bool) -> Vec<Row> {
@@ -155,6 +182,7 @@ pub(crate) fn rows(is_smoke: bool) -> Vec<Row> {
         Row { name: "pocket fan-out to 1,000", work: Work::Pocket { members: members(1_000) }, lines: FAN_OUT },
         Row { name: "Socket.IO event 125 B, 1 in flight", work: Work::Socketio { window: 1 }, lines: SOCKETIO },
         Row { name: "Socket.IO event 125 B, 16 in flight", work: Work::Socketio { window: 16 }, lines: SOCKETIO },
+        Row { name: "Socket.IO event 125 B, 64 in flight", work: Work::Socketio { window: 64 }, lines: SOCKETIO },
         bridge("ws2s 125 B, 1 in flight", Dialect::Ws2s, text, 125, 1, WS2S),
         bridge("ws2s 125 B, 16 in flight", Dialect::Ws2s, text, 125, 16, WS2S),
         bridge("ws2s 64 KiB base64, 4 in flight", Dialect::Ws2s, binary, 64 * KIB, 4, WS2S_BASE64),

@@ -16,7 +16,7 @@ use crate::load::Plan;
 use crate::measure::{Usage, resident_bytes};
 use crate::payload::Content;
 use crate::report::{DISTURBED, Report, Run};
-use crate::rows::{Goal, Row, Work, rows};
+use crate::rows::{Goal, Row, Work, rows, tls_rows};
 use crate::target::{Pinning, Program, Server, Url};
 
 /// Messages that touch all of a server's buffers before its memory is read.
@@ -43,6 +43,9 @@ pub(crate) struct TableArgs {
     /// Which servers, as --server names them
     #[arg(long, value_delimiter = ',', default_value = "raw,bare,jackfield")]
     servers: Vec<Program>,
+    /// What TLS costs, beside the plain server, instead of what the plain server costs
+    #[arg(long)]
+    tls: bool,
     /// A moment of every row with few connections: only whether everything arrives
     #[arg(long)]
     smoke: bool,
@@ -55,16 +58,21 @@ impl TableArgs {
     /// What `cargo test --benches` runs.
     pub(crate) fn smoke() -> Self {
         let servers = vec![Program::Raw, Program::Bare, Program::Jackfield];
-        Self { rows: None, seconds: SMOKE_SECONDS, rounds: 1, servers, smoke: true }
+        Self { rows: None, seconds: SMOKE_SECONDS, rounds: 1, servers, tls: false, smoke: true }
     }
 
     /// Measures and prints row by row.
     pub(crate) fn run(&self) -> Outcome<()> {
-        let args = if self.smoke { Self { seconds: SMOKE_SECONDS, rounds: 1, ..self.clone() } } else { self.clone() };
+        let mut args =
+            if self.smoke { Self { seconds: SMOKE_SECONDS, rounds: 1, ..self.clone() } } else { self.clone() };
+        if self.tls {
+            args.servers = vec![Program::Jackfield, Program::Secure];
+        }
         let pinning = Pinning::Apart.apply();
         let mut bench = Bench { args, pinning, disturbed: Vec::new(), missed: Vec::new(), stalled: Vec::new() };
         let wanted = self.rows.as_deref().unwrap_or_default();
-        let rows: Vec<Row> = rows(self.smoke).into_iter().filter(|row| row.name.contains(wanted)).collect();
+        let all = if self.tls { tls_rows(self.smoke) } else { rows(self.smoke) };
+        let rows: Vec<Row> = all.into_iter().filter(|row| row.name.contains(wanted)).collect();
         if rows.is_empty() {
             return Err(format!("no row has {wanted:?} in its name").into());
         }
@@ -212,17 +220,27 @@ impl Bench {
 
     fn print_head(&self) {
         let names: Vec<String> = self.args.servers.iter().map(Program::to_string).collect();
-        println!("| measurement | {} | ÷ bare WS | goal | |", names.join(" | "));
+        let yardstick = if self.args.tls { Program::Jackfield } else { Program::Bare };
+        println!("| measurement | {} | ÷ {yardstick} | goal | |", names.join(" | "));
         println!("|---|{}---|---|---|", "--:|".repeat(names.len()));
     }
 
     fn print(&self, row: &Row, figures: &Figures) {
         let column_of = |wanted: &Program| self.args.servers.iter().position(|program| program == wanted);
-        let ours = self.args.servers.iter().position(|program| !matches!(program, Program::Raw | Program::Bare));
+        let is_ours = |program: &Program| match program {
+            Program::Raw | Program::Bare => false,
+            Program::Jackfield => !self.args.tls,
+            _ => true,
+        };
+        let ours = self.args.servers.iter().position(is_ours);
         for (line, figures) in row.lines.iter().zip(figures) {
             let cells: Vec<String> = figures.iter().map(|rounds| median(rounds).map_or("–".into(), figure)).collect();
             let is_to_raw = matches!(line.goal, Goal::RatioToRaw(_));
-            let yardstick = if is_to_raw { Program::Raw } else { Program::Bare };
+            let yardstick = match is_to_raw {
+                true => Program::Raw,
+                false if self.args.tls => Program::Jackfield,
+                false => Program::Bare,
+            };
             let mut ratios: Vec<f64> = match (ours, column_of(&yardstick)) {
                 (Some(ours), Some(reference)) if line.is_compared => {
                     figures[ours].iter().zip(&figures[reference]).map(|(ours, reference)| ours / reference).collect()

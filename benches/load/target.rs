@@ -6,18 +6,19 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::str::FromStr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crate::Outcome;
 use crate::dialect::Dialect;
+use crate::secure::Certificate;
 
 /// How long a server may take to say where it listens.
 const START: Duration = Duration::from_secs(20);
 
 /// What a server that we start prints in front of the port it got.
-const ANNOUNCEMENTS: [&str; 2] = ["http://127.0.0.1:", "ws://127.0.0.1:"];
+const ANNOUNCEMENTS: [&str; 3] = ["http://127.0.0.1:", "ws://127.0.0.1:", "https://127.0.0.1:"];
 
 /// A WebSocket URL with its address looked up.
 #[derive(Clone, Debug)]
@@ -28,16 +29,17 @@ pub(crate) struct Url {
     pub(crate) path: String,
     /// The echo server that a bridge is to lead to.
     pub(crate) target: Option<SocketAddr>,
+    /// How TLS is spoken, if it is.
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rest = text
-            .strip_prefix("ws://")
-            .or_else(|| text.strip_prefix("http://"))
-            .ok_or("the URL must begin with ws:// (TLS is not spoken here)")?;
+        let rest = text.strip_prefix("ws://").or_else(|| text.strip_prefix("http://")).ok_or(
+            "the URL must begin with ws:// (TLS is spoken with servers that are started: --server jackfield-tls)",
+        )?;
         let (host, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
         let with_port = if host.rsplit(']').next().is_some_and(|end| end.contains(':')) {
             host.to_owned()
@@ -46,14 +48,14 @@ impl FromStr for Url {
         };
         let mut addresses = with_port.to_socket_addrs().map_err(|error| format!("{with_port}: {error}"))?;
         let address = addresses.next().ok_or_else(|| format!("{with_port} has no address"))?;
-        Ok(Self { address, host: host.to_owned(), path: path.to_owned(), target: None })
+        Ok(Self { address, host: host.to_owned(), path: path.to_owned(), target: None, tls: None })
     }
 }
 
 impl Url {
     fn local(port: u16) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { address, host: address.to_string(), path: "/{pair}".to_owned(), target: None }
+        Self { address, host: address.to_string(), path: "/{pair}".to_owned(), target: None, tls: None }
     }
 }
 
@@ -68,6 +70,8 @@ pub(crate) enum Program {
     Echo,
     /// This crate's server as it was built with this bench.
     Jackfield,
+    /// The same, spoken to over TLS.
+    Secure,
     /// Another build of it, or anything that takes `--listen` and prints its URL.
     Path(PathBuf),
 }
@@ -80,6 +84,7 @@ impl FromStr for Program {
             "raw" => Self::Raw,
             "bare" => Self::Bare,
             "jackfield" => Self::Jackfield,
+            "jackfield-tls" => Self::Secure,
             path => Self::Path(path.into()),
         })
     }
@@ -92,6 +97,7 @@ impl fmt::Display for Program {
             Self::Bare => f.write_str("bare WS"),
             Self::Echo => f.write_str("echo"),
             Self::Jackfield => f.write_str("jackfield"),
+            Self::Secure => f.write_str("jackfield with TLS"),
             Self::Path(path) => path.display().fmt(f),
         }
     }
@@ -111,7 +117,7 @@ impl Program {
     pub(crate) fn bridge_arguments(&self, target: SocketAddr) -> Vec<String> {
         match self {
             Self::Raw | Self::Bare | Self::Echo => vec!["--target".to_owned(), target.to_string()],
-            Self::Jackfield | Self::Path(_) => vec!["--bridge-allow".to_owned(), target.to_string()],
+            Self::Jackfield | Self::Secure | Self::Path(_) => vec!["--bridge-allow".to_owned(), target.to_string()],
         }
     }
 
@@ -119,7 +125,7 @@ impl Program {
     pub(crate) fn path(&self) -> Outcome<PathBuf> {
         Ok(match self {
             Self::Raw | Self::Bare | Self::Echo => std::env::current_exe()?,
-            Self::Jackfield => env!("CARGO_BIN_EXE_jackfield").into(),
+            Self::Jackfield | Self::Secure => env!("CARGO_BIN_EXE_jackfield").into(),
             Self::Path(path) => path.clone(),
         })
     }
@@ -131,6 +137,8 @@ impl Program {
             Self::Bare => &["reference", "bare"],
             Self::Echo => &["reference", "echo"],
             Self::Jackfield | Self::Path(_) => &["--listen", "127.0.0.1:0"],
+            // What it listens with is in its certificate's arguments.
+            Self::Secure => &[],
         }
     }
 }
@@ -161,12 +169,14 @@ impl Pinning {
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: Url,
+    _certificate: Option<Certificate>,
 }
 
 impl Server {
     /// Starts a server and waits until it says where it listens.
     pub(crate) fn start(program: &Program, extra: &[String], is_fanout: bool, pinning: Pinning) -> Outcome<Self> {
         let path = program.path()?;
+        let certificate = if *program == Program::Secure { Some(Certificate::make()?) } else { None };
         let mut command = match pinning {
             // taskset becomes the server, so that the child's id is the server's.
             Pinning::Apart => {
@@ -177,12 +187,15 @@ impl Server {
             Pinning::None => Command::new(&path),
         };
         // A reference ends with its standard input.
+        command.args(certificate.iter().flat_map(Certificate::arguments));
         command.args(program.arguments(is_fanout)).args(extra).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", path.display()))?;
         let stdout = child.stdout.take().ok_or("standard output was asked for")?;
         // From here on an error stops the child.
-        let mut server = Self { child, url: Url::local(0) };
-        server.url = Url::local(announced_port(stdout).map_err(|error| format!("{}: {error}", path.display()))?);
+        let tls = certificate.as_ref().map(|certificate| Arc::clone(&certificate.client));
+        let mut server = Self { child, url: Url::local(0), _certificate: certificate };
+        let port = announced_port(stdout).map_err(|error| format!("{}: {error}", path.display()))?;
+        server.url = Url { tls, ..Url::local(port) };
         Ok(server)
     }
 

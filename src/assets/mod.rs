@@ -29,34 +29,79 @@ const SVG: &str = "image/svg+xml; charset=utf-8";
 /// TypeScript has no media type of its own.
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// The page of all clients, with a place for the list of them: what only the server knows, it puts in.
+pub const CLIENTS_PAGE: &str = include_str!("clients.html");
+
+/// What the page of clients says of one.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// What it exports.
+    pub names: &'static str,
+    /// What it is for, as HTML.
+    pub about: &'static str,
+}
+
+/// The client of this file name (without its ending).
+#[must_use]
+pub fn client(file: &str) -> Client {
+    let (names, about) = match file {
+        "webshare" => ("WebShare", "Pairs a page with one other by key, and relays between the two."),
+        "pocket.socket" => ("pocket", "Channels and events between everybody on a server, or on several at once."),
+        "p2p" => (
+            "connectP2p, p2pClientPlugin",
+            "Devices that find each other by id: events with answers, rooms, streams, services.",
+        ),
+        "named" => (
+            "LocalWebSocket, BroadcastWebSocket",
+            "A WebSocket to everybody who uses the same name, on this server or on the local network.",
+        ),
+        "ws2s" => ("WS2S", "TCP sockets for a page, and a redis client, to where the operator allows."),
+        _ => ("", ""),
+    };
+    Client { names, about }
+}
+
 /// Every file, by path.
 pub static ASSETS: &[Asset] = &[
     page("/", HTML, include_bytes!("index.html")),
     page("/console", HTML, include_bytes!("console/index.html")),
+    page("/console/channels.js", JAVASCRIPT, include_bytes!("console/channels.js")),
+    page("/console/chart.js", JAVASCRIPT, include_bytes!("console/chart.js")),
+    page("/console/clients.js", JAVASCRIPT, include_bytes!("console/clients.js")),
     page("/console/console.css", CSS, include_bytes!("console/console.css")),
     page("/console/console.js", JAVASCRIPT, include_bytes!("console/console.js")),
     page("/console/conversation.js", JAVASCRIPT, include_bytes!("console/conversation.js")),
+    page("/console/copy.js", JAVASCRIPT, include_bytes!("console/copy.js")),
+    page("/console/devices.js", JAVASCRIPT, include_bytes!("console/devices.js")),
+    page("/console/dom.js", JAVASCRIPT, include_bytes!("console/dom.js")),
     page("/console/icon.svg", SVG, include_bytes!("console/icon.svg")),
+    page("/console/live.js", JAVASCRIPT, include_bytes!("console/live.js")),
     page("/console/name.js", JAVASCRIPT, include_bytes!("console/name.js")),
     page("/console/pair.js", JAVASCRIPT, include_bytes!("console/pair.js")),
+    page("/console/qr.js", JAVASCRIPT, include_bytes!("console/qr.js")),
+    page("/console/tcp.js", JAVASCRIPT, include_bytes!("console/tcp.js")),
     // Browsers ask for it beside pages that name no icon; they look at the type, not at the path.
     page("/favicon.ico", SVG, include_bytes!("console/icon.svg")),
-    client("/client/named.d.mts", TEXT, include_bytes!("client/named.d.mts")),
-    client("/client/named.d.ts", TEXT, include_bytes!("client/named.d.ts")),
-    client("/client/named.js", JAVASCRIPT, include_bytes!("client/named.js")),
-    client("/client/named.mjs", JAVASCRIPT, include_bytes!("client/named.mjs")),
-    client("/client/pocket.socket.d.mts", TEXT, include_bytes!("client/pocket.socket.d.mts")),
-    client("/client/pocket.socket.d.ts", TEXT, include_bytes!("client/pocket.socket.d.ts")),
-    client("/client/pocket.socket.js", JAVASCRIPT, include_bytes!("client/pocket.socket.js")),
-    client("/client/pocket.socket.mjs", JAVASCRIPT, include_bytes!("client/pocket.socket.mjs")),
-    client("/client/webshare.d.mts", TEXT, include_bytes!("client/webshare.d.mts")),
-    client("/client/webshare.d.ts", TEXT, include_bytes!("client/webshare.d.ts")),
-    client("/client/webshare.js", JAVASCRIPT, include_bytes!("client/webshare.js")),
-    client("/client/webshare.mjs", JAVASCRIPT, include_bytes!("client/webshare.mjs")),
-    client("/client/ws2s.d.mts", TEXT, include_bytes!("client/ws2s.d.mts")),
-    client("/client/ws2s.d.ts", TEXT, include_bytes!("client/ws2s.d.ts")),
-    client("/client/ws2s.js", JAVASCRIPT, include_bytes!("client/ws2s.js")),
-    client("/client/ws2s.mjs", JAVASCRIPT, include_bytes!("client/ws2s.mjs")),
+    script("/client/named.d.mts", TEXT, include_bytes!("client/named.d.mts")),
+    script("/client/named.d.ts", TEXT, include_bytes!("client/named.d.ts")),
+    script("/client/named.js", JAVASCRIPT, include_bytes!("client/named.js")),
+    script("/client/named.mjs", JAVASCRIPT, include_bytes!("client/named.mjs")),
+    script("/client/p2p.d.mts", TEXT, include_bytes!("client/p2p.d.mts")),
+    script("/client/p2p.d.ts", TEXT, include_bytes!("client/p2p.d.ts")),
+    script("/client/p2p.js", JAVASCRIPT, include_bytes!("client/p2p.js")),
+    script("/client/p2p.mjs", JAVASCRIPT, include_bytes!("client/p2p.mjs")),
+    script("/client/pocket.socket.d.mts", TEXT, include_bytes!("client/pocket.socket.d.mts")),
+    script("/client/pocket.socket.d.ts", TEXT, include_bytes!("client/pocket.socket.d.ts")),
+    script("/client/pocket.socket.js", JAVASCRIPT, include_bytes!("client/pocket.socket.js")),
+    script("/client/pocket.socket.mjs", JAVASCRIPT, include_bytes!("client/pocket.socket.mjs")),
+    script("/client/webshare.d.mts", TEXT, include_bytes!("client/webshare.d.mts")),
+    script("/client/webshare.d.ts", TEXT, include_bytes!("client/webshare.d.ts")),
+    script("/client/webshare.js", JAVASCRIPT, include_bytes!("client/webshare.js")),
+    script("/client/webshare.mjs", JAVASCRIPT, include_bytes!("client/webshare.mjs")),
+    script("/client/ws2s.d.mts", TEXT, include_bytes!("client/ws2s.d.mts")),
+    script("/client/ws2s.d.ts", TEXT, include_bytes!("client/ws2s.d.ts")),
+    script("/client/ws2s.js", JAVASCRIPT, include_bytes!("client/ws2s.js")),
+    script("/client/ws2s.mjs", JAVASCRIPT, include_bytes!("client/ws2s.mjs")),
 ];
 
 /// The file at exactly this path.
@@ -68,7 +113,7 @@ const fn page(path: &'static str, content_type: &'static str, body: &'static [u8
     Asset { path, content_type, body, cross_origin: false }
 }
 
-const fn client(path: &'static str, content_type: &'static str, body: &'static [u8]) -> Asset {
+const fn script(path: &'static str, content_type: &'static str, body: &'static [u8]) -> Asset {
     Asset { path, content_type, body, cross_origin: true }
 }
 

@@ -4,13 +4,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::cli::bridge;
 use crate::cli::units::Unit;
-use crate::config::{Config, Listen, Root};
+use crate::cli::{access, bridge, lan};
+use crate::config::{Config, Root};
 
-/// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`.
+/// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`, and for administrators
+/// to `admin`.
 #[must_use]
-pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
+pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -> String {
     let mut out = format!("jackfield {}\n", env!("CARGO_PKG_VERSION"));
     for (address, listen) in addresses.iter().zip(&config.listen) {
         let root = match listen.root {
@@ -19,22 +20,39 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
             Root::Ws2s => "at / ws2s answers",
             Root::Pocket => "at / pocket answers",
             Root::Named => "at / nobody answers, only paths are served",
+            Root::Network => "at /NAME the channel /network/NAME answers",
         };
+        let scheme = if listen.tls { "https" } else { "http" };
         let proxied = if listen.proxy { ", for proxies only: with a PROXY header" } else { "" };
-        out += &format!("  listening  {:<28} {root}{proxied}\n", format!("http://{address}/"));
+        out += &format!("  listening  {:<28} {root}{proxied}\n", format!("{scheme}://{address}/"));
     }
     // Addresses to open, so none where a header must come first, unless there is no other.
-    let is_direct = |(_, listen): &(&SocketAddr, &Listen)| !listen.proxy;
-    let direct = addresses.iter().zip(&config.listen).find(is_direct).map(|(address, _)| address);
-    if let Some(here) = direct.or(addresses.first()).copied().map(from_here) {
+    let listeners = || addresses.iter().zip(&config.listen);
+    let direct = listeners().find(|(_, listen)| !listen.proxy).or_else(|| listeners().next());
+    if let Some((address, listen)) = direct {
+        let here = from_here(*address);
+        let (http, ws) = if listen.tls { ("https", "wss") } else { ("http", "ws") };
         let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
-        out += &format!("  console    http://{here}/console\n");
-        out += &format!("  webshare   ws://{here}/webshare (keys of {} digits)\n", config.key_digits);
+        out += &format!("  console    {http}://{here}/console\n");
+        for address in admin {
+            out += &format!(
+                "  admin      http://{}/console (whoever reaches it is an administrator)\n",
+                from_here(*address)
+            );
+        }
+        out += &format!("  webshare   {ws}://{here}/webshare (keys of {} digits)\n", config.key_digits);
         let echo = if config.echo { "echo for everybody" } else { "echo with ?echo=1" };
-        out += &format!("  pocket     ws://{here}/pocket, rooms with ?room=NAME ({echo})\n");
-        out += &format!("  channels   ws://{here}/local/NAME and /broadcast/NAME ({presence})\n");
-        out += &format!("  ws2s       ws://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
-        for line in bridge::lines(config, &here.to_string()) {
+        out += &format!("  pocket     {ws}://{here}/pocket, rooms with ?room=NAME ({echo})\n");
+        out += &format!("  channels   {ws}://{here}/local/NAME and /broadcast/NAME ({presence})\n");
+        out += &format!("  ws2s       {ws}://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
+        out += &format!("  devices    {http}://{here}/socket.io/ (Socket.IO 2 to 4, and /client/p2p.js)\n");
+        if let Some(line) = access::line(config) {
+            out += &format!("  access     {line}\n");
+        }
+        if let Some(line) = lan::line(config) {
+            out += &format!("  lan        {line}\n");
+        }
+        for line in bridge::lines(config, &format!("{ws}://{here}")) {
             out += &format!("  bridge     {line}\n");
         }
     }
@@ -47,10 +65,17 @@ pub fn banner(config: &Config, addresses: &[SocketAddr]) -> String {
 /// What an operator may not have meant.
 pub(super) fn warnings(config: &Config, addresses: &[SocketAddr]) -> Vec<String> {
     let mut out = Vec::new();
-    let open: Vec<String> =
-        addresses.iter().filter(|address| !is_loopback(address.ip())).map(ToString::to_string).collect();
-    if !open.is_empty() {
-        out.push(format!("{} can be reached from other machines, without encryption (no TLS)", open.join(", ")));
+    let is_open = |address: &SocketAddr| !is_loopback(address.ip());
+    let open: Vec<String> = addresses.iter().filter(|address| is_open(address)).map(ToString::to_string).collect();
+    let listeners = addresses.iter().zip(&config.listen);
+    let plain = listeners.filter(|(address, listen)| is_open(address) && !listen.tls);
+    let plain: Vec<String> = plain.map(|(address, _)| address.to_string()).collect();
+    if !plain.is_empty() {
+        let plain = plain.join(", ");
+        out.push(format!("{plain} can be reached from other machines, without encryption (tls+ in --listen)"));
+    }
+    for address in config.admin.iter().filter(|address| !is_loopback(address.ip())) {
+        out.push(format!("--admin {address} makes whoever reaches it from other machines an administrator"));
     }
     let deaf = addresses
         .iter()
@@ -103,6 +128,7 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Listen;
 
     fn listening(listen: &[(&str, Root)]) -> (Config, Vec<SocketAddr>) {
         let addresses: Vec<SocketAddr> = listen.iter().map(|(address, _)| address.parse().unwrap()).collect();
@@ -124,7 +150,7 @@ mod tests {
              ws2s       ws://127.0.0.1:9009/ws2s (TCP sockets, to where the bridge may go)\n  \
              bridge     off: nothing is allowed (--bridge-allow)\n"
         );
-        assert_eq!(banner(&config, &addresses), expected);
+        assert_eq!(banner(&config, &addresses, &[]), expected);
     }
 
     #[test]
@@ -132,7 +158,7 @@ mod tests {
         let (mut config, addresses) =
             listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Pocket)]);
         (config.presence, config.echo) = (true, true);
-        let text = banner(&config, &addresses);
+        let text = banner(&config, &addresses, &[]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1].contains("http://0.0.0.0:80/ ") && lines[1].ends_with("nobody answers, only paths are served")
@@ -142,18 +168,26 @@ mod tests {
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
         assert!(lines[6].ends_with("(echo for everybody)"));
         assert!(lines[7].ends_with("(presence for everybody)"));
+        assert!(lines[9].starts_with("  lan        /broadcast and /network are "), "{}", lines[9]);
         assert_eq!(
-            lines[10..],
-            ["  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (no TLS)"]
+            lines[11..],
+            [
+                "  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (tls+ in --listen)"
+            ]
         );
+        config.listen[0].tls = true;
+        let text = banner(&config, &addresses, &[]);
+        assert!(text.contains("  listening  https://0.0.0.0:80/ ") && text.contains("  listening  http://[::]:81/ "));
+        assert!(text.contains("https://127.0.0.1:80/console") && text.contains("wss://127.0.0.1:80/pocket"));
+        assert!(text.contains("  warning    [::]:81 can be reached"), "{text}");
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);
-        assert!(banner(&config, &addresses).contains("http://[::1]:1/console"));
+        assert!(banner(&config, &addresses, &[]).contains("http://[::1]:1/console"));
     }
 
     #[test]
     fn the_ports_that_the_system_chose() {
         let (config, _) = listening(&[("127.0.0.1:0", Root::Auto)]);
-        let text = banner(&config, &["127.0.0.1:40001".parse().unwrap()]);
+        let text = banner(&config, &["127.0.0.1:40001".parse().unwrap()], &[]);
         assert!(text.contains("http://127.0.0.1:40001/ ") && !text.contains(":0/"), "{text}");
     }
 
@@ -179,7 +213,7 @@ mod tests {
     fn proxies_are_asked_for_where_they_must_come_first() {
         let (mut config, addresses) = listening(&[("0.0.0.0:1", Root::Auto), ("127.0.0.1:2", Root::Auto)]);
         config.listen[0].proxy = true;
-        let text = banner(&config, &addresses);
+        let text = banner(&config, &addresses, &[]);
         assert!(text.contains("decides who answers, for proxies only: with a PROXY header\n"), "{text}");
         assert!(text.contains("  console    http://127.0.0.1:2/console\n"), "{text}");
         let deaf = "0.0.0.0:1 hears only proxies on this machine: --trusted-proxy names others";
@@ -202,7 +236,7 @@ mod tests {
         let (open, addresses) = listening(&[("127.0.0.1:1", Root::Auto), ("0.0.0.0:2", Root::Auto)]);
         config.listen = open.listen;
         assert!(warnings(&config, &addresses).contains(&inside("whoever reaches 0.0.0.0:2")));
-        let text = banner(&config, &addresses);
+        let text = banner(&config, &addresses, &[]);
         assert!(
             text.contains("\n  bridge     ws://127.0.0.1:1/tcp/HOST:PORT to example.com:80 10.0.0.0/8:80\n"),
             "{text}"

@@ -1,8 +1,57 @@
 //! The bridge's options: targets that are allowed, targets with a name, and what to say of them at start. Layer 3,
 //! beside `main`.
 
+use super::options::{Group, Kind, Setting, about, never};
 use crate::config::Config;
 use crate::net::targets::{Host, Reach, Targets, Wrong};
+
+/// `--bridge-allow`.
+pub(super) const ALLOW: Setting = Setting {
+    name: "bridge-allow",
+    short: None,
+    group: Group::Bridge,
+    doc: "Where clients may connect to through this server: example.com:443, *.example.com:80,8000-8100, *:443 for \
+          every public host, 127.0.0.1:6379, 10.0.0.0/8:* or [fd00::]/8:22. Names open public addresses only; \
+          addresses inside must be listed as such. Without it there is no bridge.",
+    kind: Kind::List {
+        placeholder: "HOST:PORTS",
+        continues,
+        get: |settings| settings.config.bridge_allow.clone(),
+        set: |settings, texts| {
+            for text in texts {
+                check(text).map_err(|wrong| about(text, texts, wrong))?;
+            }
+            settings.config.bridge_allow = texts.iter().map(ToString::to_string).collect();
+            Ok(())
+        },
+    },
+};
+
+/// `--bridge-name`.
+pub(super) const NAME: Setting = Setting {
+    name: "bridge-name",
+    short: None,
+    group: Group::Bridge,
+    doc: "A target with a name of its own, for `/tcp/NAME`: redis=127.0.0.1:6379. It needs no entry in \
+          --bridge-allow and may have any address.",
+    kind: Kind::List {
+        placeholder: "NAME=HOST:PORT",
+        continues: never,
+        get: |settings| settings.config.bridge_names.iter().map(written).collect(),
+        set: |settings, texts| {
+            let mut targets: Vec<(String, String, u16)> = Vec::new();
+            for text in texts {
+                let target = named(text).map_err(|wrong| about(text, texts, wrong))?;
+                if targets.iter().any(|(name, ..)| *name == target.0) {
+                    return Err(format!("the name {} is given twice", target.0));
+                }
+                targets.push(target);
+            }
+            settings.config.bridge_names = targets;
+            Ok(())
+        },
+    },
+};
 
 /// Bytes of a target's name, as of a channel's.
 const MAX_NAME_BYTES: usize = 255;
@@ -52,15 +101,15 @@ pub(super) fn written((name, host, port): &(String, String, u16)) -> String {
     if host.contains(':') { format!("{name}=[{host}]:{port}") } else { format!("{name}={host}:{port}") }
 }
 
-/// Lines of the start-up block: what follows the word `bridge`.
+/// Lines of the start-up block: what follows the word `bridge`. `here` is where this server is, `ws://HOST:PORT`.
 pub(super) fn lines(config: &Config, here: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if !config.bridge_allow.is_empty() {
-        lines.push(format!("ws://{here}/tcp/HOST:PORT to {}", shortened(&config.bridge_allow)));
+        lines.push(format!("{here}/tcp/HOST:PORT to {}", shortened(&config.bridge_allow)));
     }
     if !config.bridge_names.is_empty() {
         let names: Vec<String> = config.bridge_names.iter().map(written).collect();
-        lines.push(format!("ws://{here}/tcp/NAME with {}", shortened(&names)));
+        lines.push(format!("{here}/tcp/NAME with {}", shortened(&names)));
     }
     if lines.is_empty() {
         lines.push("off: nothing is allowed (--bridge-allow)".to_owned());
@@ -144,13 +193,13 @@ mod tests {
     #[test]
     fn what_is_open_is_told_in_short() {
         let mut config = Config::default();
-        assert_eq!(lines(&config, "h:1"), ["off: nothing is allowed (--bridge-allow)"]);
+        assert_eq!(lines(&config, "ws://h:1"), ["off: nothing is allowed (--bridge-allow)"]);
         config.bridge_names = vec![("db".to_owned(), "::1".to_owned(), 5432)];
-        assert_eq!(lines(&config, "h:1"), ["ws://h:1/tcp/NAME with db=[::1]:5432"]);
+        assert_eq!(lines(&config, "ws://h:1"), ["ws://h:1/tcp/NAME with db=[::1]:5432"]);
         config.bridge_allow = ["a:1", "b:1", "c:1", "d:1"].map(ToOwned::to_owned).to_vec();
-        assert_eq!(lines(&config, "h:1")[0], "ws://h:1/tcp/HOST:PORT to a:1 b:1 c:1 d:1");
+        assert_eq!(lines(&config, "ws://h:1")[0], "ws://h:1/tcp/HOST:PORT to a:1 b:1 c:1 d:1");
         config.bridge_allow.push("e:1".to_owned());
-        assert_eq!(lines(&config, "h:1")[0], "ws://h:1/tcp/HOST:PORT to a:1 b:1 c:1 d:1 and 1 more");
+        assert_eq!(lines(&config, "ws://h:1")[0], "ws://h:1/tcp/HOST:PORT to a:1 b:1 c:1 d:1 and 1 more");
     }
 
     #[test]

@@ -76,6 +76,7 @@ fn texts(setting: &Setting, value: &DeValue<'_>) -> Result<Vec<String>, String> 
         (Kind::Number { unit: Unit::Bytes | Unit::Time, .. }, DeValue::String(text)) => {
             return Ok(vec![text.clone().into_owned()]);
         }
+        (Kind::Text { .. }, DeValue::String(text)) => return Ok(vec![text.clone().into_owned()]),
         (Kind::Switch { .. }, DeValue::Boolean(on)) => return Ok(vec![on.to_string()]),
         (Kind::List { .. }, DeValue::Array(items)) if items.iter().all(|item| item.get_ref().is_str()) => {
             return Ok(items.iter().filter_map(|item| item.get_ref().as_str().map(str::to_owned)).collect());
@@ -83,6 +84,7 @@ fn texts(setting: &Setting, value: &DeValue<'_>) -> Result<Vec<String>, String> 
         (Kind::Number { unit: Unit::Bytes, .. }, _) => "a size such as 65536 or \"64KiB\"",
         (Kind::Number { unit: Unit::Time, .. }, _) => "a time such as \"30s\"",
         (Kind::Number { .. } | Kind::Counted { .. }, _) => "a whole number",
+        (Kind::Text { .. }, _) => "a string",
         (Kind::Switch { .. }, _) => "true or false",
         (Kind::List { .. }, DeValue::Array(_)) => return Err("expected an array of strings only".to_owned()),
         (Kind::List { .. }, _) => "an array of strings",

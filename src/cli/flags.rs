@@ -31,19 +31,21 @@ pub(super) fn command() -> Command {
     let check = Command::new("check")
         .about("Validates flags, environment and file, prints what would be in force, opens nothing")
         .args(arguments());
-    let generate = Command::new("generate").about("Prints something made from this version's options").arg(
-        Arg::new("what")
-            .value_name("WHAT")
-            .required(true)
-            .value_parser(["config"])
-            .help("config: a configuration file with every key, its default and what it means"),
-    );
+    let config =
+        Command::new("config").about("Prints a configuration file with every key, its default and what it means");
+    let generate = Command::new("generate")
+        .about("Makes something to begin with: a configuration file, a certificate")
+        .subcommand(config)
+        .subcommand_required(true)
+        .disable_help_subcommand(true);
+    #[cfg(feature = "tls")]
+    let generate = generate.subcommand(crate::cli::certificate::command());
     Command::new("jackfield")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Joins WebSocket clients: pairs, named channels, rooms and TCP servers, on one thread and one port")
         .after_help(format!("{SOURCES}\n\n{VARIABLES}"))
         .args(arguments())
-        .subcommands([check, generate])
+        .subcommands([check, generate, crate::cli::token::command()])
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
 }
@@ -72,7 +74,7 @@ fn argument(setting: &Setting, defaults: &Settings) -> Arg {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name(setting.placeholder())
         }
         Kind::List { .. } => arg.action(ArgAction::Append).value_name(setting.placeholder()),
-        Kind::Number { .. } => arg.value_name(setting.placeholder()),
+        Kind::Number { .. } | Kind::Text { .. } => arg.value_name(setting.placeholder()),
     }
 }
 
@@ -87,7 +89,10 @@ fn help(setting: &Setting, defaults: &Settings) -> String {
             }
             notes.push("repeatable".to_owned());
         }
-        Kind::Counted { .. } | Kind::Switch { .. } => {}
+        Kind::Text { .. } if !setting.get(defaults).concat().is_empty() => {
+            notes.push(format!("default: {}", setting.get(defaults).concat()));
+        }
+        Kind::Counted { .. } | Kind::Switch { .. } | Kind::Text { .. } => {}
     }
     let notes = if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join(", ")) };
     wrap(&format!("{}{notes}", setting.doc.replace('`', "")), HELP_WIDTH).join("\n")

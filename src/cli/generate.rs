@@ -67,7 +67,7 @@ pub fn options_table() -> String {
             _ => format!("`--{} {}`", setting.name, setting.placeholder()),
         };
         let texts = setting.get(&defaults);
-        let default = if texts.is_empty() { "none".to_owned() } else { format!("`{}`", texts.join("`, `")) };
+        let default = if texts.concat().is_empty() { "none".to_owned() } else { format!("`{}`", texts.join("`, `")) };
         let allowed = setting.allowed().map(|allowed| format!(" Allowed: {allowed}.")).unwrap_or_default();
         out += &format!("| {flag} | {default} | {}{allowed} |\n", setting.doc.replace('*', "\\*"));
     }
@@ -81,7 +81,7 @@ fn value(setting: &Setting, settings: &Settings) -> String {
     let texts = setting.get(settings);
     match &setting.kind {
         Kind::List { .. } => format!("[{}]", texts.iter().map(quoted).collect::<Vec<_>>().join(", ")),
-        Kind::Number { unit: Unit::Bytes | Unit::Time, .. } => texts.iter().map(quoted).collect(),
+        Kind::Number { unit: Unit::Bytes | Unit::Time, .. } | Kind::Text { .. } => texts.iter().map(quoted).collect(),
         _ => texts.concat(),
     }
 }

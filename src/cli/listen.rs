@@ -1,4 +1,4 @@
-//! `[proxy+][ROOT@]HOST:PORT`, and the originals' own ports. Layer 3, beside `main`.
+//! `[proxy+][tls+][ROOT@]HOST:PORT`, and the originals' own ports. Layer 3, beside `main`.
 //!
 //! One entry is one listener. A name is looked up once, at start, and its first address is taken, IPv4 before IPv6;
 //! `localhost` is always 127.0.0.1 and `*` is 0.0.0.0, so that neither depends on this machine's tables.
@@ -18,6 +18,8 @@ const CLASSIC: [(u16, Root); 4] =
 
 /// Stands in front of an entry whose connections begin with a PROXY header.
 const PROXY: &str = "proxy+";
+/// Stands in front of an entry whose clients speak TLS.
+const TLS: &str = "tls+";
 
 /// One entry as it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,6 +28,8 @@ pub(super) struct Entry {
     root: Option<Root>,
     /// Whether connections begin with a PROXY header.
     proxy: bool,
+    /// Whether clients speak TLS.
+    tls: bool,
     place: Place,
 }
 
@@ -42,9 +46,14 @@ impl From<&Listen> for Entry {
 }
 
 impl Entry {
+    /// The entry of an address without a root.
+    pub(super) fn plain(address: &SocketAddr) -> Self {
+        Self { proxy: false, tls: false, root: None, place: Place::Address(*address) }
+    }
+
     /// The entry that says all about `listen`, leaving nothing to [`resolve`].
     pub(super) fn explicit(listen: &Listen) -> Self {
-        Self { root: Some(listen.root), proxy: listen.proxy, place: Place::Address(listen.address) }
+        Self { root: Some(listen.root), proxy: listen.proxy, tls: listen.tls, place: Place::Address(listen.address) }
     }
 }
 
@@ -53,24 +62,16 @@ impl fmt::Display for Entry {
         if self.proxy {
             f.write_str(PROXY)?;
         }
+        if self.tls {
+            f.write_str(TLS)?;
+        }
         if let Some(root) = self.root {
-            write!(f, "{}@", root_name(root))?;
+            write!(f, "{}@", root.name())?;
         }
         match &self.place {
             Place::Address(address) => address.fmt(f),
             Place::Name(name, port) => write!(f, "{name}:{port}"),
         }
-    }
-}
-
-/// What a root is called in an entry.
-pub(super) fn root_name(root: Root) -> &'static str {
-    match root {
-        Root::Auto => "auto",
-        Root::Webshare => "webshare",
-        Root::Ws2s => "ws2s",
-        Root::Pocket => "pocket",
-        Root::Named => "named",
     }
 }
 
@@ -80,11 +81,12 @@ pub(super) fn root_name(root: Root) -> &'static str {
 /// What is wrong with it and what would be right.
 pub(super) fn read(text: &str) -> Result<Entry, String> {
     let (proxy, text) = text.strip_prefix(PROXY).map_or((false, text), |rest| (true, rest));
+    let (tls, text) = text.strip_prefix(TLS).map_or((false, text), |rest| (true, rest));
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
-            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named];
-            let root = known.into_iter().find(|root| root_name(*root) == name);
-            let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named");
+            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named, Root::Network];
+            let root = known.into_iter().find(|root| root.name() == name);
+            let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named, network");
             (Some(root.ok_or_else(unknown)?), rest)
         }
         None => (None, text),
@@ -123,7 +125,38 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
     } else {
         return Err(format!("{host:?} is neither a host name nor an address"));
     };
-    Ok(Entry { root, proxy, place })
+    Ok(Entry { root, proxy, tls, place })
+}
+
+/// Reads an entry that has no root.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_plain(text: &str) -> Result<Entry, String> {
+    if text.contains('@') {
+        return Err("expected HOST:PORT without a root, such as 127.0.0.1:9100".to_owned());
+    }
+    read(text)
+}
+
+/// Looks the names of addresses for administrators up.
+///
+/// # Errors
+/// A name without an address, or an address that is used twice, here or in `listen`.
+pub(super) fn addresses(entries: &[Entry], listen: &[Listen], lookup: Lookup) -> Result<Vec<SocketAddr>, String> {
+    let mut found: Vec<SocketAddr> = Vec::new();
+    for entry in entries {
+        let address = match &entry.place {
+            Place::Address(address) => *address,
+            Place::Name(name, port) => first_address(name, *port, lookup)?,
+        };
+        let mut taken = listen.iter().map(|listen| &listen.address).chain(&found);
+        if address.port() != 0 && taken.any(|taken| *taken == address) {
+            return Err(format!("{address} is listed twice"));
+        }
+        found.push(address);
+    }
+    Ok(found)
 }
 
 /// Looks the names up and, with `classic`, adds the originals' ports on every host that is listed: an entry that names
@@ -140,7 +173,7 @@ pub(super) fn resolve(entries: &[Entry], classic: bool, lookup: Lookup) -> Resul
         };
         let original = CLASSIC.into_iter().find(|(port, _)| classic && *port == address.port());
         let root = entry.root.or(original.map(|(_, root)| root)).unwrap_or_default();
-        listen.push(Listen { proxy: entry.proxy, ..Listen::new(address, root) });
+        listen.push(Listen { proxy: entry.proxy, tls: entry.tls, ..Listen::new(address, root) });
     }
     if classic {
         for mut address in listen.clone().into_iter().map(|listen| listen.address) {
@@ -188,7 +221,7 @@ mod tests {
     fn resolved(entries: &[&str], classic: bool) -> Result<Vec<String>, String> {
         let entries: Vec<Entry> = entries.iter().map(|entry| read(entry).unwrap()).collect();
         let listen = resolve(&entries, classic, lookup)?;
-        Ok(listen.iter().map(|listen| format!("{}@{}", root_name(listen.root), listen.address)).collect())
+        Ok(listen.iter().map(|listen| format!("{}@{}", listen.root.name(), listen.address)).collect())
     }
 
     #[test]
@@ -221,6 +254,9 @@ mod tests {
             "ws2s@host:1",
             "proxy+127.0.0.1:1",
             "proxy+pocket@[::1]:1",
+            "tls+127.0.0.1:1",
+            "tls+pocket@[::1]:1",
+            "proxy+tls+pocket@[::1]:1",
         ] {
             assert_eq!(read(text).unwrap().to_string(), text);
         }
@@ -240,7 +276,9 @@ mod tests {
             ("host:", "the port must be from 0 to 65535"),
             ("host:+1", "the port must be from 0 to 65535"),
             ("host:65536", "the port must be from 0 to 65535"),
-            ("http@host:1", "the root \"http\" is none of auto, webshare, pocket, ws2s, named"),
+            ("http@host:1", "the root \"http\" is none of auto, webshare, pocket, ws2s, named, network"),
+            ("tls+", "expected [ROOT@]HOST:PORT, such as 127.0.0.1:9009"),
+            ("pocket@tls+host:1", "\"tls+host\" is neither a host name nor an address"),
             ("http://host:1", "expected HOST:PORT without a scheme and without a path"),
             ("a b:1", "\"a b\" is neither a host name nor an address"),
         ] {

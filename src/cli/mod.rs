@@ -1,18 +1,24 @@
 //! The command line, environment and configuration file, which become a [`Config`]. Layer 3, beside `main`.
 //!
 //! `options` is the table from which everything comes. [`parse`] applies file, environment and flags over the
-//! defaults, in that order, and says what the process is to do. It opens nothing but the configuration file; names
-//! to listen on are looked up.
+//! defaults, in that order, and says what the process is to do. It opens nothing but the configuration file, to check
+//! them the certificate and its key, and for `token` a key; names to listen on are looked up.
 
+mod access;
 mod banner;
 mod bridge;
+#[cfg(feature = "tls")]
+mod certificate;
+mod exposure;
 mod file;
 mod flags;
 mod generate;
+mod lan;
 mod listen;
 mod logger;
 mod options;
 mod settings;
+mod token;
 mod units;
 
 use std::collections::BTreeMap;
@@ -20,6 +26,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
@@ -29,6 +36,7 @@ pub use generate::options_table;
 pub use logger::start_logging;
 
 use crate::config::Config;
+use crate::net::tls::Identity;
 use file::did_you_mean;
 use options::{Kind, SETTINGS, Setting};
 use settings::{Effective, Layers, Source, plain};
@@ -40,6 +48,11 @@ pub enum Order {
     Serve(Box<Config>),
     /// Print this on standard output, and succeed.
     Print(String),
+    /// Print this on standard error, and fail.
+    Fail(String),
+    /// Make a certificate and its key.
+    #[cfg(feature = "tls")]
+    Certificate(certificate::Wish),
 }
 
 /// A command line, environment or file that is wrong: lines that begin with `error: `. The exit code is 2.
@@ -70,15 +83,31 @@ pub fn parse(
         Err(error) => return Err(UsageError(error.to_string())),
     };
     match matches.subcommand() {
-        // One thing can be generated, and clap has seen to it that it is the one.
-        Some(("generate", _)) => Ok(Order::Print(generate::config())),
+        Some(("generate", matches)) => match matches.subcommand() {
+            #[cfg(feature = "tls")]
+            Some(("cert", matches)) => certificate::Wish::read(matches).map(Order::Certificate).map_err(UsageError),
+            // clap has seen to it that it is this one.
+            _ => Ok(Order::Print(generate::config())),
+        },
+        Some(("token", matches)) => token::run(matches),
         Some((_, matches)) => {
             let effective = layered(matches, variables)?;
             let config = &effective.settings.config;
             let addresses: Vec<_> = config.listen.iter().map(|listen| listen.address).collect();
-            Ok(Order::Print(generate::effective(&effective, &banner::warnings(config, &addresses))))
+            let mut warnings = banner::warnings(config, &addresses);
+            warnings.extend(check_identity(config)?);
+            Ok(Order::Print(generate::effective(&effective, &warnings)))
         }
         None => layered(&matches, variables).map(|effective| Order::Serve(Box::new(effective.settings.config))),
+    }
+}
+
+/// Whether the certificate and its key can be used, and what is to be said about them.
+fn check_identity(config: &Config) -> Result<Vec<String>, UsageError> {
+    let (Some(cert), Some(key)) = (&config.tls_cert, &config.tls_key) else { return Ok(Vec::new()) };
+    match Identity::load(cert, key, SystemTime::now()) {
+        Ok(identity) => Ok(identity.warnings().to_vec()),
+        Err(error) => Err(UsageError(format!("error: {error} (--tls-cert, --tls-key)"))),
     }
 }
 

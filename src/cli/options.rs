@@ -3,12 +3,11 @@
 //! An option has one name. `--max-message` is `JACKFIELD_MAX_MESSAGE` in the environment and `max_message` in a file.
 //! Defaults are not written here: they are read out of `Settings::default()`, that is, of `Config::default()`.
 
+use std::path::{Path, PathBuf};
+
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
-use crate::cli::{bridge, listen};
-use crate::config::Switch;
-use crate::http::guard::{is_host, is_origin};
-use crate::net::address::Net;
+use crate::cli::{access, bridge, exposure, lan, listen};
 
 /// One thing that can be configured.
 pub(super) struct Setting {
@@ -30,18 +29,21 @@ pub(super) enum Group {
     General,
     Access,
     Bridge,
+    Lan,
     Protocols,
     Limits,
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 5] = [Self::General, Self::Access, Self::Bridge, Self::Protocols, Self::Limits];
+    pub(super) const ALL: [Self; 6] =
+        [Self::General, Self::Access, Self::Bridge, Self::Lan, Self::Protocols, Self::Limits];
 
     pub(super) fn heading(self) -> &'static str {
         match self {
             Self::General => "General",
             Self::Access => "Who may connect",
             Self::Bridge => "Bridge to TCP servers",
+            Self::Lan => "Local network",
             Self::Protocols => "Protocols",
             Self::Limits => "Limits",
         }
@@ -64,6 +66,13 @@ pub(super) enum Kind {
     Counted { most: u8, get: fn(&Settings) -> u8, set: fn(&mut Settings, u8) },
     /// Yes or no.
     Switch { get: fn(&Settings) -> bool, set: fn(&mut Settings, bool) },
+    /// One text.
+    Text {
+        placeholder: &'static str,
+        get: fn(&Settings) -> String,
+        /// Sets it, or says what is wrong.
+        set: fn(&mut Settings, &str) -> Result<(), String>,
+    },
     /// Any number of texts; the flag may be repeated, the variable has commas between them.
     List {
         placeholder: &'static str,
@@ -92,7 +101,7 @@ impl Setting {
             Kind::Number { unit, .. } => unit.placeholder(),
             Kind::Counted { .. } => Unit::Count.placeholder(),
             Kind::Switch { .. } => "true|false",
-            Kind::List { placeholder, .. } => placeholder,
+            Kind::Text { placeholder, .. } | Kind::List { placeholder, .. } => placeholder,
         }
     }
 
@@ -120,6 +129,7 @@ impl Setting {
                 "false" | "0" => set(settings, false),
                 _ => return Err("expected true or false".to_owned()),
             },
+            Kind::Text { set, .. } => set(settings, text)?,
             Kind::List { set, .. } => set(settings, texts)?,
         }
         Ok(())
@@ -131,6 +141,7 @@ impl Setting {
             Kind::Number { unit, get, .. } => vec![unit.write(get(settings))],
             Kind::Counted { get, .. } => vec![get(settings).to_string()],
             Kind::Switch { get, .. } => vec![get(settings).to_string()],
+            Kind::Text { get, .. } => vec![get(settings)],
             Kind::List { get, .. } => get(settings),
         }
     }
@@ -143,7 +154,7 @@ impl Setting {
                 Some(format!("{zero}from {} to {}", unit.write(*least), unit.write(*most)))
             }
             Kind::Counted { most, .. } => Some(format!("from 0 to {most}")),
-            Kind::Switch { .. } | Kind::List { .. } => None,
+            Kind::Switch { .. } | Kind::Text { .. } | Kind::List { .. } => None,
         }
     }
 }
@@ -202,10 +213,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         group: Group::General,
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
               says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
-              that only listen need), ws2s, or named (nobody). With proxy+ in front, every connection begins with a \
-              PROXY header (version 1 or 2), as HAProxy's send-proxy writes it.",
+              that only listen need), ws2s, named (nobody), or network (nobody, and `/NAME` is `/network/NAME`). With \
+              tls+ in front, clients speak TLS: https:// and wss:// (--tls-cert). With proxy+ before that, every \
+              connection begins with a PROXY header (version 1 or 2), as HAProxy's send-proxy writes it.",
         kind: Kind::List {
-            placeholder: "[ROOT@]HOST:PORT",
+            placeholder: "[proxy+][tls+][ROOT@]HOST:PORT",
             continues: never,
             get: |settings| settings.listen.iter().map(ToString::to_string).collect(),
             set: |settings, texts| {
@@ -222,8 +234,57 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::General,
         doc: "Opens the ports of the original servers as well, on every host of --listen: 9000 with the root webshare, \
-              8001 with the root pocket, 9009 with the root named, 3613 with the root ws2s.",
+              8001 with the root pocket, 9009 with the root named, 3613 with the root ws2s; without TLS, as their clients.",
         kind: Kind::Switch { get: |settings| settings.classic, set: |settings, on| settings.classic = on },
+    },
+    Setting {
+        name: "admin",
+        short: None,
+        group: Group::General,
+        doc: "Where administrators connect, in place of this machine's programs on every listener: whoever reaches it sees \
+              who is connected and may close clients (`/console`, `/metrics`, `/livez`, `/readyz`, `/api/...`).",
+        kind: Kind::List {
+            placeholder: "HOST:PORT",
+            continues: never,
+            get: |settings| settings.admin.iter().map(ToString::to_string).collect(),
+            set: |settings, texts| {
+                settings.admin = texts
+                    .iter()
+                    .map(|text| listen::read_plain(text).map_err(|wrong| about(text, texts, wrong)))
+                    .collect::<Result<_, _>>()?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "tls-cert",
+        short: None,
+        group: Group::General,
+        doc: "The certificate that tls+ listeners show, in PEM, with those behind it that lead to a known authority. HUP \
+              has it and its key read again. `jackfield generate cert` makes one for a local network.",
+        kind: Kind::Text {
+            placeholder: "FILE",
+            get: |settings| written(settings.config.tls_cert.as_deref()),
+            set: |settings, text| {
+                settings.config.tls_cert = path(text)?;
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "tls-key",
+        short: None,
+        group: Group::General,
+        doc: "The private key of that certificate, in PEM, without a passphrase. Nobody but the server should be able to \
+              read it.",
+        kind: Kind::Text {
+            placeholder: "FILE",
+            get: |settings| written(settings.config.tls_key.as_deref()),
+            set: |settings, text| {
+                settings.config.tls_key = path(text)?;
+                Ok(())
+            },
+        },
     },
     Setting {
         name: "verbose",
@@ -237,123 +298,28 @@ pub(super) const SETTINGS: &[Setting] = &[
             set: |settings, number| settings.config.verbose = number,
         },
     },
+    exposure::ALLOW_ORIGIN,
+    exposure::ALLOW_HOST,
+    access::TOKEN_KEY,
+    access::TOKEN_REVOKED,
+    access::TOKEN_IN_QUERY,
+    access::ANONYMOUS,
+    exposure::TRUSTED_PROXY,
     Setting {
-        name: "allow-origin",
+        name: "token-timeout",
         short: None,
-        group: Group::Access,
-        doc: "Web pages that may connect, beside this server's own: https://example.com, null, or * for all. Keeps \
-              foreign pages from driving this server through a visitor's browser.",
-        kind: Kind::List {
-            placeholder: "ORIGIN",
-            continues: never,
-            get: |settings| settings.config.allow_origin.clone(),
-            set: |settings, texts| {
-                let form = "expected SCHEME://HOST or SCHEME://HOST:PORT without a path, null, or * for all";
-                settings.config.allow_origin = checked(texts, form, is_origin)?;
-                Ok(())
-            },
-        },
+        group: Group::Limits,
+        doc: "How long a client may take to show its token, once it is connected.",
+        kind: time!(token_timeout, SHORT_MS, HOUR_MS),
     },
-    Setting {
-        name: "allow-host",
-        short: None,
-        group: Group::Access,
-        doc: "Host names that requests may use, beside localhost, this machine's own and any address: example.com, \
-              *.example.com, or * for all. Prevents DNS rebinding.",
-        kind: Kind::List {
-            placeholder: "HOST",
-            continues: never,
-            get: |settings| settings.config.allow_host.clone(),
-            set: |settings, texts| {
-                let form = "expected HOST or HOST:PORT without a scheme, *.DOMAIN, or * for all";
-                settings.config.allow_host = checked(texts, form, is_host)?;
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        name: "trusted-proxy",
-        short: None,
-        group: Group::Access,
-        doc: "Proxies in front of this server, by address or range: 10.0.0.5, 127.0.0.0/8 or fd00::/8. For what comes \
-              from them, Forwarded and X-Forwarded-For say who the client is: whose limits count, who the log names. \
-              They may speak to proxy+ listeners, as this machine always may.",
-        kind: Kind::List {
-            placeholder: "CIDR",
-            continues: never,
-            get: |settings| settings.config.trusted_proxy.clone(),
-            set: |settings, texts| {
-                for text in texts {
-                    text.parse::<Net>().map_err(|wrong| about(text, texts, wrong.to_string()))?;
-                }
-                settings.config.trusted_proxy = texts.iter().map(ToString::to_string).collect();
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        name: "bridge-allow",
-        short: None,
-        group: Group::Bridge,
-        doc: "Where clients may connect to through this server: example.com:443, *.example.com:80,8000-8100, *:443 for \
-              every public host, 127.0.0.1:6379, 10.0.0.0/8:* or [fd00::]/8:22. Names open public addresses only; \
-              addresses inside must be listed as such. Without it there is no bridge.",
-        kind: Kind::List {
-            placeholder: "HOST:PORTS",
-            continues: bridge::continues,
-            get: |settings| settings.config.bridge_allow.clone(),
-            set: |settings, texts| {
-                for text in texts {
-                    bridge::check(text).map_err(|wrong| about(text, texts, wrong))?;
-                }
-                settings.config.bridge_allow = texts.iter().map(ToString::to_string).collect();
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        name: "bridge-name",
-        short: None,
-        group: Group::Bridge,
-        doc: "A target with a name of its own, for `/tcp/NAME`: redis=127.0.0.1:6379. It needs no entry in \
-              --bridge-allow and may have any address.",
-        kind: Kind::List {
-            placeholder: "NAME=HOST:PORT",
-            continues: never,
-            get: |settings| settings.config.bridge_names.iter().map(bridge::written).collect(),
-            set: |settings, texts| {
-                let mut targets: Vec<(String, String, u16)> = Vec::new();
-                for text in texts {
-                    let target = bridge::named(text).map_err(|wrong| about(text, texts, wrong))?;
-                    if targets.iter().any(|(name, ..)| *name == target.0) {
-                        return Err(format!("the name {} is given twice", target.0));
-                    }
-                    targets.push(target);
-                }
-                settings.config.bridge_names = targets;
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        name: "without",
-        short: None,
-        group: Group::Protocols,
-        doc: "Switches a protocol off: webshare, pocket, p2p (Socket.IO), named, ws2s, tcp or network. Its paths answer \
-              404, and nobody becomes its client at `/`.",
-        kind: Kind::List {
-            placeholder: "PROTOCOL",
-            continues: never,
-            get: |settings| settings.config.without.iter().map(|switch| switch.name().to_owned()).collect(),
-            set: |settings, texts| {
-                let read = |text: &&str| Switch::ALL.into_iter().find(|switch| switch.name() == *text);
-                let form = "expected webshare, pocket, p2p, named, ws2s, tcp or network";
-                let switches = texts.iter().map(|text| read(text).ok_or_else(|| about(text, texts, form.to_owned())));
-                settings.config.without = switches.collect::<Result<_, _>>()?;
-                Ok(())
-            },
-        },
-    },
+    bridge::ALLOW,
+    bridge::NAME,
+    lan::MODE,
+    lan::INTERFACE,
+    lan::PEER,
+    lan::SECRET,
+    lan::OFF_LINK,
+    exposure::WITHOUT,
     Setting {
         name: "presence",
         short: None,
@@ -535,7 +501,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-name",
         short: None,
         group: Group::Limits,
-        doc: "Bytes of a channel's or a pocket room's name.",
+        doc: "Bytes of the name of a channel or a room, or of a device's id.",
         kind: limit!(Count, max_name, 1, 255),
     },
     Setting {
@@ -625,19 +591,68 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Rooms that one device is in, and as many targets and services.",
         kind: limit!(Count, max_rooms, 1, MANY),
     },
+    Setting {
+        name: "max-links",
+        short: None,
+        group: Group::Limits,
+        doc: "Links of channels with other servers at once, those being opened included.",
+        kind: limit!(Count, max_links, 1, MANY),
+    },
+    Setting {
+        name: "max-links-per-peer",
+        short: None,
+        group: Group::Limits,
+        doc: "The same with the servers of one address; each is also one of its connections (--max-per-address).",
+        kind: limit!(Count, max_links_per_peer, 1, MANY),
+    },
+    Setting {
+        name: "max-proxies",
+        short: None,
+        group: Group::Limits,
+        doc: "Announcements of other servers' channels that are remembered; the oldest of those that concern nobody here \
+              make room.",
+        kind: limit!(Count, max_proxies, 1, MANY),
+    },
+    Setting {
+        name: "announcement-rate",
+        short: None,
+        group: Group::Limits,
+        doc: "Announcements of other servers that are looked at per second; further ones are dropped.",
+        kind: limit!(Count, announcement_rate, 1, MANY),
+    },
+    Setting {
+        name: "link-ping-interval",
+        short: None,
+        group: Group::Limits,
+        doc: "Silence after which the server at the other end of a link is pinged, so that a cut cable is noticed.",
+        kind: time!(link_ping_interval, SHORT_MS, HOUR_MS),
+    },
 ];
 
+/// A path, or none.
+fn path(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.contains(char::is_control) {
+        return Err("the name of a file has no control characters here".to_owned());
+    }
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+/// A path as it was written, or nothing.
+fn written(path: Option<&Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
 /// For lists whose texts hold no commas.
-fn never(_: &str) -> bool {
+pub(super) fn never(_: &str) -> bool {
     false
 }
 
 /// `wrong`, with the text it is about where that is one of several.
-fn about(text: &str, texts: &[&str], wrong: String) -> String {
+pub(super) fn about(text: &str, texts: &[&str], wrong: String) -> String {
     if texts.len() > 1 { format!("{text:?}: {wrong}") } else { wrong }
 }
 
-fn checked(texts: &[&str], form: &str, is_right: fn(&str) -> bool) -> Result<Vec<String>, String> {
+pub(super) fn checked(texts: &[&str], form: &str, is_right: fn(&str) -> bool) -> Result<Vec<String>, String> {
     match texts.iter().find(|text| !is_right(text)) {
         Some(text) => Err(about(text, texts, form.to_owned())),
         None => Ok(texts.iter().map(ToString::to_string).collect()),

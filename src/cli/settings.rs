@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::cli::access;
 use crate::cli::listen::{self, Entry, Lookup};
 use crate::cli::options::{SETTINGS, Setting};
 use crate::cli::units::Unit;
@@ -16,14 +17,17 @@ use crate::config::{Config, Listen};
 pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) listen: Vec<Entry>,
+    pub(super) admin: Vec<Entry>,
     pub(super) classic: bool,
+    /// Where `config.lan.secret` was read; empty if there is none.
+    pub(super) lan_secret_file: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let config = Config::default();
         let listen = config.listen.iter().map(Entry::from).collect();
-        Self { config, listen, classic: false }
+        Self { config, listen, admin: Vec::new(), classic: false, lan_secret_file: String::new() }
     }
 }
 
@@ -125,15 +129,43 @@ impl Layers {
             let fault = format!("{} must be at least {}", described("max-queue", queue), described("queue-high", high));
             self.faults.push(fault);
         }
+        if let Some(idle) = access::idle(&self.settings.config) {
+            self.faults.push(format!("{idle} ({}) means nothing without --token-key", self.place(&idle[2..])));
+        }
         // A name is not worth a lookup for a configuration that is wrong anyway.
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
         let listen: Vec<Listen> = listen::resolve(&self.settings.listen, self.settings.classic, lookup)
             .map_err(|wrong| vec![format!("--listen ({}): {wrong}", self.place("listen"))])?;
+        self.check_tls(&listen)?;
         self.settings.listen = listen.iter().map(Entry::explicit).collect();
+        let admin = listen::addresses(&self.settings.admin, &listen, lookup)
+            .map_err(|wrong| vec![format!("--admin ({}): {wrong}", self.place("admin"))])?;
+        self.settings.admin = admin.iter().map(Entry::plain).collect();
+        self.settings.config.admin = admin;
         self.settings.config.listen = listen;
         Ok(Effective { settings: self.settings, sources: self.sources })
+    }
+
+    /// A certificate needs its key, and a listener that shows it; a listener needs both.
+    fn check_tls(&self, listen: &[Listen]) -> Result<(), Vec<String>> {
+        let Config { tls_cert, tls_key, .. } = &self.settings.config;
+        let described = |name| format!("--{name} ({})", self.place(name));
+        let fault = match (listen.iter().find(|listen| listen.tls), tls_cert, tls_key) {
+            (Some(_), Some(_), Some(_)) | (None, None, None) => return Ok(()),
+            (_, Some(_), None) => format!("{} needs --tls-key", described("tls-cert")),
+            (_, None, Some(_)) => format!("{} needs --tls-cert", described("tls-key")),
+            (Some(listen), None, None) => format!(
+                "{}: {} is to speak TLS and needs --tls-cert and --tls-key (`jackfield generate cert` makes both)",
+                described("listen"),
+                Entry::from(listen)
+            ),
+            (None, Some(_), Some(_)) => {
+                format!("{}: no listener speaks TLS: say --listen tls+HOST:PORT", described("tls-cert"))
+            }
+        };
+        Err(vec![fault])
     }
 
     fn place(&self, name: &str) -> String {

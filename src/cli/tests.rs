@@ -61,9 +61,18 @@ fn every_field_of_the_configuration_is_an_option() {
     let debug = format!("{:?}", Config { limits: Limits::default(), ..Config::default() });
     let fields = debug.split([' ', '{', '[']).filter_map(|word| word.strip_suffix(':'));
     let mut count = 0;
-    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "proxy" | "limits")) {
+    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "proxy" | "tls" | "limits" | "lan")) {
         // Of what may be given several times, an option gives one.
-        let is_field = |key: String| key == field || field == "bridge_names" && key == "bridge_name";
+        let option = match field {
+            "bridge_names" => "bridge_name",
+            "mode" => "lan",
+            "interfaces" => "lan_interface",
+            "peers" => "lan_peer",
+            "secret" => "lan_secret_file",
+            "off_link" => "lan_off_link",
+            field => field,
+        };
+        let is_field = |key: String| key == option;
         assert!(SETTINGS.iter().any(|setting| is_field(setting.key())), "{field}");
         count += 1;
     }
@@ -257,6 +266,21 @@ fn limits_that_depend_on_each_other() {
 }
 
 #[test]
+fn what_is_said_of_tokens_needs_a_key() {
+    for (arguments, option) in [
+        (&["--anonymous", "all"][..], "--anonymous (--anonymous)"),
+        (&["--token-revoked", "f"], "--token-revoked (--token-revoked)"),
+        (&["--token-in-query"], "--token-in-query (--token-in-query)"),
+    ] {
+        assert_eq!(refused(arguments, &[]), format!("error: {option} means nothing without --token-key"));
+        let config = config(&[arguments, &["--token-key", "dir/site.pub.pem"]].concat(), &[]);
+        assert_eq!((&*config.token_key[0].id, config.token_key[0].issuer.as_deref()), ("site", None));
+    }
+    let keys = config(&[], &[("JACKFIELD_TOKEN_KEY", "a=x, b@https://login.example=/y/z.pem")]).token_key;
+    assert_eq!((keys.len(), keys[1].issuer.as_deref()), (2, Some("https://login.example")));
+}
+
+#[test]
 fn unknown_variables_are_errors_with_a_suggestion() {
     assert_eq!(
         refused(&[], &[("JACKFIELD_MAX_MESSGE", "1"), ("JACKFIELD_LISTENS", "1")]),
@@ -396,13 +420,22 @@ proptest! {
                 Kind::Number { unit, range: (least, most), .. } => unit.write(least + seed % (most - least + 1)),
                 Kind::Counted { most, .. } => (seed % (u64::from(*most) + 1)).to_string(),
                 Kind::Switch { .. } => (seed % 2 == 0).to_string(),
+                // The secret must be in a file; none is a value as well.
+                Kind::Text { .. } if setting.name == "lan" => ["on", "off", "auto"][(seed % 3) as usize].to_owned(),
+                Kind::Text { .. } if setting.name == "lan-secret-file" => String::new(),
+                Kind::Text { .. } => "a.pem".to_owned(),
                 Kind::List { .. } => match setting.name {
-                    "listen" => "named@127.0.0.1:0",
+                    "listen" => "tls+named@127.0.0.1:0",
+                    "admin" => "[::1]:9100",
                     "allow-origin" => "https://example.com:8443",
                     "bridge-allow" => "[fd00::]/8:80,8000-8100",
                     "bridge-name" => "db=[::1]:5432",
                     "trusted-proxy" => "fd00::/8",
                     "without" => "p2p",
+                    "token-key" => "site@https://login.example=/etc/site.pem",
+                    "anonymous" => "subscribe=/local/*",
+                    "lan-peer" => "[fd00::1]:9009",
+                    "lan-interface" => "eth0",
                     _ => "*.example.com",
                 }
                 .to_owned(),
@@ -423,7 +456,7 @@ proptest! {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let _ = run(&args, &[]);
         // Names are left out: looking them up would leave this machine.
-        for setting in SETTINGS.iter().filter(|setting| setting.name != "listen") {
+        for setting in SETTINGS.iter().filter(|setting| !matches!(setting.name, "listen" | "admin")) {
             let _ = run(&[], &[(&setting.variable(), &value)]);
             let _ = run(&[&format!("--{}={value}", setting.name)], &[]);
         }

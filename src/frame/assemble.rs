@@ -10,7 +10,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use super::mask::MaskingKey;
 use super::message::{HEADROOM, Kind, Message, header_len};
 use super::pool::Pool;
-use super::split::{Head, Violation};
+use super::split::{Head, Sender, Violation};
 use super::utf8::{Utf8, is_utf8};
 use crate::memory::Charge;
 
@@ -93,7 +93,7 @@ struct Arriving {
 }
 
 impl Assembler {
-    /// Takes the next item off the front of `buffer[window.start..window.end]`.
+    /// Takes the next item, sent by a client, off the front of `buffer[window.start..window.end]`.
     ///
     /// `None` means that more bytes are needed; what is left in the window then is at most an incomplete header or
     /// control frame, and must come back in front of the next bytes.
@@ -103,6 +103,23 @@ impl Assembler {
     #[inline]
     pub fn next<'m>(
         &mut self,
+        buffer: &'m mut Vec<u8>,
+        window: &mut Window,
+        limits: MessageLimits,
+        pool: &mut Pool,
+    ) -> Result<Option<Item<'m>>, Violation> {
+        self.next_from(Sender::Client, buffer, window, limits, pool)
+    }
+
+    /// As [`next`](Self::next), of what `sender` sent. A server's header is as long as the one we put in its place, so a
+    /// message from a server is relayed where it lies as well.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    #[inline]
+    pub fn next_from<'m>(
+        &mut self,
+        sender: Sender,
         buffer: &'m mut Vec<u8>,
         window: &mut Window,
         limits: MessageLimits,
@@ -123,7 +140,7 @@ impl Assembler {
                 }
             }
             let received = &buffer[window.start..window.end];
-            let Some(head) = Head::parse(received)? else { return Ok(None) };
+            let Some(head) = Head::parse_from(sender, received)? else { return Ok(None) };
             let arrived = received.len() - head.header_len;
             match head.opcode {
                 OpCode::Control(control) => {

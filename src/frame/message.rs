@@ -87,6 +87,15 @@ impl<'m> Message<'m> {
         }
     }
 
+    /// The buffer of its own, if it has one.
+    #[must_use]
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.bytes {
+            Bytes::InPlace(_) => None,
+            Bytes::Owned(bytes) => Some(bytes),
+        }
+    }
+
     /// Writes a server's header for a single final frame into the bytes before the payload (RFC 6455 §5.2).
     #[must_use]
     pub fn reframe(self) -> Framed<'m> {

@@ -1,4 +1,4 @@
-//! The header of a client's frame and every rule that RFC 6455 §5 puts on it. Layer 0.
+//! The header of a received frame and every rule that RFC 6455 §5 puts on it. Layer 0.
 //!
 //! tungstenite reads the header; it refuses reserved opcodes and nothing else, so masking, reserved bits, the shape of
 //! control frames and of lengths are checked here. What a frame means for its message is [`super::assemble`]'s work.
@@ -17,6 +17,16 @@ pub const MAX_CONTROL_BYTES: usize = 125;
 /// The longest header a client sends: two bytes, a 64-bit length, a masking key (RFC 6455 §5.2).
 pub const MAX_HEADER_BYTES: usize = 14;
 
+/// Who sent a frame, which decides whether it must or must not be masked (RFC 6455 §5.1).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Sender {
+    /// Masks every frame.
+    #[default]
+    Client,
+    /// Masks none.
+    Server,
+}
+
 /// A checked header.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
@@ -24,7 +34,7 @@ pub struct Head {
     pub is_final: bool,
     /// What the frame is; never a reserved opcode.
     pub opcode: OpCode,
-    /// For the payload that follows.
+    /// For the payload that follows; all zero from a server.
     pub key: MaskingKey,
     /// Bytes of this header.
     pub header_len: usize,
@@ -33,18 +43,29 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads the header at the front of `bytes`; `None` while it is incomplete.
+    /// Reads the header of a client's frame at the front of `bytes`; `None` while it is incomplete.
     ///
     /// # Errors
     /// The rule that the header breaks, as soon as the bytes that break it are there.
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, Violation> {
+        Self::parse_from(Sender::Client, bytes)
+    }
+
+    /// As [`parse`](Self::parse), for a frame of `sender`.
+    ///
+    /// # Errors
+    /// The rule that the header breaks, as soon as the bytes that break it are there.
+    #[inline]
+    pub fn parse_from(sender: Sender, bytes: &[u8]) -> Result<Option<Self>, Violation> {
         let &[first, second, ..] = bytes else { return Ok(None) };
         // Decided by the first two bytes, so that a bad frame is refused before its header is complete.
         if first & 0x70 != 0 {
             return Err(Violation::ReservedBits);
         }
-        if second & 0x80 == 0 {
-            return Err(Violation::Unmasked);
+        match (sender, second & 0x80 == 0) {
+            (Sender::Client, true) => return Err(Violation::Unmasked),
+            (Sender::Server, false) => return Err(Violation::Masked),
+            _ => {}
         }
         let opcode = OpCode::from(first & 0x0F);
         match opcode {
@@ -71,7 +92,7 @@ impl Head {
         Ok(Some(Self {
             is_final: header.is_final,
             opcode,
-            key: MaskingKey::new(header.mask.expect("the masking bit was seen above")),
+            key: MaskingKey::new(header.mask.unwrap_or_default()),
             header_len: usize::try_from(cursor.position()).expect("a header has at most 14 bytes"),
             payload_len,
         }))
@@ -87,6 +108,8 @@ pub enum Violation {
     ReservedOpcode,
     /// A client's frame without a masking key (§5.1).
     Unmasked,
+    /// A server's frame with a masking key (§5.1).
+    Masked,
     /// A control frame that is not final (§5.5).
     FragmentedControl,
     /// A control frame with more than 125 bytes (§5.5).
@@ -134,6 +157,7 @@ impl fmt::Display for Violation {
             Self::ReservedBits => f.write_str("a reserved bit is set and no extension was negotiated"),
             Self::ReservedOpcode => f.write_str("reserved opcode"),
             Self::Unmasked => f.write_str("a client's frames must be masked"),
+            Self::Masked => f.write_str("a server's frames must not be masked"),
             Self::FragmentedControl => f.write_str("a control frame must not be fragmented"),
             Self::LongControl => f.write_str("a control frame carries at most 125 bytes"),
             Self::BadLength => f.write_str("a payload length is not in its shortest form"),
@@ -154,7 +178,7 @@ impl std::error::Error for Violation {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, Violation};
+    use super::{Head, Sender, Violation};
 
     #[test]
     fn a_header_is_complete_with_its_last_byte() {
@@ -164,6 +188,14 @@ mod tests {
         }
         let head = Head::parse(&header).ok().flatten().expect("complete");
         assert_eq!((head.header_len, head.payload_len, head.is_final), (8, 256, true));
+    }
+
+    #[test]
+    fn a_server_does_not_mask() {
+        let parse = |bytes: &[u8]| Head::parse_from(Sender::Server, bytes);
+        let head = parse(&[0x82, 0x7E, 0x01, 0x00]).ok().flatten().expect("complete");
+        assert_eq!((head.header_len, head.payload_len), (4, 256));
+        assert_eq!(parse(&[0x82, 0x80]).err(), Some(Violation::Masked));
     }
 
     #[test]

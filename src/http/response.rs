@@ -106,6 +106,14 @@ pub fn refuse(out: &mut Vec<u8>, status: u16, message: &str, framing: Framing) {
     readable(response, status, message);
 }
 
+/// Appends 401 (RFC 9110 §15.5.2): a bearer's token (RFC 6750 §3) is needed, or is not accepted.
+pub fn unauthorized(out: &mut Vec<u8>, message: &str, framing: Framing) {
+    readable(Response::begin(out, 401, framing).header(CHALLENGE.0, CHALLENGE.1), 401, message);
+}
+
+/// The field that every 401 has.
+pub const CHALLENGE: (&str, &str) = ("WWW-Authenticate", "Bearer");
+
 /// Appends 405; `allow` lists the methods that would do (RFC 9110 §15.5.6).
 pub fn method_not_allowed(out: &mut Vec<u8>, allow: &str, framing: Framing) {
     let response = Response::begin(out, 405, framing).header("Allow", allow);

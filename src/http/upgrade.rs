@@ -16,7 +16,7 @@ use super::request::{Method, Request};
 /// Appended to the key before hashing (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Base64 of the 20 bytes of a SHA-1.
-const ACCEPT_BYTES: usize = 28;
+pub(super) const ACCEPT_BYTES: usize = 28;
 /// Subprotocols that a client may offer. Real ones offer a handful; the bound keeps the search for repetitions linear.
 pub const MAX_SUBPROTOCOLS: usize = 32;
 
@@ -120,9 +120,12 @@ impl<'b> Handshake<'b> {
     /// `protocol` is named in the response if the client offered it and left out otherwise, as a client must fail a
     /// connection with a subprotocol that it did not ask for (RFC 6455 §4.1).
     pub fn accept(&self, out: &mut Vec<u8>, protocol: Option<&str>) {
-        let mut accept = [0; ACCEPT_BYTES];
-        let digest = Sha1::new().chain_update(self.key).chain_update(GUID).finalize();
-        STANDARD.encode_slice(digest, &mut accept).expect("28 digits hold the 20 bytes of a SHA-1");
+        self.accept_with(out, protocol, None);
+    }
+
+    /// As [`accept`](Self::accept), with one more field, whose name and value are the caller's own.
+    pub fn accept_with(&self, out: &mut Vec<u8>, protocol: Option<&str>, field: Option<(&str, &str)>) {
+        let accept = accept_key(self.key);
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
@@ -131,8 +134,22 @@ impl<'b> Handshake<'b> {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(protocol.as_bytes());
         }
+        if let Some((name, value)) = field {
+            debug_assert!(!value.bytes().any(|byte| byte.is_ascii_control()), "a response is never split");
+            for part in ["\r\n", name, ": ", value] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
         out.extend_from_slice(b"\r\n\r\n");
     }
+}
+
+/// What answers the key of an opening handshake (RFC 6455 §4.2.2, 5.4).
+pub(super) fn accept_key(key: &[u8]) -> [u8; ACCEPT_BYTES] {
+    let mut accept = [0; ACCEPT_BYTES];
+    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+    STANDARD.encode_slice(digest, &mut accept).expect("28 digits hold the 20 bytes of a SHA-1");
+    accept
 }
 
 /// Which demand of RFC 6455 §4.2.1 an opening handshake does not meet.

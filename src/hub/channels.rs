@@ -1,4 +1,9 @@
 //! Named rooms and who is in them. Layer 2: no wire format.
+//!
+//! A channel may also be known by a key, which stands for its name among machines (see [`shared`](super::shared)). Links
+//! with other machines are members of a third kind: what a member says goes to everybody, links included, at the cost
+//! of any other member; what a link says goes to [`locals`](Channels::locals) only. A channel that only links are on has
+//! no name until a member of this machine brings it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,9 +11,10 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::SessionId;
+use super::shared::{ChannelKey, InstanceId, News, Sharing};
 
 /// A channel's slot; it is free again when the last member has left.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ChannelId(usize);
 
 /// Several receivers of one message.
@@ -29,14 +35,23 @@ pub struct Channels {
     table: Slab<Channel>,
     /// Grows with each change of any channel's members.
     changes: u64,
+    /// What there is to other machines; `None` while they do not matter.
+    pub sharing: Option<Box<Sharing>>,
 }
 
 #[derive(Debug)]
 struct Channel {
+    /// Empty while only links are here.
     name: Arc<str>,
-    /// Those who asked for presence first; invariant: `watchers ≤ members.len()`, and `members` is never empty.
+    /// Where channels are shared; boxed, as most servers share none and every channel would pay for it.
+    key: Option<Box<ChannelKey>>,
+    /// Those who asked for presence, then others of this machine, then links. Invariant: `watchers ≤ locals ≤
+    /// members.len()`, and `members` is never empty.
     members: Vec<SessionId>,
     watchers: usize,
+    locals: usize,
+    /// How many members links have told of.
+    remote: u32,
     /// The value of `changes` when the members last changed.
     version: u64,
 }
@@ -44,64 +59,191 @@ struct Channel {
 impl Channels {
     /// Brings `member` into the channel `name`, which comes into being with its first member.
     pub fn join(&mut self, name: &str, member: SessionId, is_watcher: bool) -> ChannelId {
-        let id = self.by_name.get(name).copied().unwrap_or_else(|| {
-            let name: Arc<str> = name.into();
-            let channel = Channel { name: Arc::clone(&name), members: Vec::new(), watchers: 0, version: 0 };
-            let id = ChannelId(self.table.insert(channel));
-            self.by_name.insert(name, id);
-            id
-        });
+        let id = self.by_name.get(name).copied().unwrap_or_else(|| self.enter(name));
         self.changes += 1;
         let channel = &mut self.table[id.0];
         channel.version = self.changes;
         channel.members.push(member);
+        let mut place = channel.members.len() - 1;
+        channel.members.swap(channel.locals, place);
+        place = channel.locals;
+        channel.locals += 1;
         if is_watcher {
-            let last = channel.members.len() - 1;
-            channel.members.swap(channel.watchers, last);
+            channel.members.swap(channel.watchers, place);
             channel.watchers += 1;
         }
+        if channel.locals == 1
+            && let (Some(key), Some(sharing)) = (channel.key.as_deref(), &mut self.sharing)
+        {
+            sharing.tell(News::Up(*key, Arc::clone(&channel.name)));
+        }
         id
+    }
+
+    /// The channel that `name` means from now on: a new one, or one that only links have been on.
+    fn enter(&mut self, name: &str) -> ChannelId {
+        let name: Arc<str> = name.into();
+        let key = self.sharing.as_ref().and_then(|sharing| sharing.key_if_shared(&name));
+        let known = key.and_then(|key| self.sharing.as_ref()?.by_key.get(&key).copied());
+        let id = known.unwrap_or_else(|| self.create(key));
+        self.table[id.0].name = Arc::clone(&name);
+        self.by_name.insert(name, id);
+        id
+    }
+
+    fn create(&mut self, key: Option<ChannelKey>) -> ChannelId {
+        let (name, members) = (Arc::default(), Vec::new());
+        let channel = Channel { name, key: key.map(Box::new), members, watchers: 0, locals: 0, remote: 0, version: 0 };
+        let id = ChannelId(self.table.insert(channel));
+        if let (Some(key), Some(sharing)) = (key, &mut self.sharing) {
+            sharing.by_key.insert(key, id);
+        }
+        id
+    }
+
+    /// Brings a link with the server `with`, or with one that has no name, into the channel of this key. `None` if there
+    /// is a link between the two already, or nothing is shared.
+    pub fn join_link(&mut self, key: ChannelKey, with: Option<InstanceId>, link: SessionId) -> Option<ChannelId> {
+        let sharing = self.sharing.as_mut()?;
+        if let Some(with) = with {
+            match sharing.linked.entry((key, with)) {
+                std::collections::hash_map::Entry::Occupied(_) => return None,
+                std::collections::hash_map::Entry::Vacant(entry) => entry.insert(link),
+            };
+        }
+        let id = match sharing.by_key.get(&key) {
+            Some(id) => *id,
+            None => self.create(Some(key)),
+        };
+        self.changes += 1;
+        let channel = &mut self.table[id.0];
+        channel.version = self.changes;
+        channel.members.push(link);
+        Some(id)
+    }
+
+    /// Takes a link out, and the members that it told of.
+    pub fn leave_link(&mut self, id: ChannelId, with: Option<InstanceId>, link: SessionId, remote: u32) {
+        let Some(channel) = self.table.get_mut(id.0) else { return };
+        channel.remote = channel.remote.saturating_sub(remote);
+        if let (Some(key), Some(with), Some(sharing)) = (channel.key.as_deref(), with, &mut self.sharing) {
+            sharing.linked.remove(&(*key, with));
+        }
+        self.leave(id, link);
     }
 
     /// Takes `member` out; the last one takes the channel along.
     pub fn leave(&mut self, id: ChannelId, member: SessionId) {
         self.changes += 1;
         let Some(channel) = self.table.get_mut(id.0) else { return };
-        let Some(place) = channel.members.iter().position(|other| *other == member) else { return };
+        let Some(mut place) = channel.members.iter().position(|other| *other == member) else { return };
         channel.version = self.changes;
+        // The hole that a member leaves moves to the end of its kind, which the last of that kind fills.
+        let is_local = place < channel.locals;
         if place < channel.watchers {
             channel.watchers -= 1;
             channel.members.swap(place, channel.watchers);
-            channel.members.swap_remove(channel.watchers);
-        } else {
-            channel.members.swap_remove(place);
+            place = channel.watchers;
         }
-        if channel.members.is_empty() {
+        if is_local {
+            channel.locals -= 1;
+            channel.members.swap(place, channel.locals);
+            place = channel.locals;
+        }
+        channel.members.swap_remove(place);
+        let (key, is_empty) = (channel.key.as_deref().copied(), channel.members.is_empty());
+        if is_local
+            && channel.locals == 0
+            && let (Some(key), Some(sharing)) = (key, &mut self.sharing)
+        {
+            sharing.tell(News::Down(key));
+        }
+        if is_empty {
             let channel = self.table.remove(id.0);
             self.by_name.remove(&channel.name);
+            if let (Some(key), Some(sharing)) = (key, &mut self.sharing) {
+                sharing.by_key.remove(&key);
+            }
         }
+    }
+
+    /// The channel of this name, if anybody is in it.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<ChannelId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The channel of this key, while it has members.
+    #[must_use]
+    pub fn by_key(&self, key: ChannelKey) -> Option<ChannelId> {
+        self.sharing.as_ref()?.by_key.get(&key).copied()
+    }
+
+    /// How many members links have told of.
+    #[must_use]
+    pub fn remote(&self, id: ChannelId) -> u32 {
+        self.table[id.0].remote
+    }
+
+    /// A link tells that members came (or went, as many as it had told of).
+    pub fn change_remote(&mut self, id: ChannelId, change: i32) {
+        let channel = &mut self.table[id.0];
+        channel.remote = channel.remote.saturating_add_signed(change);
     }
 
     /// Everybody but `except`.
     #[inline]
     #[must_use]
     pub fn members(&self, id: ChannelId, except: Option<SessionId>) -> Audience<'_> {
-        let channel = &self.table[id.0];
-        Audience { version: channel.version * 3, members: &channel.members, except }
+        self.part(id, 0, |channel| &channel.members, except)
     }
 
     /// Those who asked for presence, but `except`.
     #[must_use]
     pub fn watchers(&self, id: ChannelId, except: Option<SessionId>) -> Audience<'_> {
-        let channel = &self.table[id.0];
-        Audience { version: channel.version * 3 + 1, members: &channel.members[..channel.watchers], except }
+        self.part(id, 1, |channel| &channel.members[..channel.watchers], except)
     }
 
-    /// Those who did not ask for presence, but `except`.
+    /// Those of this machine who did not ask for presence, but `except`.
     #[must_use]
     pub fn plain(&self, id: ChannelId, except: Option<SessionId>) -> Audience<'_> {
+        self.part(id, 2, |channel| &channel.members[channel.watchers..channel.locals], except)
+    }
+
+    /// Those of this machine, but `except`.
+    #[must_use]
+    pub fn locals(&self, id: ChannelId, except: Option<SessionId>) -> Audience<'_> {
+        self.part(id, 3, |channel| &channel.members[..channel.locals], except)
+    }
+
+    /// The links.
+    #[must_use]
+    pub fn links(&self, id: ChannelId) -> Audience<'_> {
+        self.part(id, 4, |channel| &channel.members[channel.locals..], None)
+    }
+
+    /// The members that `select` selects; `kind` tells the selections of one version apart.
+    #[inline]
+    fn part(
+        &self,
+        id: ChannelId,
+        kind: u64,
+        select: impl FnOnce(&Channel) -> &[SessionId],
+        except: Option<SessionId>,
+    ) -> Audience<'_> {
         let channel = &self.table[id.0];
-        Audience { version: channel.version * 3 + 2, members: &channel.members[channel.watchers..], except }
+        Audience { version: channel.version * 8 + kind, members: select(channel), except }
+    }
+
+    /// Every channel: its name and how many members it has.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.table.iter().map(|(_, channel)| (&*channel.name, channel.members.len()))
+    }
+
+    /// A channel's name.
+    #[must_use]
+    pub fn name(&self, id: ChannelId) -> &str {
+        &self.table[id.0].name
     }
 
     /// How many channels there are.
@@ -168,6 +310,56 @@ mod tests {
         channels.leave(channel, SessionId(7));
         channels.leave(channel, SessionId(8));
         assert!(channels.is_empty() && channels.by_name.is_empty());
+    }
+
+    #[test]
+    fn links_are_a_part_of_their_own_through_any_order_of_leaving() {
+        let key = |channels: &Channels| channels.sharing.as_ref().expect("shared").key("/broadcast/a");
+        for leaving in 0..6u32 {
+            let mut channels = Channels {
+                sharing: Some(Box::new(Sharing::new(InstanceId::new([0; 16]), None))),
+                ..Channels::default()
+            };
+            let key = key(&channels);
+            let with = |id: u32| Some(InstanceId::new([id as u8; 16]));
+            let mut channel = None;
+            for id in 0..6 {
+                channel = match id % 3 {
+                    2 => channels.join_link(key, with(id), SessionId(id)),
+                    kind => Some(channels.join("/broadcast/a", SessionId(id), kind == 0)),
+                };
+            }
+            let channel = channel.expect("joined");
+            assert_eq!(channels.join_link(key, with(2), SessionId(9)), None, "one link for each server");
+            if leaving % 3 == 2 {
+                channels.leave_link(channel, with(leaving), SessionId(leaving), 0);
+                assert!(channels.sharing.as_ref().expect("shared").linked.len() == 1);
+            } else {
+                channels.leave(channel, SessionId(leaving));
+            }
+            let rest = |kind: u32| (0..6).filter(|id| *id != leaving && id % 3 == kind).map(SessionId).collect();
+            assert_eq!(set(channels.watchers(channel, None)), rest(0));
+            assert_eq!(set(channels.plain(channel, None)), rest(1));
+            assert_eq!(set(channels.links(channel)), rest(2));
+            assert_eq!(set(channels.members(channel, None)).len(), 5);
+        }
+    }
+
+    #[test]
+    fn a_channel_of_links_gets_its_name_from_its_first_member_and_news_tell_of_both_ends() {
+        let mut channels =
+            Channels { sharing: Some(Box::new(Sharing::new(InstanceId::new([0; 16]), None))), ..Channels::default() };
+        let key = channels.sharing.as_ref().expect("shared").key("/broadcast/a");
+        let linked = channels.join_link(key, None, SessionId(1)).expect("linked");
+        assert_eq!(channels.join("/broadcast/a", SessionId(2), false), linked);
+        channels.leave(linked, SessionId(2));
+        channels.leave_link(linked, None, SessionId(1), 0);
+        assert!(channels.is_empty() && channels.by_name.is_empty());
+        channels.join("/local/a", SessionId(3), false);
+        let sharing = channels.sharing.as_mut().expect("shared");
+        assert!(sharing.by_key.is_empty());
+        let news: Vec<_> = std::iter::from_fn(|| sharing.next_news()).collect();
+        assert_eq!(news, [News::Up(key, "/broadcast/a".into()), News::Down(key)]);
     }
 
     #[test]

@@ -1,16 +1,27 @@
-//! Devices: who is connected over Socket.IO, and under which id others find it. Layer 2: no wire format.
+//! Devices: who is connected over Socket.IO, under which id others find it, and whom it has to do with. Layer 2: no wire
+//! format.
 //!
 //! A device is [`add`](Devices::add)ed when its Engine.IO session opens and [`remove`](Devices::remove)d when that ends;
-//! between the two it may claim an id. What other sessions must know of it to speak to it is here; what only its own
-//! session needs is there.
+//! between the two it may hold an id. What other sessions must know of it is here; what only its own session needs is
+//! there. Tables hold [`DeviceId`]s, which mean nobody once the device has gone.
+//!
+//! Relations are in [`relations`] (pairs, targets, services), calls that wait for an answer in [`calls`], what the
+//! control center shows in [`list`].
 
-use std::collections::HashMap;
+pub mod calls;
+pub mod list;
+pub mod relations;
+
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use slab::Slab;
 
+use self::calls::{Calls, Open};
+use self::relations::{Question, Target};
 use super::SessionId;
+use super::channels::ChannelId;
 use super::ids::{Key, KeySource, MAX_DIGITS};
 
 /// A device's slot, with a number that no other device ever had: kept after the device has gone, it means nobody.
@@ -18,6 +29,14 @@ use super::ids::{Key, KeySource, MAX_DIGITS};
 pub struct DeviceId {
     slot: u32,
     serial: u64,
+}
+
+impl DeviceId {
+    /// The number that no other device ever had.
+    #[must_use]
+    pub fn serial(self) -> u64 {
+        self.serial
+    }
 }
 
 /// Which revision of Engine.IO a client speaks. It stands for Socket.IO's too: 2.x clients speak 3, later ones 4.
@@ -61,6 +80,28 @@ pub struct Claim {
     pub is_operator: bool,
 }
 
+/// Where a device stands with the namespace `/`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It is not in it: not yet, no longer, or it was shown the door.
+    Outside,
+    /// It waits for the holder of its id to give a sign of life until then.
+    Held(Instant),
+    /// It is in it. Only then is it sent events, and only then are its own heard.
+    Connected,
+}
+
+/// What a client has shown of the plugin's generation that it is of, beyond what it claimed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Manners {
+    /// It answers P2P_REGISTER with its ack, so it knows P2P_UNREGISTER too.
+    pub acks_registrations: bool,
+    /// It knows P2P_UNREGISTER, as it said it itself.
+    pub unregisters: bool,
+    /// Whether it says MULTI_API_ADD_TARGET or ADD_TARGET, once it has said either.
+    pub is_multi: Option<bool>,
+}
+
 /// What others must know of a device.
 #[derive(Debug)]
 pub struct Device {
@@ -70,7 +111,7 @@ pub struct Device {
     pub sid: Key,
     /// What it speaks.
     pub revision: Revision,
-    /// What carries its packets.
+    /// What carries its packets. [`Devices::set_transport`] changes it.
     pub transport: Transport,
     /// Where it is; `None` for one without a socket of ours.
     pub address: Option<SocketAddr>,
@@ -80,8 +121,49 @@ pub struct Device {
     pub base64_only: bool,
     /// What it said about itself.
     pub claim: Claim,
-    /// Whether it is in the namespace `/`: only then is it sent anything.
-    pub is_connected: bool,
+    /// Who vouches that it is whom: its id is not for anybody else. `None` where nobody does.
+    pub identity: Option<Box<str>>,
+    /// Whether it is in the namespace `/`.
+    pub standing: Standing,
+    /// What it has shown since.
+    pub manners: Manners,
+    /// Those who want its id and are held for it, in the order in which they came. Invariant: empty unless it holds one.
+    pub claimants: Vec<DeviceId>,
+    /// Whether a claimant says that it gave no sign of life.
+    pub is_accused: bool,
+    /// Whether it was asked for one and has not given it yet.
+    pub is_probed: bool,
+    /// When it gave one that it was asked for.
+    pub proved: Option<Instant>,
+    /// What it was told in lists, in bytes, since when.
+    pub listed: Option<(Instant, usize)>,
+    /// Whether what is listed of it has changed and was not told.
+    is_untold: bool,
+    /// Whom it emitted to last: most clients speak to one other.
+    pub last_target: Option<DeviceId>,
+    /// The rooms that it is in, each with its name in front of it.
+    pub rooms: Vec<(Box<str>, ChannelId)>,
+    /// Where it is told of changes to the list of devices.
+    pub subscription: Option<ChannelId>,
+    /// Registrations that it was asked for and has not answered yet, oldest first; also those that nobody waits for any
+    /// more, as an answer without a number is to the oldest.
+    pub questions: VecDeque<Question>,
+    /// Invariant: `d.partner = e ⇔ e.partner = d`, `d ≠ e`, and both are connected.
+    partner: Option<DeviceId>,
+    /// Whether it asked for its partner, rather than being asked.
+    has_asked: bool,
+    /// Changes of `partner`, and times it was told that it has none.
+    pairings: u32,
+    /// Invariant: `e ∈ d.targets ⇔ d ∈ e.targets`, `d ≠ e`, each once.
+    targets: Vec<Target>,
+    /// Names of what it provides. Invariant: `n ∈ d.services ⇔ services[n] = d`.
+    services: Vec<Box<str>>,
+    /// Calls that it made.
+    outgoing: Open,
+    /// Calls that it has to answer.
+    incoming: Open,
+    /// Invariant: `d.holds_id ⇔ by_name[d.claim.id] = d`.
+    holds_id: bool,
     serial: u64,
 }
 
@@ -105,10 +187,51 @@ impl Device {
             address,
             since,
             base64_only: false,
+            identity: None,
             claim,
-            is_connected: false,
+            standing: Standing::Outside,
+            manners: Manners::default(),
+            claimants: Vec::new(),
+            is_accused: false,
+            is_probed: false,
+            proved: None,
+            listed: None,
+            is_untold: false,
+            last_target: None,
+            rooms: Vec::new(),
+            subscription: None,
+            questions: VecDeque::new(),
+            partner: None,
+            has_asked: false,
+            pairings: 0,
+            targets: Vec::new(),
+            services: Vec::new(),
+            outgoing: Open::default(),
+            incoming: Open::default(),
+            holds_id: false,
             serial: 0,
         }
+    }
+
+    /// Whether it is in the namespace `/`.
+    #[inline]
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.standing == Standing::Connected
+    }
+
+    /// The id under which others find it.
+    #[inline]
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.claim.id.as_deref().filter(|_| self.holds_id)
+    }
+
+    /// Whether it is of the seed's generation: gets its arguments as one array, and cannot answer.
+    #[inline]
+    #[must_use]
+    pub fn is_seed(&self) -> bool {
+        self.claim.generation == Generation::Seed
     }
 }
 
@@ -118,6 +241,10 @@ pub struct Devices {
     table: Slab<Device>,
     /// Invariant: `by_sid[k] = d ⇔ table[d].sid = k`.
     by_sid: HashMap<Key, DeviceId>,
+    by_name: HashMap<Box<str>, DeviceId>,
+    services: HashMap<Box<str>, DeviceId>,
+    calls: Calls,
+    changes: list::Changes,
     serial: u64,
     source: KeySource,
 }
@@ -148,29 +275,81 @@ impl Devices {
         id
     }
 
-    /// Takes a device out.
+    /// Takes a device out. It has left the namespace.
     pub fn remove(&mut self, id: DeviceId) -> Option<Device> {
-        self.get(id)?;
+        let device = self.get(id)?;
+        debug_assert!(device.standing == Standing::Outside && !device.holds_id && device.partner.is_none());
         let device = self.table.remove(id.slot as usize);
         self.by_sid.remove(&device.sid);
         Some(device)
     }
 
     /// A device, while it is here.
+    #[inline]
     #[must_use]
     pub fn get(&self, id: DeviceId) -> Option<&Device> {
         self.table.get(id.slot as usize).filter(|device| device.serial == id.serial)
     }
 
     /// A device, while it is here.
+    #[inline]
     pub fn get_mut(&mut self, id: DeviceId) -> Option<&mut Device> {
         self.table.get_mut(id.slot as usize).filter(|device| device.serial == id.serial)
+    }
+
+    /// A device that is in the namespace.
+    #[inline]
+    #[must_use]
+    pub fn connected(&self, id: DeviceId) -> Option<&Device> {
+        self.get(id).filter(|device| device.is_connected())
     }
 
     /// The device of an Engine.IO session.
     #[must_use]
     pub fn by_sid(&self, sid: Key) -> Option<DeviceId> {
         self.by_sid.get(&sid).copied()
+    }
+
+    /// The device that holds this id.
+    #[inline]
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<DeviceId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The device that holds this id, for `me` who looks for the same one most of the time.
+    #[inline]
+    pub fn target(&mut self, me: DeviceId, name: &[u8]) -> Option<DeviceId> {
+        let last = self.get(me)?.last_target;
+        if let Some(last) = last
+            && self.get(last).is_some_and(|device| device.id().map(str::as_bytes) == Some(name))
+        {
+            return Some(last);
+        }
+        let target = self.by_name(str::from_utf8(name).ok()?)?;
+        self.get_mut(me)?.last_target = Some(target);
+        Some(target)
+    }
+
+    /// Gives a device the id that it claims, if nobody holds that.
+    pub fn hold(&mut self, id: DeviceId) {
+        let Some(device) = self.get_mut(id) else { return };
+        let Some(name) = device.claim.id.clone() else { return };
+        device.holds_id = true;
+        let before = self.by_name.insert(name, id);
+        debug_assert!(before.is_none(), "nobody held it");
+    }
+
+    /// Takes a device's id from it.
+    pub fn release(&mut self, id: DeviceId) {
+        let Some(device) = self.table.get_mut(id.slot as usize).filter(|device| device.serial == id.serial) else {
+            return;
+        };
+        if std::mem::take(&mut device.holds_id)
+            && let Some(name) = &device.claim.id
+        {
+            self.by_name.remove(name);
+        }
     }
 
     /// How many there are.
@@ -184,4 +363,19 @@ impl Devices {
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
+
+    /// Whether nobody holds an id, provides anything or waits for an answer.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        self.by_name.is_empty() && self.services.is_empty() && self.calls() == 0 && !self.has_untold()
+    }
+
+    /// Each device with its id, oldest slot first.
+    pub fn iter(&self) -> impl Iterator<Item = (DeviceId, &Device)> {
+        let id = |slot: usize, device: &Device| DeviceId { slot: slot as u32, serial: device.serial };
+        self.table.iter().map(move |(slot, device)| (id(slot, device), device))
+    }
 }
+
+#[cfg(test)]
+mod tests;

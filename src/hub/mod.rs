@@ -1,9 +1,11 @@
-//! Who is related to whom: pairs, channels, devices. Layer 2: plain tables, no sockets and no wire formats.
+//! Who is related to whom: pairs, channels, devices, and channels that reach other machines. Layer 2: plain tables, no sockets and no wire formats.
 
 pub mod channels;
 pub mod devices;
 pub mod ids;
 pub mod pairs;
+pub mod peers;
+pub mod shared;
 
 pub use ids::SessionId;
 
@@ -14,6 +16,8 @@ pub struct Hub {
     pub pairs: pairs::Pairs,
     /// Named channels and their members.
     pub channels: channels::Channels,
+    /// Who is whose peer on network channels.
+    pub peers: peers::Peers,
     /// Socket.IO clients, and the ids by which they find each other.
     pub devices: devices::Devices,
 }

@@ -189,6 +189,14 @@ impl Pairs {
         self.members.iter().filter(|(_, member)| member.partner.is_some()).count() / 2
     }
 
+    /// Both sessions of every pair.
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, SessionId)> {
+        self.members.iter().filter_map(|(slot, member)| {
+            let partner = member.partner.filter(|partner| slot < partner.0 as usize)?;
+            Some((member.session, self.session(partner)))
+        })
+    }
+
     /// Whether all invariants hold. Looks at every member, so this is for tests and fuzzing.
     #[must_use]
     pub fn is_consistent(&self) -> bool {

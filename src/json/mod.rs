@@ -10,3 +10,4 @@ mod scan;
 pub mod unescape;
 pub mod value;
 pub mod walk;
+pub mod write;

@@ -10,8 +10,6 @@ use super::stream::Stream;
 pub struct Socket {
     stream: Stream,
     queue: WriteQueue,
-    /// The sending side is to be shut down once the queue is empty.
-    is_finishing: bool,
 }
 
 /// What one receive brought.
@@ -21,6 +19,8 @@ pub enum Received {
     Bytes(usize),
     /// Nothing is there; readiness will tell when there is.
     Nothing,
+    /// Something is there and has to wait for the loop's next turn; no readiness will tell.
+    Later,
     /// The peer has finished sending.
     End,
     /// The connection is broken.
@@ -31,7 +31,7 @@ impl Socket {
     /// Takes over a stream.
     #[must_use]
     pub fn new(stream: Stream) -> Self {
-        Self { stream, queue: WriteQueue::default(), is_finishing: false }
+        Self { stream, queue: WriteQueue::default() }
     }
 
     /// The stream, for registration.
@@ -47,6 +47,13 @@ impl Socket {
     /// What one receive would bring, without taking it.
     pub fn peek(&mut self, buffer: &mut [u8]) -> Received {
         received(|| self.stream.peek(buffer))
+    }
+
+    /// Whether a receive that brought `received` bytes of the `asked` left nothing behind.
+    #[must_use]
+    #[inline]
+    pub fn is_drained(&self, received: usize, asked: usize) -> bool {
+        received < asked && !self.stream.has_more()
     }
 
     /// Writes `slices` behind what already waits. `keep` appends the rest of them, from the given byte on, to the
@@ -72,6 +79,9 @@ impl Socket {
     /// # Errors
     /// The stream's.
     pub fn flush(&mut self) -> io::Result<()> {
+        if self.stream.pending() > 0 {
+            self.stream.flush()?;
+        }
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let filled = self.queue.slices(&mut slices);
@@ -82,8 +92,8 @@ impl Socket {
                 return Ok(());
             }
         }
-        if self.is_finishing {
-            self.is_finishing = false;
+        if self.stream.is_finishing {
+            self.stream.is_finishing = false;
             self.stream.finish();
         }
         Ok(())
@@ -94,20 +104,27 @@ impl Socket {
         if self.queue.is_empty() {
             self.stream.finish();
         } else {
-            self.is_finishing = true;
+            self.stream.is_finishing = true;
+        }
+    }
+
+    /// The connection is about to be dropped: a peer who would take that for a cut is told that everything was said, if
+    /// it was.
+    pub fn part(&mut self) {
+        if self.queued() == 0 {
+            self.stream.announce_end();
         }
     }
 
     /// The memory of what waits to be written, in bytes: what limits are compared with.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.queue.weight()
+        self.queue.weight() + self.stream.pending()
     }
 
     /// Drops what waits: nothing more can be written.
     pub fn forget(&mut self) {
         self.queue = WriteQueue::default();
-        self.is_finishing = false;
     }
 
     /// See [`WriteQueue::taken`].
@@ -124,7 +141,7 @@ impl Socket {
     /// Bytes that wait to be written.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.stream.pending()
     }
 
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

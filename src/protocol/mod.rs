@@ -7,8 +7,10 @@
 //!
 //! Adding a protocol is one file here, one variant of [`Session`], one row of [`route`], its client and its tests.
 
+pub mod link;
 mod membership;
 pub mod named;
+pub mod network;
 pub mod p2p;
 pub mod pocket;
 pub mod recorder;
@@ -19,13 +21,17 @@ pub mod webshare;
 pub mod ws2s;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::access::{Grant, Permit};
 use crate::config::Config;
 use crate::frame::message::{Kind, Message};
 pub use crate::hub::channels::Audience;
+use crate::hub::channels::ChannelId;
+use crate::hub::pairs::MemberId;
 use crate::hub::{Hub, SessionId};
 
 /// What a session knows while it reacts: who it is, what time it is, and the relations it may change.
@@ -38,6 +44,8 @@ pub struct Context<'a> {
     pub now: Instant,
     /// What time it is for people, read at the same moment. It may be set back; durations are `now`'s affair.
     pub wall: SystemTime,
+    /// What the session may do.
+    pub permit: Permit<'a>,
     /// Pairs, channels.
     pub hub: &'a mut Hub,
     /// The operator's choices.
@@ -68,6 +76,9 @@ pub trait Effects {
     /// [`relay`](Effects::relay). Long parts that lie in the message being handled are not copied on their way.
     fn relay_parts(&mut self, to: SessionId, kind: Kind, parts: &[&[u8]]);
 
+    /// Gives back a message that was read and goes nowhere as it is: the buffer of a long one serves the next.
+    fn recycle(&mut self, message: Message<'_>);
+
     /// Opens a TCP connection for `who`, in place of the one it may have, which is closed without a word. Until
     /// [`Protocol::on_bridge`] says how it went, nothing more that `who` sends is handled: what it sends meanwhile
     /// waits.
@@ -96,6 +107,10 @@ pub trait Effects {
     /// client says from now on is said to `to`. The session `from` is no more; it hears nothing of that.
     fn hand_over(&mut self, from: SessionId, to: SessionId);
 
+    /// The client of `who` has shown a token in the protocol's own way: from now on, and until it ends, this is what it
+    /// may do. The effect comes when the message is handled; until then [`Permit::with`] stands for it.
+    fn grant(&mut self, who: SessionId, grant: Arc<Grant>);
+
     /// Starts the closing handshake. `reason` is cut to the 123 bytes that fit (RFC 6455 §5.5.1).
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str);
 }
@@ -120,6 +135,8 @@ pub enum BridgeEvent<'m> {
 pub enum DialError {
     /// The operator does not allow this target (`--bridge-allow`).
     Forbidden,
+    /// The session's token does not permit this target.
+    NotPermitted,
     /// As many are open as a limit allows; this is the option that changes it.
     TooMany(&'static str),
     /// The name has no address.
@@ -166,6 +183,10 @@ pub enum Session {
     Undecided(root::Undecided),
     /// On a named channel.
     Named(named::Named),
+    /// On a network channel.
+    Network(network::Network),
+    /// A link of a channel with another server.
+    Link(Box<link::Link>),
     /// In a pocket room.
     Pocket(pocket::Pocket),
     /// A WebShare client.
@@ -186,6 +207,43 @@ impl Session {
     pub fn subprotocol<'o>(&self, mut offered: impl Iterator<Item = &'o str>) -> Option<&'o str> {
         if let Self::Tcp(_) = self { tcp::subprotocol(offered) } else { offered.next() }
     }
+
+    /// Nobody listened to the client, as others had to catch up first: what it would have said by now may come later.
+    pub fn excuse(&mut self, now: Instant) {
+        if let Self::Device(device) = self {
+            device.excuse(now);
+        }
+    }
+}
+
+/// What can be said of a session to whoever runs the server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct About {
+    /// The protocol, by the word in its path; `root` before the first message has decided.
+    pub protocol: &'static str,
+    /// The channel it is in.
+    pub channel: Option<ChannelId>,
+    /// What it is among those that pair.
+    pub member: Option<MemberId>,
+}
+
+impl Session {
+    /// What this session is and where it takes part.
+    #[must_use]
+    pub fn about(&self) -> About {
+        let about = |protocol| About { protocol, ..About::default() };
+        match self {
+            Self::Undecided(_) => about("root"),
+            Self::Named(named) => About { channel: named.channel(), ..about("named") },
+            Self::Network(network) => About { channel: network.channel(), ..about("network") },
+            Self::Link(link) => About { channel: link.channel(), ..about("link") },
+            Self::Pocket(pocket) => About { channel: pocket.channel(), ..about("pocket") },
+            Self::Webshare(webshare) => About { member: webshare.member(), ..about("webshare") },
+            Self::Ws2s(_) => about("ws2s"),
+            Self::Tcp(_) => about("tcp"),
+            Self::Device(_) | Self::Probe(_) => about("socket.io"),
+        }
+    }
 }
 
 impl Session {
@@ -201,6 +259,8 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_open(cx, fx),
+            Self::Network(network) => network.on_open(cx, fx),
+            Self::Link(link) => link.on_open(cx, fx),
             Self::Pocket(pocket) => pocket.on_open(cx, fx),
             Self::Webshare(webshare) => webshare.on_open(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_open(cx, fx),
@@ -214,6 +274,8 @@ impl Protocol for Session {
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
         match self {
             Self::Named(named) => named.on_message(cx, message, fx),
+            Self::Network(network) => network.on_message(cx, message, fx),
+            Self::Link(link) => link.on_message(cx, message, fx),
             Self::Pocket(pocket) => pocket.on_message(cx, message, fx),
             Self::Webshare(webshare) => webshare.on_message(cx, message, fx),
             Self::Ws2s(ws2s) => ws2s.on_message(cx, message, fx),
@@ -244,6 +306,7 @@ impl Protocol for Session {
         match self {
             Self::Device(device) => device.on_timeout(cx, fx),
             Self::Probe(probe) => probe.on_timeout(cx, fx),
+            Self::Link(link) => link.on_timeout(cx, fx),
             _ => {}
         }
     }
@@ -258,6 +321,8 @@ impl Protocol for Session {
         match self {
             Self::Undecided(_) => {}
             Self::Named(named) => named.on_close(cx, fx),
+            Self::Network(network) => network.on_close(cx, fx),
+            Self::Link(link) => link.on_close(cx, fx),
             Self::Pocket(pocket) => pocket.on_close(cx, fx),
             Self::Webshare(webshare) => webshare.on_close(cx, fx),
             Self::Ws2s(ws2s) => ws2s.on_close(cx, fx),

@@ -7,16 +7,19 @@
 //!
 //! Unlike the original: binary stays binary, presence is for those who ask, and a user's text that looks like a
 //! presence frame is withheld from them, so that presence cannot be spoofed; everybody else gets it as it is.
+//!
+//! Members of other machines that a [`link`](super::link) tells of count as others: those who asked hear of them.
 
-use super::membership::{Membership, pass_on};
-use super::{Context, Effects, Protocol};
+use super::membership::{Membership, pass_on, refuse_speech};
+use super::{Audience, Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
+use crate::hub::channels::ChannelId;
 
 /// "Somebody is here", to those who asked.
-const CONNECT: &[u8] = b"____connect";
+pub(super) const CONNECT: &[u8] = b"____connect";
 
 /// "Somebody has left", to those who asked.
-const DISCONNECT: &[u8] = b"____disconnect";
+pub(super) const DISCONNECT: &[u8] = b"____disconnect";
 
 /// A member of a named channel.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Named {
     membership: Membership,
     wants_presence: bool,
     wants_echo: bool,
+    /// It may not say anything.
+    is_mute: bool,
 }
 
 /// What a client asked for in the query of its URL.
@@ -39,16 +44,29 @@ impl Named {
     /// A session that will join the channel of this path.
     #[must_use]
     pub fn new(path: &str, wishes: Wishes) -> Self {
-        Self { membership: Membership::Asking(path.into()), wants_presence: wishes.presence, wants_echo: wishes.echo }
+        let membership = Membership::Outside(path.into());
+        Self { membership, wants_presence: wishes.presence, wants_echo: wishes.echo, is_mute: false }
+    }
+}
+
+impl Named {
+    /// The channel it is in.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        self.membership.channel()
     }
 }
 
 impl Protocol for Named {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Some(channel) = self.membership.join(cx, self.wants_presence) else { return };
+        let Membership::Outside(path) = &self.membership else { return };
+        let path = path.clone();
+        self.is_mute = !cx.permit.may_publish(&path);
+        let Some(channel) = self.membership.join(&path, cx, self.wants_presence, fx) else { return };
         fx.send_all(cx.hub.channels.watchers(channel, Some(cx.id)), Kind::Text, &[CONNECT]);
+        tell_links(fx, cx.hub.channels.links(channel), CONNECT);
         if self.wants_presence {
-            for _ in cx.hub.channels.members(channel, Some(cx.id)).iter() {
+            let here = cx.hub.channels.locals(channel, Some(cx.id)).iter().count();
+            for _ in 0..here + cx.hub.channels.remote(channel) as usize {
                 fx.send(cx.id, Kind::Text, &[CONNECT]);
             }
         }
@@ -56,23 +74,49 @@ impl Protocol for Named {
 
     #[inline]
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
-        let Some(channel) = self.membership.channel() else { return };
-        let except = if self.wants_echo { None } else { Some(cx.id) };
-        if is_presence(&message) {
+        if self.is_mute {
+            return refuse_speech(cx, fx);
+        }
+        let Some(channel) = self.membership.addressed(cx) else { return };
+        let is_member = self.membership.channel().is_some();
+        let except = if self.wants_echo || !is_member { None } else { Some(cx.id) };
+        let Some(backslashes) = word(&message) else {
+            return pass_on(fx, cx.hub.channels.members(channel, except), message);
+        };
+        let links = cx.hub.channels.links(channel);
+        if !links.members.is_empty() {
+            fx.send_all(links, Kind::Text, &[b"\\", message.payload()]);
+        }
+        if backslashes == 0 {
             fx.broadcast(cx.hub.channels.plain(channel, except), message);
         } else {
-            pass_on(fx, cx.hub.channels.members(channel, except), message);
+            pass_on(fx, cx.hub.channels.locals(channel, except), message);
         }
     }
 
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         let Some(channel) = self.membership.channel() else { return };
         fx.send_all(cx.hub.channels.watchers(channel, Some(cx.id)), Kind::Text, &[DISCONNECT]);
+        tell_links(fx, cx.hub.channels.links(channel), DISCONNECT);
         cx.hub.channels.leave(channel, cx.id);
     }
 }
 
-/// Whether a user's message could be taken for one of ours.
-fn is_presence(message: &Message<'_>) -> bool {
-    message.kind() == Kind::Text && (message.payload() == CONNECT || message.payload() == DISCONNECT)
+fn tell_links(fx: &mut impl Effects, links: Audience<'_>, what: &[u8]) {
+    if !links.members.is_empty() {
+        fx.send_all(links, Kind::Text, &[what]);
+    }
+}
+
+/// Whether a message could be taken for one of ours: how many backslashes stand before a presence word that is all the
+/// rest of it. With none it is the word itself; with some, what a link makes of such a message.
+#[inline]
+pub(super) fn word(message: &Message<'_>) -> Option<usize> {
+    let payload = message.payload();
+    if message.kind() != Kind::Text || !(payload.ends_with(CONNECT) || payload.ends_with(DISCONNECT)) {
+        return None;
+    }
+    let backslashes = payload.iter().take_while(|byte| **byte == b'\\').count();
+    let word = &payload[backslashes..];
+    (word == CONNECT || word == DISCONNECT).then_some(backslashes)
 }

@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 
 use log::{debug, info};
 
-use super::membership::{Membership, pass_on};
+use super::membership::{Membership, pass_on, refuse_speech};
 use super::{Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
 use crate::hub::channels::ChannelId;
@@ -47,32 +47,50 @@ const ROOM: &str = "pocket room ";
 pub struct Pocket {
     membership: Membership,
     wants_echo: bool,
+    /// It may not say anything.
+    is_mute: bool,
 }
 
 impl Pocket {
     /// A client that will join this room; `echo` is whether it gets its own messages back.
     #[must_use]
     pub fn new(room: &str, echo: bool) -> Self {
-        Self { membership: Membership::Asking([ROOM, room].concat().into()), wants_echo: echo }
+        Self { membership: Membership::Outside([ROOM, room].concat().into()), wants_echo: echo, is_mute: false }
+    }
+}
+
+impl Pocket {
+    /// The channel it is in.
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        self.membership.channel()
     }
 }
 
 impl Protocol for Pocket {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        if let Some(room) = self.membership.join(cx, false) {
+        let Membership::Outside(name) = &self.membership else { return };
+        // What tokens call the room.
+        let permitted = ["/pocket/", name.strip_prefix(ROOM).unwrap_or_default()].concat();
+        self.is_mute = !cx.permit.may_publish(&permitted);
+        if let Some(room) = self.membership.join(&permitted, cx, false, fx) {
             announce("connected", room, cx, fx);
         }
     }
 
     #[inline]
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
-        let Some(room) = self.membership.channel() else { return };
+        if self.is_mute {
+            return refuse_speech(cx, fx);
+        }
         print(cx.address, &message);
         receipt(&message, cx, fx);
-        if self.wants_echo {
+        let own = self.membership.channel();
+        if self.wants_echo && own.is_some() {
             fx.send(cx.id, message.kind(), &[message.payload()]);
         }
-        pass_on(fx, cx.hub.channels.members(room, Some(cx.id)), message);
+        if let Some(room) = self.membership.addressed(cx) {
+            pass_on(fx, cx.hub.channels.members(room, own.map(|_| cx.id)), message);
+        }
     }
 
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {

@@ -25,17 +25,20 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{Audience, BridgeEvent, Context, Effects, Protocol};
+use crate::access::{Gate, Grant, Permit};
 use crate::config::Config;
 use crate::frame::message::{Framed, HEADROOM, Kind, Message};
 use crate::hub::devices::Devices;
 use crate::hub::ids::KeySource;
 use crate::hub::pairs::Pairs;
+use crate::hub::peers::Peers;
 use crate::hub::{Hub, SessionId};
 
 /// One thing that a protocol did, in its own words.
@@ -112,6 +115,13 @@ pub enum Effect {
         /// Whose it is now.
         to: SessionId,
     },
+    /// [`Effects::grant`].
+    Granted {
+        /// Who may do more now, or other things.
+        who: SessionId,
+        /// What.
+        grant: Arc<Grant>,
+    },
     /// [`Effects::close`].
     Closed {
         /// The session that ends.
@@ -152,7 +162,9 @@ impl Effect {
     pub fn receivers(&self) -> Vec<SessionId> {
         match self {
             Self::Sent { to, .. } | Self::Relayed { to, .. } | Self::HandedOver { to, .. } => vec![*to],
-            Self::Closed { who, .. } | Self::Pinged { who } | Self::Woken { who, .. } => vec![*who],
+            Self::Closed { who, .. } | Self::Pinged { who } | Self::Woken { who, .. } | Self::Granted { who, .. } => {
+                vec![*who]
+            }
             // What they reach is no session.
             Self::Dialled { .. } | Self::Bridged { .. } | Self::HungUp { .. } => Vec::new(),
             Self::Broadcast { members, except, .. } => {
@@ -191,6 +203,7 @@ impl fmt::Debug for Effect {
             Self::Pinged { who } => write!(f, "ping {}", who.0),
             Self::Woken { who, .. } => write!(f, "wake {}", who.0),
             Self::HandedOver { from, to } => write!(f, "hand the connection of {} to {}", from.0, to.0),
+            Self::Granted { who, grant } => write!(f, "grant {}: {:?}", who.0, grant.identity()),
             Self::Closed { who, code, reason } => write!(f, "close {} with {code}: {reason}", who.0),
         }
     }
@@ -228,6 +241,8 @@ impl Effects for Recorder {
         self.effects.push(Effect::Relayed { to, kind, payload: parts.concat() });
     }
 
+    fn recycle(&mut self, _: Message<'_>) {}
+
     fn dial(&mut self, who: SessionId, host: &str, port: u16) {
         self.effects.push(Effect::Dialled { who, host: host.to_owned(), port });
     }
@@ -254,6 +269,10 @@ impl Effects for Recorder {
 
     fn hand_over(&mut self, from: SessionId, to: SessionId) {
         self.effects.push(Effect::HandedOver { from, to });
+    }
+
+    fn grant(&mut self, who: SessionId, grant: Arc<Grant>) {
+        self.effects.push(Effect::Granted { who, grant });
     }
 
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {
@@ -299,6 +318,10 @@ pub struct World<P> {
     pub now: Instant,
     /// Starts at 2013-05-07 12:34:56.123456 UTC and moves with `now`.
     pub wall: SystemTime,
+    /// Starts without one: everything is permitted.
+    pub gate: Option<Gate>,
+    /// What sessions that are opened from now on were granted before.
+    pub granted: Option<Arc<Grant>>,
     seats: Vec<Seat<P>>,
 }
 
@@ -312,6 +335,7 @@ struct Seat<P> {
     held: VecDeque<(Kind, Vec<u8>)>,
     /// When it wants to be called.
     alarm: Option<Instant>,
+    grant: Option<Arc<Grant>>,
 }
 
 /// The connection that a session dialled.
@@ -336,9 +360,16 @@ impl<P: Protocol> World<P> {
     #[must_use]
     pub fn new() -> Self {
         let devices = Devices::new(KeySource::seeded(1));
-        let hub = Hub { pairs: Pairs::new(KeySource::seeded(0)), devices, ..Hub::default() };
+        let peers = Peers::new(KeySource::seeded(2));
+        let hub = Hub { pairs: Pairs::new(KeySource::seeded(0)), devices, peers, ..Hub::default() };
         let wall = SystemTime::UNIX_EPOCH + Duration::from_micros(1_367_930_096_123_456);
-        Self { hub, config: Config::default(), now: Instant::now(), wall, seats: Vec::new() }
+        let config = Config::default();
+        Self { hub, config, now: Instant::now(), wall, gate: None, granted: None, seats: Vec::new() }
+    }
+
+    /// What the sessions are related by.
+    pub fn hub(&mut self) -> &mut Hub {
+        &mut self.hub
     }
 
     /// Lets time pass, without calling anybody.
@@ -384,7 +415,15 @@ impl<P: Protocol> World<P> {
     /// A client connects from `address`. Returns what that led to as well.
     pub fn open_from(&mut self, address: Option<SocketAddr>, session: P) -> (SessionId, Vec<Effect>) {
         let id = SessionId(u32::try_from(self.seats.len()).expect("nobody opens that many by hand"));
-        self.seats.push(Seat { session, address, is_open: true, line: Line::Idle, held: VecDeque::new(), alarm: None });
+        self.seats.push(Seat {
+            session,
+            address,
+            is_open: true,
+            line: Line::Idle,
+            held: VecDeque::new(),
+            alarm: None,
+            grant: self.granted.clone(),
+        });
         (id, self.call(id, |session, cx, fx| session.on_open(cx, fx)))
     }
 
@@ -467,6 +506,14 @@ impl<P: Protocol> World<P> {
         self.seats.get(who.0 as usize).is_some_and(|seat| seat.is_open)
     }
 
+    /// A session, open or not.
+    ///
+    /// # Panics
+    /// When there was no such session.
+    pub fn session(&mut self, who: SessionId) -> &mut P {
+        &mut self.seats[who.0 as usize].session
+    }
+
     /// The open sessions, oldest first.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionId> {
@@ -485,10 +532,11 @@ impl<P: Protocol> World<P> {
     /// Lets a session react, then ends the sessions that this closed.
     fn call(&mut self, id: SessionId, react: impl FnOnce(&mut P, &mut Context<'_>, &mut Recorder)) -> Vec<Effect> {
         let mut recorder = Recorder::default();
-        let Self { hub, config, now, wall, seats } = self;
+        let Self { hub, config, now, wall, seats, gate, granted: _ } = self;
         let seat = &mut seats[id.0 as usize];
         let buffer = &mut b"somebody else's".to_vec();
-        let mut cx = Context { id, address: seat.address, now: *now, wall: *wall, hub, config, buffer };
+        let permit = Permit { gate: gate.as_ref(), grant: seat.grant.as_deref() };
+        let mut cx = Context { id, address: seat.address, now: *now, wall: *wall, permit, hub, config, buffer };
         react(&mut seat.session, &mut cx, &mut recorder);
         let is_leaving = !seat.is_open;
         let mut effects = recorder.effects;
@@ -517,6 +565,7 @@ impl<P: Protocol> World<P> {
                     self.seats[from.0 as usize].is_open = false;
                     self.seats[from.0 as usize].alarm = None;
                 }
+                Effect::Granted { who, grant } => self.seats[who.0 as usize].grant = Some(Arc::clone(grant)),
                 Effect::Woken { who, at } => self.seats[who.0 as usize].alarm = Some(*at),
                 Effect::Sent { .. } | Effect::Relayed { .. } | Effect::Broadcast { .. } | Effect::Pinged { .. } => {}
             }

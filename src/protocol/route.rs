@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::Session;
 use super::named::{Named, Wishes};
+use super::network::Network;
 use super::pocket::Pocket;
 use super::root::Undecided;
 use super::tcp::Tcp;
@@ -33,6 +34,8 @@ pub enum Refusal {
     SwitchedOff(Switch),
     /// The operator has switched off everybody who could answer at `/`.
     AllSwitchedOff,
+    /// This listener's `/` answers nobody, but `/NAME` does.
+    NoNetworkRoot,
 }
 
 impl Refusal {
@@ -48,7 +51,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::NoSuchPath => f.write_str(
                 "nothing is here; WebSocket paths are /webshare, /pocket, /ws2s, /tcp/HOST:PORT, /local/NAME, \
-                 /broadcast/NAME",
+                 /broadcast/NAME, /network/NAME",
             ),
             Self::BadTarget => f.write_str(
                 "not a target: open /tcp/HOST:PORT, with an IPv6 address in brackets and nothing escaped, or /tcp/NAME",
@@ -60,6 +63,7 @@ impl fmt::Display for Refusal {
             ),
             Self::SwitchedOff(switch) => write!(f, "{0} is switched off here (--without {0})", switch.name()),
             Self::AllSwitchedOff => f.write_str("everybody who could answer at / is switched off here (--without)"),
+            Self::NoNetworkRoot => f.write_str("this port serves network channels: open /NAME"),
             Self::NoRoot => f.write_str("this port serves named channels only: open /local/NAME or /broadcast/NAME"),
         }
     }
@@ -80,7 +84,7 @@ pub fn admit(path: &str, root: Root, config: &Config) -> Result<(), Refusal> {
             Root::Webshare => Switch::Webshare,
             Root::Pocket => Switch::Pocket,
             Root::Ws2s => Switch::Ws2s,
-            Root::Named => return Ok(()),
+            Root::Named | Root::Network => return Ok(()),
             Root::Auto => {
                 let candidates = [Switch::Webshare, Switch::Pocket, Switch::Ws2s];
                 let is_left = candidates.iter().any(|switch| !config.without.contains(switch));
@@ -90,6 +94,7 @@ pub fn admit(path: &str, root: Root, config: &Config) -> Result<(), Refusal> {
         path if path.starts_with("/tcp/") => Switch::Tcp,
         path if path.starts_with("/local/") || path.starts_with("/broadcast/") => Switch::Named,
         path if path.starts_with("/network/") => Switch::Network,
+        path if root == Root::Network && !path[1..].contains('/') => Switch::Network,
         _ => return Ok(()),
     };
     is_on(switch, config)
@@ -119,11 +124,15 @@ pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Sessi
             Root::Pocket => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
             Root::Ws2s => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
             Root::Named => Err(Refusal::NoRoot),
+            Root::Network => Err(Refusal::NoNetworkRoot),
         },
         "/webshare" => Ok(Session::Webshare(Webshare::new(binary))),
         "/pocket" => Ok(Session::Pocket(Pocket::new(&room(request, limit)?, wants_echo()))),
         "/ws2s" => Ok(Session::Ws2s(Ws2s::new(dialect(request)))),
+        path if path.starts_with("/network/") => network(path, limit),
         path if path.starts_with("/tcp/") => Ok(Session::Tcp(tcp(&path["/tcp/".len()..], config)?)),
+        // The original's only segment is a name; whatever has a path of its own keeps it.
+        path if root == Root::Network && !path[1..].contains('/') => network(&format!("/network{path}"), limit),
         path => {
             check_name(path, limit)?;
             let wishes = Wishes {
@@ -132,6 +141,14 @@ pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Sessi
             };
             Ok(Session::Named(Named::new(path, wishes)))
         }
+    }
+}
+
+/// The session of a member of a network channel, whose name is one segment.
+fn network(path: &str, limit: usize) -> Result<Session, Refusal> {
+    match path.strip_prefix("/network/") {
+        Some(name) if is_name(name, limit) => Ok(Session::Network(Network::new(path))),
+        _ => Err(Refusal::BadName { limit }),
     }
 }
 

@@ -58,8 +58,18 @@ impl Webshare {
     }
 }
 
+impl Webshare {
+    /// What it is among those that pair.
+    pub(super) fn member(&self) -> Option<MemberId> {
+        self.member
+    }
+}
+
 impl Protocol for Webshare {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        if !cx.permit.may_pair() {
+            return fx.close(cx.id, CloseCode::Policy, "not permitted: this needs a token that permits pairing (pair)");
+        }
         match cx.hub.pairs.join(cx.id, cx.config.key_digits) {
             Ok(member) => self.member = Some(member),
             Err(error) => {
@@ -76,32 +86,8 @@ impl Protocol for Webshare {
         if message.kind() == Kind::Binary {
             return self.on_binary(member, message, cx, fx);
         }
-        let (command, body, echo) = match fields::find(message.payload(), ["command", "body", "echo"]) {
-            Ok([Some(command), body, echo]) => (command, body.unwrap_or(NULL), echo.unwrap_or(NULL)),
-            Ok([None, ..]) => return refuse(fx, cx.id, "INCOMPLETE_FORMAT", NULL),
-            Err(_) => return refuse(fx, cx.id, "INVALID_FORMAT", NULL),
-        };
-        match Command::read(command) {
-            Some(Command::Relay) => relay(member, body, echo, cx, fx),
-            Some(Command::Key) => {
-                let key = cx.hub.pairs.key(member).text();
-                let body = [br#"{"key":""#, key.as_bytes(), br#""}"#];
-                Reply { ok: true, code: "SUCCESS", body, command: "key", echo }.send(fx, cx.id);
-            }
-            Some(Command::Pair) => match pair(member, body, cx) {
-                Ok(target) => tell_both("pair", member, target, echo, cx, fx),
-                Err(refusal) => refusal.send(fx, cx.id, "pair", echo),
-            },
-            Some(Command::Unpair) => match cx.hub.pairs.unpair(member) {
-                Some(partner) => tell_both("unpair", member, partner, echo, cx, fx),
-                None => Refusal::Code("NOT_PAIRED").send(fx, cx.id, "unpair", echo),
-            },
-            Some(Command::Error) => match fields::find(body, ["error"]) {
-                Ok([Some(error)]) => command_error(fx, cx.id, [br#"{"error":"#, error, b"}"], echo),
-                _ => refuse(fx, cx.id, "INVALID_REQUEST", echo),
-            },
-            None => refuse(fx, cx.id, "UNKNOWN_COMMAND", echo),
-        }
+        on_request(member, message.payload(), cx, fx);
+        fx.recycle(message);
     }
 
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
@@ -112,6 +98,37 @@ impl Protocol for Webshare {
         if let Some(partner) = cx.hub.pairs.leave(member) {
             tell(fx, partner, "unpair", key, NULL);
         }
+    }
+}
+
+/// Does what a request asks for.
+#[inline]
+fn on_request(member: MemberId, text: &[u8], cx: &mut Context<'_>, fx: &mut impl Effects) {
+    let (command, body, echo) = match fields::find(text, ["command", "body", "echo"]) {
+        Ok([Some(command), body, echo]) => (command, body.unwrap_or(NULL), echo.unwrap_or(NULL)),
+        Ok([None, ..]) => return refuse(fx, cx.id, "INCOMPLETE_FORMAT", NULL),
+        Err(_) => return refuse(fx, cx.id, "INVALID_FORMAT", NULL),
+    };
+    match Command::read(command) {
+        Some(Command::Relay) => relay(member, body, echo, cx, fx),
+        Some(Command::Key) => {
+            let key = cx.hub.pairs.key(member).text();
+            let body = [br#"{"key":""#, key.as_bytes(), br#""}"#];
+            Reply { ok: true, code: "SUCCESS", body, command: "key", echo }.send(fx, cx.id);
+        }
+        Some(Command::Pair) => match pair(member, body, cx) {
+            Ok(target) => tell_both("pair", member, target, echo, cx, fx),
+            Err(refusal) => refusal.send(fx, cx.id, "pair", echo),
+        },
+        Some(Command::Unpair) => match cx.hub.pairs.unpair(member) {
+            Some(partner) => tell_both("unpair", member, partner, echo, cx, fx),
+            None => Refusal::Code("NOT_PAIRED").send(fx, cx.id, "unpair", echo),
+        },
+        Some(Command::Error) => match fields::find(body, ["error"]) {
+            Ok([Some(error)]) => command_error(fx, cx.id, [br#"{"error":"#, error, b"}"], echo),
+            _ => refuse(fx, cx.id, "INVALID_REQUEST", echo),
+        },
+        None => refuse(fx, cx.id, "UNKNOWN_COMMAND", echo),
     }
 }
 

@@ -94,7 +94,13 @@ impl Protocol for Ws2s {
 
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
         let is_binary = message.kind() == Kind::Binary;
-        let outcome = if is_binary { self.on_bytes(message, cx, fx) } else { self.on_request(&message, cx, fx) };
+        let outcome = if is_binary {
+            self.on_bytes(message, cx, fx)
+        } else {
+            let outcome = self.on_request(&message, cx, fx);
+            fx.recycle(message);
+            outcome
+        };
         if let Err(refusal) = outcome {
             refusal.send(cx, fx);
         }
@@ -360,6 +366,12 @@ impl Refusal {
                 let mut escaped = Vec::with_capacity(host.len());
                 push_escaped(&mut escaped, host.as_bytes());
                 let reason = b", cause that's a dangerous operation (--bridge-allow)";
+                answer(b"4", [b"ws2s refuse to connect target host: ", &escaped, reason], cx, fx);
+            }
+            Self::Dial(DialError::NotPermitted, host) => {
+                let mut escaped = Vec::with_capacity(host.len());
+                push_escaped(&mut escaped, host.as_bytes());
+                let reason = b", cause the client's token does not permit it (tcp)";
                 answer(b"4", [b"ws2s refuse to connect target host: ", &escaped, reason], cx, fx);
             }
             Self::Dial(DialError::Refused, _) => answer(b"2", [b"connection refused", b"", b""], cx, fx),

@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
+use crate::access::Grant;
 use crate::frame::message::{Framed, Kind, Message};
 use crate::frame::pool::Pool;
 use crate::frame::write::{push_control, push_data_header};
@@ -118,9 +120,9 @@ impl Batch {
         &buffer[piece.range.clone()]
     }
 
-    /// Whether there is nothing to write.
+    /// Whether there is nothing to write, nor a buffer to give back.
     pub(super) fn is_empty(&self) -> bool {
-        self.used == 0
+        self.used == 0 && self.owned.is_empty()
     }
 
     /// Whether it should be written before more is handled.
@@ -219,6 +221,8 @@ pub(super) enum Deed {
     WakeAt(SessionId, Instant),
     /// The connection of the first is the second's.
     HandOver(SessionId, SessionId),
+    /// This session has shown a token, which permits this.
+    Grant(SessionId, Arc<Grant>),
 }
 
 /// Where the receive buffer is, to tell whether bytes lie in it.
@@ -316,6 +320,13 @@ impl Effects for Actions<'_> {
         Self::push_parts(lane, self.scratch, kind, parts);
     }
 
+    #[inline]
+    fn recycle(&mut self, message: Message<'_>) {
+        if let Some(buffer) = message.into_buffer() {
+            self.batch.owned.push(buffer);
+        }
+    }
+
     fn dial(&mut self, who: SessionId, host: &str, port: u16) {
         self.deeds.push_back(Deed::Dial(who, host.to_owned(), port));
     }
@@ -348,6 +359,10 @@ impl Effects for Actions<'_> {
 
     fn hand_over(&mut self, from: SessionId, to: SessionId) {
         self.deeds.push_back(Deed::HandOver(from, to));
+    }
+
+    fn grant(&mut self, who: SessionId, grant: Arc<Grant>) {
+        self.deeds.push_back(Deed::Grant(who, grant));
     }
 
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {

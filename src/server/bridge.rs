@@ -14,8 +14,9 @@ use mio::net::TcpStream;
 use slab::Slab;
 
 use super::batch::{Actions, Place};
-use super::conn::{Behind, ConnId, Connection, Ending, Phase};
-use super::exchange::{Exchange, FIRST_LISTENER};
+use super::conn::{Behind, ConnId, Connection, End, Ending, Phase};
+use super::exchange::{Exchange, FIRST_LISTENER, second};
+use super::links::LINK_TICKET;
 use super::relay::Progress;
 use crate::frame::message::{HEADROOM, Kind, Message};
 use crate::hub::SessionId;
@@ -93,6 +94,11 @@ impl Exchange {
         let limits = &self.config.limits;
         let peer = self.conns[own as usize].client();
         let is_configured = self.config.bridge_names.iter().any(|(_, name, number)| *name == host && *number == port);
+        let names = &self.config.bridge_names;
+        let names = names.iter().filter(|(_, name, number)| *name == host && *number == port);
+        if !self.access.permit(session).may_dial(&host, port, names.map(|(name, ..)| name.as_str())) {
+            return Err(DialError::NotPermitted);
+        }
         if !is_configured && !self.targets.may_match(&host, port) {
             return Err(DialError::Forbidden);
         }
@@ -144,6 +150,10 @@ impl Exchange {
     /// Lookups have been answered.
     pub(super) fn on_answers(&mut self, turn: &mut Turn) {
         while let Some((ticket, addresses)) = self.resolver.next_answer() {
+            if ticket >= LINK_TICKET {
+                self.on_link_addresses(turn, ticket, &addresses.unwrap_or_default());
+                continue;
+            }
             let key = self.dials.dials.iter().find(|(_, dial)| dial.ticket == ticket).map(|(key, _)| key);
             if let Some(key) = key {
                 self.on_addresses(turn, key, addresses);
@@ -191,7 +201,8 @@ impl Exchange {
         let id = u32::try_from(entry.key()).expect("descriptors are fewer");
         let socket = Socket::new(Stream::plain(stream));
         let conn = entry.insert(Connection::new(socket, address, 0, &self.config.limits));
-        (conn.phase, conn.is_ours) = (Phase::Dialing(session), true);
+        (conn.phase, conn.end) = (Phase::Dialing(session), End::Target);
+        conn.since = second(turn.now, self.started);
         let interests = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = turn.registry.register(conn.socket.stream(), token(id), interests) {
             self.conns.remove(id as usize);
@@ -280,7 +291,7 @@ impl Exchange {
         let conn = &mut self.conns[id as usize];
         let received = match conn.socket.recv(&mut self.scratch[HEADROOM..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
-            Received::Nothing => return Progress::Stop,
+            Received::Nothing | Received::Later => return Progress::Stop,
             Received::End => {
                 self.end_bridge(turn, id, session);
                 self.report(turn, session, BridgeEvent::Ended);
@@ -297,10 +308,11 @@ impl Exchange {
             turn.wheel.set(&mut conn.alarm, id, idle.into());
         }
         let address = Some(self.conns[own as usize].client());
-        let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
+        let Self { sessions, hub, batch, deeds, scratch, config, buffer, access, .. } = self;
+        let permit = access.permit(session);
         let place = Place::of(scratch);
         let message = Message::in_place(Kind::Binary, &mut scratch[..HEADROOM + received], HEADROOM);
-        let mut cx = Context { id: session, address, now: turn.now, wall: turn.wall, hub, config, buffer };
+        let mut cx = Context { id: session, address, now: turn.now, wall: turn.wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         sessions[session.0 as usize].on_bridge(&mut cx, BridgeEvent::Received(message), &mut fx);
         self.write_batch(Some(id));

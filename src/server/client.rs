@@ -39,7 +39,7 @@ impl Derivation {
     /// Its name, for the log and the console.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::Peer => "peer",
+            Self::Peer => "socket",
             Self::ProxyProtocol => "proxy-protocol",
             Self::Forwarded => "forwarded",
         }
@@ -253,6 +253,7 @@ impl Exchange {
                 conn.set_address(Via { sender: client, sender_by: derivation, client, derivation, ..before });
             }
         }
+        self.secure(turn, id);
         // The request may have come with it, which nothing else would announce.
         Progress::More(len)
     }

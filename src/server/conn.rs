@@ -30,6 +30,11 @@ impl Behind {
     pub(super) fn mailbox(session: SessionId) -> Self {
         Self(Self::FIRST_MAILBOX + session.0)
     }
+
+    /// The socket, or else the session that has a mailbox.
+    pub(super) fn subject(self) -> Result<ConnId, SessionId> {
+        self.0.checked_sub(Self::FIRST_MAILBOX).map_or(Ok(self.0), |session| Err(SessionId(session)))
+    }
 }
 
 /// One accepted connection.
@@ -55,12 +60,48 @@ pub(super) struct Connection {
     pub(super) is_revisited: bool,
     /// Something went to the target since the deadline for silence was last looked at.
     pub(super) was_written: bool,
-    /// We opened it, for a session.
-    pub(super) is_ours: bool,
+    pub(super) end: End,
     /// Which listener accepted it.
     pub(super) listener: u16,
     /// The other end of the socket, and the client that it is for.
     pub(super) address: Address,
+    /// Which of all connections that were ever accepted this is (the low bits): with the slot it names this one and no
+    /// later one.
+    pub(super) serial: u32,
+    /// When it was accepted, in seconds since the server started.
+    pub(super) since: u32,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    /// A client that came to us.
+    Client,
+    /// A server that came to us, for a link.
+    Peer,
+    /// A target that we dialled for a session.
+    Target,
+    /// A server that we dialled for a link: there we are the client.
+    Server,
+}
+
+impl End {
+    /// Whether we opened the connection.
+    pub(super) fn is_ours(self) -> bool {
+        matches!(self, Self::Target | Self::Server)
+    }
+
+    /// Whether another server is there, on one of our channels.
+    #[inline]
+    pub(super) fn is_link(self) -> bool {
+        matches!(self, Self::Peer | Self::Server)
+    }
+
+    /// Whether what we send is masked and what comes is not.
+    #[inline]
+    pub(super) fn is_masking(self) -> bool {
+        self == Self::Server
+    }
 }
 
 /// What a connection's bytes mean.
@@ -74,6 +115,8 @@ pub(super) enum Phase {
     Polling,
     /// Frames of this session; the deadline is for silence.
     Open(SessionId),
+    /// Another server that is being connected to, and asked for a link.
+    Linking,
     /// A target that is being connected to for this session.
     Dialing(SessionId),
     /// Bytes from what this session dialled; the deadline is for silence, if there is one.
@@ -84,7 +127,9 @@ pub(super) enum Phase {
     Ended,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 120, "an idle connection is small");
+// mio's sockets are larger where they look for mistakes of ours.
+const _: () =
+    assert!(size_of::<Connection>() <= if cfg!(debug_assertions) { 136 } else { 120 }, "an idle connection is small");
 
 impl Connection {
     pub(super) fn new(socket: Socket, peer: SocketAddr, listener: u16, limits: &Limits) -> Self {
@@ -101,9 +146,11 @@ impl Connection {
             has_unread: false,
             is_revisited: false,
             was_written: false,
-            is_ours: false,
+            end: End::Client,
             listener,
             address: Address::Peer(peer),
+            serial: 0,
+            since: 0,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use mio::{Interest, Registry, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 /// The token that wakes the loop for a handle's order.
@@ -19,6 +19,8 @@ const SIGNALS: Token = Token(usize::MAX - 2);
 pub(super) enum Order {
     /// Drain and end; a second time, end at once.
     Stop,
+    /// Read again what may change while the server runs.
+    Reload,
 }
 
 /// Tells a running server what to do, from any thread.
@@ -32,7 +34,17 @@ impl Handle {
     /// As `TERM` does: says goodbye to every client and ends when they have gone or the drain timeout has passed. The
     /// second time it ends at once. A server that has ended already takes no notice.
     pub fn stop(&self) {
-        if self.orders.send(Order::Stop).is_ok() {
+        self.order(Order::Stop);
+    }
+
+    /// As `HUP` does: reads again what may have changed on disk: certificates, tokens' keys, who is revoked. What cannot be
+    /// read stays as it was.
+    pub fn reload(&self) {
+        self.order(Order::Reload);
+    }
+
+    fn order(&self, order: Order) {
+        if self.orders.send(order).is_ok() {
             // Failing means that the loop's poll is gone, and the loop with it.
             let _ = self.waker.wake();
         }
@@ -64,9 +76,9 @@ impl Controls {
         self.handle.clone()
     }
 
-    /// Turns `TERM` and `INT` into orders, for the whole process.
+    /// Turns `TERM`, `INT` and `HUP` into orders, for the whole process.
     pub(super) fn watch_signals(&mut self, registry: &Registry) -> io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
@@ -80,6 +92,7 @@ impl Controls {
     /// The next order, if there is one.
     pub(super) fn next_order(&mut self) -> Option<Order> {
         let signal = self.signals.as_mut().and_then(|signals| signals.pending().next());
-        signal.map(|_| Order::Stop).or_else(|| self.orders.try_recv().ok())
+        let order = signal.map(|signal| if signal == SIGHUP { Order::Reload } else { Order::Stop });
+        order.or_else(|| self.orders.try_recv().ok())
     }
 }

@@ -4,6 +4,7 @@
 mod closing;
 mod shedding;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -14,20 +15,24 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use slab::Slab;
+use tungstenite::protocol::frame::coding::CloseCode;
 
 use self::shedding::{Farewells, Stalls};
 use super::StartError;
+use super::access::{Access, Entrance, FIRST_LEASE};
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
 use super::client::Trusted;
-use super::conn::{Behind, ConnId, Connection, Phase};
+use super::conn::{Behind, ConnId, Connection, Ending, Phase};
 use super::control::{Controls, Order};
+use super::links::{LINKS_OWNER, Links};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
 use super::usage::Refusals;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Secret};
 use crate::frame::pool::{Pool, large_buffer};
+use crate::hub::shared::{InstanceId, Sharing};
 use crate::hub::{Hub, SessionId};
 use crate::memory::Account;
 use crate::net::listener::{Accepted, Census, Listener};
@@ -37,6 +42,7 @@ use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::net::targets::Targets;
 use crate::net::timer::{Alarm, Fired, Ticks, Wheel};
+use crate::net::tls::Tls;
 use crate::protocol::{Context, Protocol, Session};
 
 /// Tokens from this one on are listeners'; connections are below.
@@ -44,6 +50,9 @@ pub(super) const FIRST_LISTENER: usize = 1 << 31;
 
 /// Connections accepted in one turn, so that a flood of them cannot starve those that are there.
 const ACCEPTS_PER_TURN: usize = 64;
+
+/// How far a chain of connections that wait for one another is followed.
+const LINKS: usize = 16;
 
 /// Slots of the tables that are kept however few are used.
 const ROOMY_SLOTS: usize = 1024;
@@ -56,12 +65,16 @@ pub(super) struct Exchange {
     pub(super) config: Config,
     pub(super) started: Instant,
     pub(super) listeners: Vec<(Listener, Listen)>,
+    /// Listeners from this one on are administrators'.
+    pub(super) first_admin: usize,
     pub(super) controls: Controls,
     pub(super) pages: Pages,
     pub(super) conns: Slab<Connection>,
     pub(super) sessions: Slab<Session>,
     pub(super) outlets: Outlets,
     pub(super) hub: Hub,
+    /// Other servers, and channels that are linked with theirs.
+    pub(super) links: Links,
     /// Where everybody receives, up to `SCRATCH_BYTES` at a time; a long message may take it along.
     pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
@@ -76,13 +89,15 @@ pub(super) struct Exchange {
     pub(super) deeds: VecDeque<Deed>,
     /// Connections whose write failed, or that are too slow (no error), to be closed once the batch is written.
     pub(super) failures: Vec<(ConnId, Option<io::Error>)>,
-    /// Who waits for whom to catch up, by the one that is behind.
+    /// Who waits for whom to catch up, by the one that is behind. Invariant: `waiting[b]` has `c` ⇔ `conns[c].waits_for = b`.
     pub(super) waiting: HashMap<Behind, Vec<ConnId>>,
     pub(super) census: Census,
     /// Proxies that are believed when they say whom a connection is for.
     pub(super) trusted: Trusted,
     /// Sessions without a socket, and requests to them.
     pub(super) polling: Polling,
+    /// What sessions may do.
+    pub(super) access: Access,
     /// When sessions want to be called, for those that do.
     alarms: HashMap<SessionId, Alarm>,
     /// What sessions have dialled.
@@ -92,6 +107,8 @@ pub(super) struct Exchange {
     pub(super) bridged: Census,
     pub(super) targets: Targets,
     pub(super) resolver: Resolver,
+    /// What makes TLS sessions, if a certificate is configured.
+    pub(super) tls: Option<Tls>,
     pub(super) metrics: Metrics,
     spans: Spans,
     pub(super) max_connections: usize,
@@ -117,6 +134,7 @@ struct Spans {
     handshake: Ticks,
     /// `None` waits for ever.
     first_message: Option<Ticks>,
+    link: Ticks,
     /// `None` never pings.
     idle: Option<Ticks>,
     pong: Ticks,
@@ -158,6 +176,7 @@ impl Exchange {
     pub(super) fn new(
         config: Config,
         listeners: Vec<(Listener, Listen)>,
+        first_admin: usize,
         controls: Controls,
         max_connections: usize,
         now: Instant,
@@ -166,26 +185,39 @@ impl Exchange {
         let spans = Spans {
             handshake: limits.handshake_timeout.into(),
             first_message: (!limits.first_message_timeout.is_zero()).then(|| limits.first_message_timeout.into()),
+            link: limits.link_ping_interval.into(),
             idle: (!limits.ping_interval.is_zero()).then(|| limits.ping_interval.into()),
             pong: limits.pong_timeout.into(),
             close: limits.close_timeout.into(),
         };
         let trusted = Trusted::parse(&config.trusted_proxy).map_err(StartError::BadProxy)?;
         let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
+        let access = Access::new(&config).map_err(StartError::Access)?;
+        let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
         let memory = Account::default();
+        let mut hub = Hub::default();
+        let mut id = [0; 16];
+        if config.lan_is_on() {
+            getrandom::fill(&mut id).map_err(|error| StartError::System(error.into()))?;
+            let secret = config.lan.secret.as_ref().map(Secret::bytes);
+            hub.channels.sharing = Some(Box::new(Sharing::new(InstanceId::new(id), secret)));
+        }
+        let addresses: Vec<_> = listeners.iter().map(|(listener, _)| listener.address()).collect();
+        let waker = controls.handle();
         Ok(Self {
             pages: Pages::new(&config).map_err(StartError::BadEntry)?,
             spans,
             max_connections,
-            config,
             started: now,
             listeners,
+            first_admin,
             controls,
             conns: Slab::new(),
             sessions: Slab::new(),
             outlets: Outlets::default(),
-            hub: Hub::default(),
+            hub,
+            links: Links::new(&config, InstanceId::new(id), &addresses, move || waker.wake()),
             scratch: large_buffer(),
             pool: Pool::new(memory.clone()),
             memory,
@@ -198,12 +230,14 @@ impl Exchange {
             census: Census::default(),
             trusted,
             polling: Polling::default(),
+            access,
             alarms: HashMap::new(),
             bridges: Outlets::default(),
             dials: Dials::default(),
             bridged: Census::default(),
             targets,
             resolver: Resolver::new(move || handle.wake()),
+            tls,
             metrics: Metrics::default(),
             ended: Vec::new(),
             shrinks_below: 0,
@@ -216,20 +250,23 @@ impl Exchange {
             drains_until: None,
             drain_alarm: Alarm::default(),
             is_stopped: false,
+            config,
         })
     }
 
     fn on_acceptable(&mut self, turn: &mut Turn, listener: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some((socket, _)) = self.listeners.get_mut(listener) else { return };
+            let Some((socket, listen)) = self.listeners.get_mut(listener) else { return };
             match socket.accept() {
                 Accepted::Connection(stream, peer) => self.admit(turn, stream, peer, listener),
                 Accepted::Nobody => return,
                 Accepted::TurnedAway(stream) => {
-                    self.farewells.say_in_passing(stream, NO_DESCRIPTOR);
-                    if let Some((socket, _)) = self.listeners.get_mut(listener) {
-                        socket.recover();
+                    if listen.tls {
+                        drop(stream);
+                    } else {
+                        self.farewells.say_in_passing(stream, NO_DESCRIPTOR);
                     }
+                    socket.recover();
                     self.turned_away(turn, NO_DESCRIPTOR);
                 }
                 Accepted::Failed(error) => debug!("accepting failed: {error}"),
@@ -254,7 +291,7 @@ impl Exchange {
     /// Takes a new connection into the table, if the limits allow it.
     fn admit(&mut self, turn: &mut Turn, stream: TcpStream, peer: SocketAddr, listener: usize) {
         let limits = &self.config.limits;
-        let is_proxied = self.listeners[listener].1.proxy;
+        let Listen { proxy: is_proxied, tls: is_secure, .. } = self.listeners[listener].1;
         let per_address = self.trusted.limit_of(peer.ip(), is_proxied, limits.max_per_address);
         let refusal = if self.conns.len() >= self.max_connections {
             Some("too many connections (--max-connections)")
@@ -267,7 +304,10 @@ impl Exchange {
         };
         if let Some(reason) = refusal {
             debug!("{peer}: turned away: {reason}");
-            self.refuse_at_once(turn, stream, reason);
+            // It would not be understood where TLS is spoken.
+            if !is_secure {
+                self.refuse_at_once(turn, stream, reason);
+            }
             return self.turned_away(turn, reason);
         }
         if self.conns.len() > ROOMY_SLOTS && self.conns.len() > self.conns.capacity() / 4 {
@@ -284,15 +324,37 @@ impl Exchange {
             self.conns.remove(id as usize);
             return;
         }
+        self.metrics.accepted += 1;
+        conn.serial = self.metrics.accepted as u32;
+        conn.since = second(turn.now, self.started);
+        turn.wheel.set(&mut conn.alarm, id, self.spans.handshake);
         if is_proxied {
             conn.phase = Phase::Preamble;
+        } else {
+            self.secure(turn, id);
         }
-        self.metrics.accepted += 1;
-        turn.wheel.set(&mut conn.alarm, id, self.spans.handshake);
     }
 
-    /// The opening handshake is answered: frames of `session` follow.
-    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session) -> SessionId {
+    /// Lets a connection speak TLS from here on, if its listener does.
+    pub(super) fn secure(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        if !self.listeners[usize::from(conn.listener)].1.tls {
+            return;
+        }
+        // A listener for TLS does not start without a certificate.
+        let Some(tls) = &self.tls else { return };
+        match tls.accept() {
+            Ok(session) => conn.socket.stream().secure(session),
+            Err(error) => {
+                let reason = error.to_string();
+                self.turned_away(turn, &reason);
+                self.end(turn, id, &Ending::Broken(io::Error::other(reason)));
+            }
+        }
+    }
+
+    /// The opening handshake is answered: frames of `session` follow. `entrance` says whether they are heard at once.
+    pub(super) fn open(&mut self, turn: &mut Turn, id: ConnId, session: Session, entrance: Entrance) -> SessionId {
         let session = SessionId(u32::try_from(self.sessions.insert(session)).expect("as many as connections"));
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
@@ -303,7 +365,13 @@ impl Exchange {
             }
             _ => self.touch(turn, id),
         }
-        self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
+        let refusal = if let Entrance::Refused(reason) = entrance { Some(reason) } else { None };
+        if self.enter(turn, session, entrance) {
+            self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
+        } else if let Some(reason) = refusal {
+            self.metrics.tokens_refused += 1;
+            self.close(turn, id, CloseCode::Policy, reason.to_owned());
+        }
         session
     }
 
@@ -319,8 +387,9 @@ impl Exchange {
             Some(conn) => Some(self.conns[conn as usize].client()),
             None => self.polling.peer(id),
         };
-        let Self { sessions, hub, batch, deeds, scratch, config, buffer, .. } = self;
-        let mut cx = Context { id, address, now: turn.now, wall: turn.wall, hub, config, buffer };
+        let Self { sessions, hub, batch, deeds, scratch, config, buffer, access, .. } = self;
+        let permit = access.permit(id);
+        let mut cx = Context { id, address, now: turn.now, wall: turn.wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
         self.write_batch(reader);
@@ -338,7 +407,7 @@ impl Exchange {
             return;
         }
         conn.is_pinged = false;
-        if let Some(idle) = self.spans.idle {
+        if let Some(idle) = if conn.end.is_link() { Some(self.spans.link) } else { self.spans.idle } {
             turn.wheel.set(&mut conn.alarm, id, idle);
         } else {
             Wheel::clear(&mut conn.alarm);
@@ -368,14 +437,50 @@ impl Exchange {
         }
     }
 
+    /// A connection that ends waits for nobody.
+    pub(super) fn wait_no_more(&mut self, id: ConnId) {
+        let Some(behind) = self.conns[id as usize].waits_for.take() else { return };
+        if let Entry::Occupied(mut readers) = self.waiting.entry(behind) {
+            readers.get_mut().retain(|reader| *reader != id);
+            if readers.get().is_empty() {
+                readers.remove();
+            }
+        }
+    }
+
     /// Reads again from everybody who waited for `caught_up`.
     pub(super) fn resume(&mut self, turn: &mut Turn, caught_up: Behind) {
         for reader in self.waiting.remove(&caught_up).unwrap_or_default() {
             let conn = &mut self.conns[reader as usize];
             if conn.waits_for.take_if(|behind| *behind == caught_up).is_some() {
+                let session = conn.session().or_else(|| self.polling.speaker(reader));
+                if let Some(session) = session {
+                    self.sessions[session.0 as usize].excuse(turn.now);
+                }
                 self.revisit(turn, reader);
             }
         }
+    }
+
+    /// Whether a session is not heard because others are behind. One that waits for itself, be it over others, is to blame:
+    /// they would wait for ever.
+    fn is_kept_waiting(&self, session: SessionId) -> bool {
+        let Some(start) = self.outlets.get(session).or_else(|| self.polling.posting(session)) else { return false };
+        let mut at = start;
+        for _ in 0..LINKS {
+            let Some(behind) = self.conns[at as usize].waits_for else { return at != start };
+            match behind.subject() {
+                Ok(id) => at = id,
+                Err(session) => match self.polling.posting(session) {
+                    Some(id) => at = id,
+                    None => return true,
+                },
+            }
+            if at == start {
+                return false;
+            }
+        }
+        true
     }
 
     /// Has a session called once `at` has passed.
@@ -390,6 +495,7 @@ impl Exchange {
     /// A session has ended: its slot is free at the end of the turn.
     pub(super) fn forget(&mut self, session: SessionId) {
         self.alarms.remove(&session);
+        self.access.forget(session);
         self.ended_sessions.push(session);
     }
 
@@ -417,7 +523,7 @@ impl Exchange {
     }
 }
 
-/// The wheel's owners from this one on are sessions that want to be called; connections are below, dials above.
+/// The wheel's owners from this one on are sessions that want to be called; connections are below, leases above.
 const FIRST_SESSION: u32 = 1 << 30;
 
 /// The wheel's owner that stands for the look at who takes nothing.
@@ -432,6 +538,11 @@ const NO_DESCRIPTOR: &str = "no file descriptor is left (raise `ulimit -n`, or l
 /// The wheel's owner that stands for the drain; connections are numbered from 0 and fewer.
 const DRAIN_OWNER: u32 = u32::MAX;
 
+/// Seconds from the server's start to `now`.
+pub(super) fn second(now: Instant, started: Instant) -> u32 {
+    u32::try_from(now.saturating_duration_since(started).as_secs()).unwrap_or(u32::MAX)
+}
+
 /// A listener as the loop's revisit list knows it.
 fn listener_id(listener: usize) -> u32 {
     u32::try_from(FIRST_LISTENER + listener).expect("few listeners")
@@ -441,10 +552,14 @@ impl Handler for Exchange {
     fn on_ready(&mut self, turn: &mut Turn, event: &Event) {
         match event.token() {
             token if Controls::owns(token) => {
-                while let Some(Order::Stop) = self.controls.next_order() {
-                    self.drain(turn);
+                while let Some(order) = self.controls.next_order() {
+                    match order {
+                        Order::Stop => self.drain(turn),
+                        Order::Reload => self.reload(turn),
+                    }
                 }
                 self.on_answers(turn);
+                self.on_announcements(turn);
             }
             Token(number) if number >= FIRST_LISTENER => self.on_acceptable(turn, number - FIRST_LISTENER),
             Token(number) => {
@@ -455,6 +570,7 @@ impl Handler for Exchange {
                         self.on_attempt(turn, id, session);
                         return self.settle(turn);
                     }
+                    Some(Phase::Linking) if !self.on_link_ready(turn, id) => return self.settle(turn),
                     Some(_) => {}
                 }
                 if event.is_writable() {
@@ -485,6 +601,10 @@ impl Handler for Exchange {
         if fired.owner == FAREWELL_OWNER {
             return self.farewells.on_deadline(turn, fired);
         }
+        if fired.owner == LINKS_OWNER {
+            self.on_links_alarm(turn, fired);
+            return self.settle(turn);
+        }
         if fired.owner >= FIRST_DIAL && fired.owner != DRAIN_OWNER {
             self.on_dial_deadline(turn, fired);
             return self.settle(turn);
@@ -493,10 +613,16 @@ impl Handler for Exchange {
             self.is_stopped |= turn.wheel.has_passed(&mut self.drain_alarm, fired);
             return;
         }
+        if fired.owner >= FIRST_LEASE {
+            return self.on_lease_deadline(turn, fired);
+        }
         if fired.owner >= FIRST_SESSION {
             let session = SessionId(fired.owner - FIRST_SESSION);
             let Some(alarm) = self.alarms.get_mut(&session) else { return };
             if turn.wheel.has_passed(alarm, fired) {
+                if self.is_kept_waiting(session) {
+                    self.sessions[session.0 as usize].excuse(turn.now);
+                }
                 self.act(turn, session, None, |session, cx, fx| session.on_timeout(cx, fx));
                 self.settle(turn);
             }
@@ -514,6 +640,11 @@ impl Handler for Exchange {
         self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         if !self.ended.is_empty() || !self.ended_sessions.is_empty() {
             self.free_slots();
+        }
+        if let Some(tls) = &self.tls {
+            let report = tls.end_turn();
+            self.metrics.tls_handshakes += u64::from(report.completed);
+            self.metrics.tls_failures += u64::from(report.failed);
         }
         let is_drained = self.drains_until.is_some() && self.conns.is_empty();
         !(self.is_stopped || is_drained)

@@ -3,16 +3,20 @@
 //! [`Server::bind`] opens the listeners, [`Server::run`] is the loop. What happens to a connection is in `exchange`
 //! (its life) and `relay` (its traffic, the fast path); `pages` answers requests that are not upgrades, and upgrades.
 
+mod access;
 mod batch;
 mod bridge;
 mod client;
 mod conn;
 mod control;
 mod exchange;
+mod links;
+mod live;
 mod metrics;
 mod pages;
 mod polling;
 mod relay;
+mod reload;
 mod usage;
 
 use std::fmt;
@@ -26,11 +30,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub use client::BadProxy;
 pub use control::Handle;
 
-use crate::config::Config;
+use crate::config::{Config, Listen, Root};
 use crate::http::guard::BadEntry;
 use crate::net::listener::Listener;
 use crate::net::reactor::Reactor;
 use crate::net::targets::BadTarget;
+use crate::net::tls::BadIdentity;
 use control::Controls;
 use exchange::{Exchange, FIRST_LISTENER};
 
@@ -54,6 +59,8 @@ pub enum StartError {
     NoListener,
     /// An address could not be listened on.
     Listen(SocketAddr, io::Error),
+    /// An address for administrators could not be listened on.
+    Admin(SocketAddr, io::Error),
     /// The system refused the loop what it needs.
     System(io::Error),
     /// An origin or host name that is none.
@@ -62,6 +69,12 @@ pub enum StartError {
     BadTarget(BadTarget),
     /// A proxy that is no address.
     BadProxy(BadProxy),
+    /// A key, a list of revoked tokens or a capability is none.
+    Access(String),
+    /// A listener speaks TLS and no certificate is named.
+    NoCertificate(SocketAddr),
+    /// The certificate or its key cannot be used.
+    BadIdentity(BadIdentity),
 }
 
 impl fmt::Display for StartError {
@@ -69,10 +82,16 @@ impl fmt::Display for StartError {
         match self {
             Self::NoListener => f.write_str("nothing to listen on (--listen)"),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error} (--listen)"),
+            Self::Admin(address, error) => write!(f, "cannot listen on {address}: {error} (--admin)"),
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
             Self::BadProxy(error) => error.fmt(f),
+            Self::Access(error) => f.write_str(error),
+            Self::NoCertificate(address) => {
+                write!(f, "{address} is to speak TLS and has no certificate (--tls-cert, --tls-key)")
+            }
+            Self::BadIdentity(error) => write!(f, "{error} (--tls-cert, --tls-key)"),
         }
     }
 }
@@ -99,16 +118,32 @@ impl Server {
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
             listeners.push((listener, *listen));
         }
+        let first_admin = listeners.len();
+        for (number, address) in (first_admin..).zip(&config.admin) {
+            let fail = |error| StartError::Admin(*address, error);
+            let mut listener = Listener::bind(*address).map_err(fail)?;
+            let token = Token(FIRST_LISTENER + number);
+            turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
+            listeners.push((listener, Listen::new(*address, Root::Auto)));
+        }
         let max_connections = max_connections(config.limits.max_connections, listeners.len());
         let now = turn.now;
-        let exchange = Exchange::new(config, listeners, controls, max_connections, now)?;
+        let exchange = Exchange::new(config, listeners, first_admin, controls, max_connections, now)?;
         Ok(Self { reactor, exchange })
     }
 
     /// Where it listens, in the order of the configuration, with the ports that the system chose.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.exchange.listeners.iter().map(|(listener, _)| listener.address()).collect()
+        let listeners = &self.exchange.listeners[..self.exchange.first_admin];
+        listeners.iter().map(|(listener, _)| listener.address()).collect()
+    }
+
+    /// Where administrators connect, in the order of the configuration, with the ports that the system chose.
+    #[must_use]
+    pub fn admin_addresses(&self) -> Vec<SocketAddr> {
+        let listeners = &self.exchange.listeners[self.exchange.first_admin..];
+        listeners.iter().map(|(listener, _)| listener.address()).collect()
     }
 
     /// Something to stop it with from another thread.
@@ -117,7 +152,8 @@ impl Server {
         self.exchange.controls.handle()
     }
 
-    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once.
+    /// Lets `TERM` and `INT` drain it: the first says goodbye to every client, the second ends it at once. `HUP` has it
+    /// read the certificate and its key again.
     ///
     /// # Errors
     /// As `sigaction(2)`.

@@ -3,8 +3,13 @@
 //! Every request passes the same gates in the same order: its head is well-formed, its Host is a name of ours, its
 //! Origin may connect. Only then does its path mean anything.
 
+mod api;
+mod clients;
+mod engine;
+
 use std::fmt::Write as _;
 use std::io::IoSlice;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,27 +17,25 @@ use bytes::Bytes;
 use log::{debug, info};
 use sha1::{Digest, Sha1};
 
+use self::engine::is_engine;
+use super::access::{Entrance, Unauthorized, is_token_subprotocol};
 use super::client::{Attribution, Derivation};
 use super::conn::{ConnId, Connection, Ending, Phase};
 use super::exchange::Exchange;
-use super::polling::{Action, AnswerTo, Ask, refuse_with};
+use super::links::Links;
+use super::polling::{Action, AnswerTo, Ask, decline};
 use crate::assets::{self, ASSETS, Asset, CONTENT_SECURITY_POLICY};
 use crate::config::{Config, Root};
 use crate::frame::assemble::Window;
 use crate::http::end_of_head;
-use crate::http::guard::{BadEntry, Guard, is_cross_site, is_local_host, is_own_page, referring_origin};
+use crate::http::guard::{BadEntry, Guard};
 use crate::http::request::{Method, Request, parse};
-use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse};
+use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse, unauthorized};
 use crate::http::upgrade;
 use crate::hub::Hub;
-use crate::hub::devices::Transport;
-use crate::hub::ids::Key;
 use crate::net::reactor::Turn;
 use crate::protocol::Session;
-use crate::protocol::p2p::claim::claim;
-use crate::protocol::p2p::engine_io::{Call, Error};
-use crate::protocol::p2p::probe::Probe;
-use crate::protocol::p2p::{Arrival, Claim, Device};
+use crate::protocol::link::Link;
 use crate::protocol::route::{admit, route};
 
 /// How long a browser may use our files without asking whether they are still right, in words of RFC 9111 §5.2.2.
@@ -46,16 +49,25 @@ pub(super) struct Pages {
     guard: Guard,
     /// The tag of each asset, in their order: a hash of its content.
     tags: Vec<String>,
+    /// The page of clients, and its tag.
+    clients: (String, String),
 }
 
 /// Where a request came from.
 #[derive(Clone, Copy)]
-struct Origin {
+struct Origin<'s> {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
     /// Memory is short: nobody new is let in.
     is_full: bool,
+    /// Whether the listener is the administrators'; `None` where they have none of their own.
+    is_admin: Option<bool>,
+    /// It shows a token that makes its sender an administrator.
+    has_admin_token: bool,
+    peer: IpAddr,
+    /// What judges requests for links.
+    links: &'s Links,
 }
 
 /// What becomes of a request. Its head has been appended to the reply.
@@ -66,23 +78,35 @@ enum Answer {
     Refusal(Framing, u16, String),
     /// A response whose body follows.
     Asset(Framing, &'static Asset),
-    /// A response whose body is the counters.
-    Metrics(Framing),
+    /// What an administrator asks for.
+    Call(Framing, api::Call),
     /// A request to Engine.IO, which needs a session.
     Ask(Ask),
     /// 101; frames follow.
-    Session(Session),
+    Session(Session, Entrance),
+    /// 101; frames of a link follow.
+    Link(Link),
 }
 
 impl Pages {
     pub(super) fn new(config: &Config) -> Result<Self, BadEntry> {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let tag = |asset: &Asset| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(asset.body)));
+        let tag = |body: &[u8]| format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha1::digest(body)));
+        let clients = clients::page();
+        let clients_tag = tag(clients.as_bytes());
         let guard = Guard::new(&config.allow_origin, &config.allow_host, &[name])?;
-        Ok(Self { guard, tags: ASSETS.iter().map(tag).collect() })
+        let tags = ASSETS.iter().map(|asset| tag(asset.body)).collect();
+        Ok(Self { guard, tags, clients: (clients, clients_tag) })
     }
 
-    fn answer(&self, request: &Request<'_>, from: Origin, config: &Config, hub: &mut Hub, out: &mut Vec<u8>) -> Answer {
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        from: Origin<'_>,
+        config: &Config,
+        hub: &mut Hub,
+        out: &mut Vec<u8>,
+    ) -> Answer {
         let wants_upgrade = request.wants_upgrade();
         // What follows a refused upgrade may be frames, and is never another request.
         let framing = Framing::of(request);
@@ -103,9 +127,23 @@ impl Pages {
             };
         }
         let is_read = matches!(request.method, Method::Get | Method::Head);
-        if request.path == "/metrics" && self.is_operator(request, from) {
+        if let Some(call) = api::read(request)
+            && api::is_operator(request, from)
+        {
+            return match call {
+                Ok(call) => Answer::Call(framing, call),
+                Err(fault) => {
+                    api::refuse_call(fault, framing, out);
+                    Answer::Response(framing)
+                }
+            };
+        }
+        if request.path == api::ROLE && is_read {
+            return Answer::Call(framing, api::Call::Role { is_admin: api::is_operator(request, from) });
+        }
+        if request.path == "/client/" {
             if is_read {
-                return Answer::Metrics(framing);
+                return self.client_page(request, framing, out);
             }
         } else if let Some(asset) = assets::find(request.path) {
             if is_read {
@@ -122,138 +160,10 @@ impl Pages {
         Answer::Response(framing)
     }
 
-    /// Counters are for whoever is on this machine, and for no page and no proxy.
-    fn is_operator(&self, request: &Request<'_>, from: Origin) -> bool {
-        from.is_loopback_peer && is_local_host(request.host()) && request.origin().is_none() && !request.is_forwarded()
-    }
-
-    /// The session behind an upgrade to Engine.IO: a new one, or one that polls and would rather not.
-    fn engine(
-        &self,
-        request: &Request<'_>,
-        from: Origin,
-        config: &Config,
-        hub: &mut Hub,
-    ) -> Result<Session, (Error, String)> {
-        let plain = |error: Error| (error, error.message().to_owned());
-        let call = Call::parse(request).map_err(plain)?;
-        let Some(sid) = call.sid else {
-            let claim = self.claim(request, from, config).map_err(|reason| (Error::BadRequest, reason))?;
-            let sid = hub.devices.name().map_err(|error| (Error::BadRequest, error.to_string()))?;
-            let arrival = Arrival { sid, transport: Transport::WebSocket, base64_only: call.base64_only, claim };
-            return Ok(Session::Device(Box::new(Device::new(call.revision, arrival))));
-        };
-        let device = Key::parse(&sid).and_then(|sid| hub.devices.by_sid(sid)).ok_or(plain(Error::UnknownSid))?;
-        match hub.devices.get(device) {
-            Some(known) if known.transport == Transport::Polling && known.revision == call.revision => {
-                Ok(Session::Probe(Probe::new(device)))
-            }
-            _ => Err(plain(Error::BadRequest)),
-        }
-    }
-
-    fn claim(&self, request: &Request<'_>, from: Origin, config: &Config) -> Result<Claim, String> {
-        let is_own_page = request.origin().is_none_or(|origin| is_own_page(origin, request.host()));
-        let is_operator =
-            from.is_loopback_peer && is_local_host(request.host()) && is_own_page && !request.is_forwarded();
-        claim(request, is_operator, config.limits.max_name)
-            .map_err(|bad| format!("an id takes 1 to {} bytes and no control characters (--max-name)", bad.limit))
-    }
-
-    /// A request to Engine.IO, or the refusal of one.
-    fn ask(&self, request: &Request<'_>, from: Origin, config: &Config, out: &mut Vec<u8>) -> Answer {
-        let framing = Framing { keep_alive: request.keep_alive(), ..Framing::of(request) };
-        let mut answer_to = AnswerTo { framing, origin: request.origin().map(Into::into), jsonp: None };
-        let refused = match self.engine_action(request, from, config, &mut answer_to) {
-            Ok(action) => {
-                let max = config.limits.max_message;
-                return match usize::try_from(request.content_length()) {
-                    Ok(body) if body <= max => {
-                        let expects = request.header("Expect");
-                        let expects_continue =
-                            expects.is_some_and(|expects| expects.eq_ignore_ascii_case("100-continue"));
-                        Answer::Ask(Ask { action, body, expects_continue, answer_to })
-                    }
-                    _ => {
-                        answer_to.framing.keep_alive = false;
-                        let reason = format!("The body is longer than {max} bytes (--max-message).");
-                        refusal_of(413, &reason, answer_to.framing, out)
-                    }
-                };
-            }
-            Err(refused) => refused,
-        };
-        let (error, reason) = refused;
-        if error == Error::Forbidden {
-            answer_to.origin = None;
-        }
-        // The body is nothing that is read.
-        answer_to.framing.keep_alive &= request.content_length() == 0;
-        refuse_with(out, &answer_to, error, reason);
-        Answer::Refusal(answer_to.framing, error.status(), reason.unwrap_or(error.message()).to_owned())
-    }
-
-    fn engine_action(
-        &self,
-        request: &Request<'_>,
-        from: Origin,
-        config: &Config,
-        answer_to: &mut AnswerTo,
-    ) -> Result<Action, (Error, Option<&'static str>)> {
-        let checked = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
-        checked.map_err(|refusal| (Error::Forbidden, Some(refusal.message())))?;
-        if is_cross_site(request) {
-            return Err((
-                Error::Forbidden,
-                Some("Pages of other sites may not do this unseen; use fetch or a WebSocket."),
-            ));
-        }
-        if request.method == Method::Options {
-            let headers = request.header("Access-Control-Request-Headers").map(Into::into);
-            return Ok(Action::Preflight { headers });
-        }
-        let call = Call::parse(request).map_err(|error| (error, None))?;
-        if call.jsonp.is_some() {
-            // A script tag names no origin, and whoever has it gets what we say: it must be known whose it is.
-            let is_known = request.has_header("Sec-Fetch-Site")
-                || request.origin().is_some()
-                || referring_origin(request).is_some_and(|origin| {
-                    self.guard.check_origin(Some(origin), request.host(), from.is_loopback_listener).is_ok()
-                });
-            if !is_known {
-                let reason = "JSONP is for pages whose Referer may connect (--allow-origin).";
-                return Err((Error::Forbidden, Some(reason)));
-            }
-        }
-        answer_to.jsonp = call.jsonp;
-        Ok(match call.sid {
-            None => {
-                let claim = self.claim(request, from, config);
-                let claim = claim.map_err(|_| {
-                    (Error::BadRequest, Some("An id is empty, too long (--max-name) or has control characters."))
-                })?;
-                Action::Open { revision: call.revision, base64_only: call.base64_only, claim }
-            }
-            Some(sid) if request.method == Method::Get => Action::Poll { sid: sid.into() },
-            Some(sid) => {
-                let content_type = request.header("Content-Type").map(Into::into);
-                Action::Post { sid: sid.into(), content_type }
-            }
-        })
-    }
-
     fn asset(&self, request: &Request<'_>, asset: &'static Asset, framing: Framing, out: &mut Vec<u8>) -> Answer {
         let place = ASSETS.iter().position(|other| std::ptr::eq(other, asset)).expect("assets come from the table");
         let tag = &self.tags[place];
-        if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
-            not_modified(out, tag, framing);
-            return Answer::Response(framing);
-        }
-        let mut response = Response::begin(out, 200, framing)
-            .header("ETag", tag)
-            .header("Cache-Control", CACHING)
-            .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-            .header("Referrer-Policy", "no-referrer");
+        let Some(mut response) = begin_page(request, tag, framing, out) else { return Answer::Response(framing) };
         if asset.cross_origin {
             response = response
                 .header("Access-Control-Allow-Origin", "*")
@@ -263,10 +173,18 @@ impl Pages {
         Answer::Asset(framing, asset)
     }
 
+    fn client_page(&self, request: &Request<'_>, framing: Framing, out: &mut Vec<u8>) -> Answer {
+        let (page, tag) = &self.clients;
+        if let Some(response) = begin_page(request, tag, framing, out) {
+            response.body("text/html; charset=utf-8", page.as_bytes());
+        }
+        Answer::Response(framing)
+    }
+
     fn upgrade(
         &self,
         request: &Request<'_>,
-        from: Origin,
+        from: Origin<'_>,
         config: &Config,
         hub: &mut Hub,
         framing: Framing,
@@ -276,22 +194,38 @@ impl Pages {
             Ok(_) if from.is_full => (503, MEMORY_IS_SHORT.to_owned()),
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
-                let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
-                let session = match origin {
-                    Ok(()) if is_engine(request.path) => match admit(request.path, from.root, config) {
-                        Ok(()) => {
-                            self.engine(request, from, config, hub).map_err(|(error, reason)| (error.status(), reason))
+                if let Err(refusal) = admit(request.path, from.root, config) {
+                    return refusal_of(refusal.status(), &refusal.to_string(), framing, out);
+                }
+                // A link's way in is its own: it names no origin, or one that is none.
+                match from.links.answer(request, &handshake, from.peer, hub, config, out) {
+                    None => {}
+                    Some(Ok(link)) => return Answer::Link(link),
+                    Some(Err(refused)) => {
+                        refused.write(out);
+                        return Answer::Refusal(Framing::CLOSE, refused.status, refused.reason);
+                    }
+                }
+                let session = if is_engine(request.path) {
+                    match self.engine(request, from, config, hub) {
+                        Ok(session) => Ok(session),
+                        Err(refused) => {
+                            let answer_to = AnswerTo { framing, origin: None, jsonp: None };
+                            return engine::refusal(refused, &answer_to, out);
                         }
-                        Err(refusal) => Err((refusal.status(), refusal.to_string())),
-                    },
-                    _ => route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string())),
+                    }
+                } else {
+                    let origin = self.guard.check_origin(request.origin(), request.host(), from.is_loopback_listener);
+                    origin.map_err(|refusal| (refusal.status(), refusal.message().to_owned())).and_then(|()| {
+                        route(request, from.root, config).map_err(|refusal| (refusal.status(), refusal.to_string()))
+                    })
                 };
-                match (origin, session) {
-                    (Err(refusal), _) => (refusal.status(), refusal.message().to_owned()),
-                    (_, Err(refusal)) => refusal,
-                    (Ok(()), Ok(session)) => {
-                        handshake.accept(out, session.subprotocol(handshake.protocols()));
-                        return Answer::Session(session);
+                match session {
+                    Err(refusal) => refusal,
+                    Ok(session) => {
+                        let offered = handshake.protocols().filter(|name| !is_token_subprotocol(name));
+                        handshake.accept(out, session.subprotocol(offered));
+                        return Answer::Session(session, Entrance::Free);
                     }
                 }
             }
@@ -300,9 +234,52 @@ impl Pages {
     }
 }
 
-/// Whether a path is Engine.IO's, as socket.io clients have it by default.
-fn is_engine(path: &str) -> bool {
-    matches!(path, "/socket.io/" | "/socket.io")
+impl Answer {
+    /// Whether it begins a session, which somebody may have to vouch for. One that joins another's does not: whose that
+    /// is was decided when it began, and its name is a secret.
+    fn begins_session(&self) -> bool {
+        match self {
+            Self::Session(session, _) => !matches!(session, Session::Probe(_)),
+            Self::Ask(ask) => matches!(ask.action, Action::Open { .. }),
+            _ => false,
+        }
+    }
+
+    fn set_entrance(&mut self, how: Entrance) {
+        match self {
+            Self::Session(_, entrance) => *entrance = how,
+            Self::Ask(Ask { action: Action::Open { entrance, .. }, .. }) => *entrance = how,
+            _ => {}
+        }
+    }
+
+    /// A refusal instead, as the request's token is worth nothing (RFC 6750 §3). What follows may be frames, or a body.
+    fn unauthorized(self, refusal: &Unauthorized, request: &Request<'_>, out: &mut Vec<u8>) -> Self {
+        out.clear();
+        let framing = Framing { keep_alive: false, ..Framing::of(request) };
+        match self {
+            Self::Ask(Ask { mut answer_to, .. }) => {
+                answer_to.framing = framing;
+                decline(out, &answer_to, 401, refusal.0);
+            }
+            _ => unauthorized(out, refusal.0, framing),
+        }
+        Self::Refusal(framing, 401, refusal.0.to_owned())
+    }
+}
+
+/// Begins the response with a page of ours, unless the client has it already, which is then what it is told.
+fn begin_page<'o>(request: &Request<'_>, tag: &str, framing: Framing, out: &'o mut Vec<u8>) -> Option<Response<'o>> {
+    if request.header("If-None-Match").is_some_and(|tags| etag_matches(tags, tag)) {
+        not_modified(out, tag, framing);
+        return None;
+    }
+    let response = Response::begin(out, 200, framing)
+        .header("ETag", tag)
+        .header("Cache-Control", CACHING)
+        .header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        .header("Referrer-Policy", "no-referrer");
+    Some(response)
 }
 
 /// Refuses a request, readably.
@@ -324,12 +301,17 @@ impl Exchange {
             let is_full = self.is_tight();
             let conn = &mut self.conns[id as usize];
             let (listener, listen) = &self.listeners[usize::from(conn.listener)];
-            let from = |conn: &Connection| Origin {
+            let from = |conn: &Connection, has_admin_token: bool| Origin {
                 root: listen.root,
                 is_loopback_listener: listener.address().ip().to_canonical().is_loopback()
                     && conn.derivation() == Derivation::Peer,
                 is_loopback_peer: conn.is_from_here(),
                 is_full,
+                is_admin: (self.first_admin < self.listeners.len())
+                    .then_some(usize::from(conn.listener) >= self.first_admin),
+                has_admin_token,
+                peer: conn.client().ip(),
+                links: &self.links,
             };
             let limits = &self.config.limits;
             let bytes = &self.scratch[window.start..window.end];
@@ -351,15 +333,25 @@ impl Exchange {
                     window.start += request.head_len;
                     let limit = limits.max_per_address;
                     let attribution = Attribution { trusted: &self.trusted, census: &mut self.census, limit };
-                    let answer = match attribution.attribute(conn, &request) {
+                    let mut answer = match attribution.attribute(conn, &request) {
                         Ok(()) => {
-                            let from = from(conn);
+                            let from = from(conn, self.access.is_admin(&request, turn.wall));
                             self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply)
                         }
                         Err((status, reason)) => refusal_of(status, reason, Framing::CLOSE, &mut reply),
                     };
+                    // Only of what would be answered anyway, so that a token opens nothing but what it permits.
+                    if answer.begins_session() {
+                        match self.access.entrance(&request, &self.config, turn.wall) {
+                            Ok(entrance) => answer.set_entrance(entrance),
+                            Err(refusal) => {
+                                self.metrics.tokens_refused += 1;
+                                answer = answer.unauthorized(&refusal, &request, &mut reply);
+                            }
+                        }
+                    }
                     match &answer {
-                        Answer::Session(_) => info!("{}: opened {}", conn.client(), request.path),
+                        Answer::Session(..) | Answer::Link(_) => info!("{}: opened {}", conn.client(), request.path),
                         Answer::Refusal(_, status, reason) => {
                             self.refusals.count(reason);
                             info!("{}: {status} for {}: {reason}", conn.client(), request.path);
@@ -374,11 +366,30 @@ impl Exchange {
                     self.reply = reply;
                     return self.on_ask(turn, id, ask, window);
                 }
-                Answer::Session(session) => {
+                Answer::Session(session, entrance) => {
                     self.send_reply(turn, id, &reply, &[]);
                     self.reply = reply;
                     if self.conns[id as usize].phase == Phase::Http {
-                        let session = self.open(turn, id, session);
+                        self.open(turn, id, session, entrance);
+                        // What it asked for comes before what its client may have sent already.
+                        self.settle(turn);
+                        let conn = &mut self.conns[id as usize];
+                        match conn.phase {
+                            Phase::Open(_) if conn.is_held => {
+                                conn.carry.keep(&self.scratch[window.start..window.end], &self.memory);
+                                conn.has_unread = window.start < window.end;
+                            }
+                            Phase::Open(session) => self.on_frames(turn, id, session, window),
+                            _ => {}
+                        }
+                    }
+                    return;
+                }
+                Answer::Link(link) => {
+                    self.send_reply(turn, id, &reply, &[]);
+                    self.reply = reply;
+                    if self.conns[id as usize].phase == Phase::Http {
+                        let session = self.on_link_accepted(turn, id, link);
                         self.on_frames(turn, id, session, window);
                     }
                     return;
@@ -391,11 +402,8 @@ impl Exchange {
                     self.send_reply(turn, id, &reply, if framing.head_only { &[] } else { asset.body });
                     framing
                 }
-                Answer::Metrics(framing) => {
-                    let page = self.metrics_page();
-                    Response::begin(&mut reply, 200, framing)
-                        .header("Cache-Control", "no-store")
-                        .body("text/plain; version=0.0.4; charset=utf-8", page.as_bytes());
+                Answer::Call(framing, call) => {
+                    self.answer_call(turn, id, call, framing, &mut reply);
                     self.send_reply(turn, id, &reply, &[]);
                     framing
                 }
@@ -447,10 +455,10 @@ impl Exchange {
         self.finish(turn, id, &reply);
     }
 
-    /// Gauges and counters, a line each, in the text format that Prometheus reads.
-    fn metrics_page(&self) -> String {
+    /// What there is right now, by the names of the page that shows it.
+    pub(super) fn gauges(&self) -> [(&'static str, usize); 18] {
         let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
-        let gauges = [
+        [
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),
             ("jackfield_channels", self.hub.channels.len()),
@@ -458,19 +466,45 @@ impl Exchange {
             ("jackfield_keys", self.hub.pairs.len()),
             ("jackfield_bridges", self.bridges.count()),
             ("jackfield_dials", self.dials.len()),
+            ("jackfield_links", self.links.discovery.links()),
+            ("jackfield_link_attempts", self.links.attempts()),
+            ("jackfield_proxies", self.links.discovery.proxies()),
             ("jackfield_devices", self.hub.devices.len()),
             ("jackfield_polling_sessions", self.polling.len()),
+            ("jackfield_held_requests", self.polling.held()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
+            ("jackfield_stalled_connections", self.stalled()),
+            ("jackfield_counted_connections", self.census.total()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
-        ];
+            ("jackfield_memory_bytes", self.memory.used()),
+        ]
+    }
+
+    /// Gauges and counters, a line each, in the text format that Prometheus reads.
+    fn metrics_page(&self) -> String {
         let mut page = String::new();
-        for (name, value) in gauges.into_iter().chain(self.usage()) {
+        for (name, value) in self.gauges() {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
-        for (name, value) in self.metrics.rows() {
+        let usage = self.usage();
+        let limits = usage.iter().map(|usage| (usage.option, Some(usage.limit)));
+        let used = usage.iter().map(|usage| (usage.option, usage.used));
+        write_by_option(&mut page, "jackfield_limit", limits);
+        write_by_option(&mut page, "jackfield_used", used);
+        let dropped = ("jackfield_announcements_dropped_total", self.links.dropped());
+        for (name, value) in self.metrics.rows().into_iter().chain([dropped]) {
             writeln!(page, "# TYPE {name} counter\n{name} {value}").expect("writing to memory does not fail");
         }
         self.refusals.write(&mut page);
         page
+    }
+}
+
+/// A gauge for every option that has a value.
+fn write_by_option(page: &mut String, name: &str, values: impl Iterator<Item = (&'static str, Option<usize>)>) {
+    writeln!(page, "# TYPE {name} gauge").expect("writing to memory does not fail");
+    for (option, value) in values {
+        let Some(value) = value else { continue };
+        writeln!(page, "{name}{{option=\"{option}\"}} {value}").expect("writing to memory does not fail");
     }
 }

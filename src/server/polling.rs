@@ -1,54 +1,53 @@
-//! Engine.IO over plain requests: sessions without a socket, and the requests that carry their packets. Layer 3.
+//! Engine.IO over plain requests: what sessions without a socket have instead of one. Layer 3.
 //!
 //! A session that polls has a [`Mailbox`] instead of an outlet. What is written to it is kept there as the very frames
 //! that a socket would get, so that nobody who writes need know; a poll takes them out as a payload, and a WebSocket that
-//! takes over gets them as they are. A GET that finds the mailbox empty is held; a POST is answered when its packets have
-//! been handled, and, where a receiver is behind, not before that has caught up.
-//!
-//! Each request of a connection in [`Phase::Polling`] is in `asks` until it is answered.
+//! takes over gets them as they are. The requests are in [`requests`], those that say something in [`posts`].
 
-use std::collections::HashMap;
+mod posts;
+mod requests;
+
+use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
-use log::{debug, info};
+use log::info;
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use self::requests::Pending;
+pub(super) use self::requests::{Action, AnswerTo, Ask, decline, refuse_with};
 use super::batch::Deed;
-use super::conn::{Behind, ConnId, Ending, Phase};
+use super::conn::{Behind, ConnId, Phase};
 use super::exchange::Exchange;
-use super::pages::MEMORY_IS_SHORT;
-use super::relay::Progress;
-use crate::frame::assemble::Window;
-use crate::frame::message::{HEADROOM, Kind, Message};
+use crate::frame::message::Kind;
 use crate::frame::write::push_data_header;
-use crate::http::response::{Framing, RETRY_AFTER_S, Response, refuse};
+use crate::http::response::Framing;
 use crate::hub::SessionId;
 use crate::hub::ids::Key;
 use crate::memory::Charge;
 use crate::net::listener::Census;
 use crate::net::reactor::Turn;
-use crate::net::scratch::SCRATCH_BYTES;
-use crate::net::socket::Received;
-use crate::protocol::p2p::engine_io::{Error, jsonp, payload};
-use crate::protocol::p2p::{Arrival, Claim, Device, Revision, Transport};
-use crate::protocol::{Protocol, Session};
+use crate::protocol::Protocol;
+use crate::protocol::p2p::engine_io::Error;
+use crate::protocol::p2p::{Revision, Transport};
 
-/// Packets of one request: more would be handled in one turn of the loop than is fair to the others.
-const MOST_PACKETS: usize = 4096;
-
-/// Sessions that ended while no poll was there to be told, which the next one is.
+/// Sessions that ended with something unsaid and no poll to say it to: the next one is told. So many of them are kept.
 const FAREWELLS: usize = 256;
 
 /// Bytes of what such a session was still to be sent; if it is more, only the end is told.
 const FAREWELL_BYTES: usize = 4096;
 
+/// Mailboxes that there is room for however few there are.
+const ROOMY: usize = 1024;
+
 /// All sessions that poll, and their requests.
 #[derive(Default)]
 pub(super) struct Polling {
     mailboxes: HashMap<SessionId, Mailbox>,
+    /// Invariant: `asks[c]` is a poll of `s` ⇔ `mailboxes[s].poll = c`, and a POST of `s` ⇒ `mailboxes[s].post = c`.
     asks: HashMap<ConnId, Pending>,
-    farewells: HashMap<Key, Farewell>,
+    /// Oldest first; at most [`FAREWELLS`].
+    farewells: VecDeque<Farewell>,
     /// Sessions with something in the mailbox and a poll to answer.
     due: Vec<SessionId>,
     /// How many sessions the clients of each address have.
@@ -66,54 +65,15 @@ struct Mailbox {
     charge: Charge,
     /// The connection of the GET that is held.
     poll: Option<ConnId>,
-    /// The connection of the POST that is arriving.
+    /// The connection of the POST that has no receipt yet.
     post: Option<ConnId>,
 }
 
 /// What a session that has ended would still have been sent.
 struct Farewell {
+    sid: Key,
     revision: Revision,
     frames: Vec<u8>,
-}
-
-/// A request that is not answered yet.
-enum Pending {
-    /// Its body is arriving.
-    Body { ask: Ask, bytes: Vec<u8>, charge: Charge },
-    /// It waits for something to be said.
-    Poll { session: SessionId, answer_to: AnswerTo },
-    /// It is answered once whoever is behind has caught up.
-    Receipt { answer_to: AnswerTo },
-}
-
-/// A request, as far as it matters once its head is gone.
-pub(super) struct Ask {
-    pub(super) action: Action,
-    /// Bytes of body.
-    pub(super) body: usize,
-    /// The client waits for leave to send it (RFC 9110 §10.1.1).
-    pub(super) expects_continue: bool,
-    pub(super) answer_to: AnswerTo,
-}
-
-/// How the answer must look.
-pub(super) struct AnswerTo {
-    pub(super) framing: Framing,
-    /// The page's origin, which may read the answer.
-    pub(super) origin: Option<Box<str>>,
-    pub(super) jsonp: Option<u32>,
-}
-
-/// What a request is for.
-pub(super) enum Action {
-    /// A page asks whether it may ask (CORS), naming these headers.
-    Preflight { headers: Option<Box<str>> },
-    /// A session begins.
-    Open { revision: Revision, base64_only: bool, claim: Claim },
-    /// What has been said to it?
-    Poll { sid: Box<str> },
-    /// This is what it says, in a body of this type.
-    Post { sid: Box<str>, content_type: Option<Box<str>> },
 }
 
 impl Polling {
@@ -122,15 +82,20 @@ impl Polling {
         self.mailboxes.len()
     }
 
+    /// How many requests are not answered yet.
+    pub(super) fn held(&self) -> usize {
+        self.asks.len()
+    }
+
     /// What every session that polls holds, in bytes.
     pub(super) fn weights(&self) -> impl Iterator<Item = (usize, SessionId)> {
         self.mailboxes.iter().map(|(session, mailbox)| (mailbox.frames.capacity(), *session))
     }
 
-    /// What the body of a request holds that is arriving on this connection, in bytes.
+    /// What the body of a request on this connection holds, in bytes.
     pub(super) fn body_weight(&self, id: ConnId) -> usize {
         match self.asks.get(&id) {
-            Some(Pending::Body { bytes, .. }) => bytes.capacity(),
+            Some(Pending::Body(post) | Pending::Packets(post)) => post.weight(),
             _ => 0,
         }
     }
@@ -150,6 +115,57 @@ impl Polling {
         self.mailboxes.get(&session).map(|mailbox| mailbox.peer)
     }
 
+    /// Whether this connection's POST is what the session is saying.
+    fn is_posting(&self, session: SessionId, id: ConnId) -> bool {
+        self.posting(session) == Some(id)
+    }
+
+    /// The connection of what a session is saying.
+    pub(super) fn posting(&self, session: SessionId) -> Option<ConnId> {
+        self.mailboxes.get(&session)?.post
+    }
+
+    /// The session that speaks over this connection.
+    pub(super) fn speaker(&self, id: ConnId) -> Option<SessionId> {
+        match self.asks.get(&id)? {
+            Pending::Body(post) | Pending::Packets(post) => Some(post.session),
+            Pending::Poll { .. } => None,
+        }
+    }
+
+    /// The session has said what it had to say.
+    fn end_post(&mut self, session: SessionId, id: ConnId) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&session) {
+            mailbox.post.take_if(|post| *post == id);
+        }
+    }
+
+    /// Takes a mailbox out, and gives back the table's memory after a crowd has gone.
+    fn take(&mut self, session: SessionId) -> Option<Mailbox> {
+        let mailbox = self.mailboxes.remove(&session)?;
+        if self.mailboxes.capacity() > ROOMY && self.mailboxes.len() < self.mailboxes.capacity() / 8 {
+            self.mailboxes.shrink_to(2 * self.mailboxes.len());
+            self.asks.shrink_to(2 * self.asks.len());
+        }
+        Some(mailbox)
+    }
+
+    /// What the session of this name would still have been sent.
+    fn take_farewell(&mut self, revision: Revision, sid: &str) -> Option<Vec<u8>> {
+        let sid = Key::parse(sid)?;
+        let is_meant = |farewell: &Farewell| farewell.sid == sid && farewell.revision == revision;
+        let place = self.farewells.iter().position(is_meant)?;
+        Some(self.farewells.remove(place)?.frames)
+    }
+
+    /// Throws away what a session was still to be sent.
+    pub(super) fn empty(&mut self, session: SessionId) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&session) {
+            mailbox.frames = Vec::new();
+            mailbox.charge.set(0);
+        }
+    }
+
     /// The next session whose poll can be answered.
     pub(super) fn next_due(&mut self) -> Option<SessionId> {
         self.due.pop()
@@ -162,302 +178,15 @@ impl Polling {
 }
 
 impl Exchange {
-    /// `scratch[window]` is what follows the head of a request.
-    pub(super) fn on_ask(&mut self, turn: &mut Turn, id: ConnId, ask: Ask, window: Window) {
-        let (rest, conn) = (&self.scratch[window.start..window.end], &mut self.conns[id as usize]);
-        let (body, rest) = rest.split_at(ask.body.min(rest.len()));
-        let bytes = body.to_vec();
-        conn.carry.keep(rest, &self.memory);
-        conn.phase = Phase::Polling;
-        if bytes.len() == ask.body {
-            return self.perform(turn, id, ask, &bytes);
-        }
-        if ask.expects_continue {
-            self.write_raw(turn, id, b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        let Some(session) = self.polling_session(&ask.action) else { return self.perform(turn, id, ask, &[]) };
-        let mailbox = self.polling.mailboxes.get_mut(&session).expect("it polls");
-        if mailbox.post.is_some() {
-            return self.overlap(turn, id, session, &ask.answer_to);
-        }
-        mailbox.post = Some(id);
-        let mut charge = self.memory.charge();
-        charge.set(bytes.capacity());
-        self.polling.asks.insert(id, Pending::Body { ask, bytes, charge });
-        let patience = self.config.limits.device_ping_timeout;
-        turn.wheel.set(&mut self.conns[id as usize].alarm, id, patience.into());
-    }
-
-    /// The session that an action is about, if there is one and it polls.
-    fn polling_session(&self, action: &Action) -> Option<SessionId> {
-        match action {
-            Action::Poll { sid } | Action::Post { sid, .. } => self.session_of(sid).ok(),
-            Action::Preflight { .. } | Action::Open { .. } => None,
-        }
-    }
-
-    fn session_of(&self, sid: &str) -> Result<SessionId, Error> {
+    /// The session of this name, which must be one that polls, and in this revision.
+    fn session_of(&self, revision: Revision, sid: &str) -> Result<SessionId, Error> {
         let key = Key::parse(sid).ok_or(Error::UnknownSid)?;
         let id = self.hub.devices.by_sid(key).ok_or(Error::UnknownSid)?;
         let session = self.hub.devices.get(id).ok_or(Error::UnknownSid)?.session;
         // One that has a WebSocket does not poll any more.
-        if self.polling.mailboxes.contains_key(&session) { Ok(session) } else { Err(Error::BadRequest) }
+        let mailbox = self.polling.mailboxes.get(&session).ok_or(Error::BadRequest)?;
+        if mailbox.revision == revision { Ok(session) } else { Err(Error::BadRequest) }
     }
-
-    fn perform(&mut self, turn: &mut Turn, id: ConnId, ask: Ask, body: &[u8]) {
-        match ask.action {
-            Action::Preflight { headers } => self.preflight(turn, id, &ask.answer_to, headers.as_deref()),
-            Action::Open { revision, base64_only, claim } => {
-                self.open_polling(turn, id, revision, base64_only, claim, ask.answer_to);
-            }
-            Action::Poll { sid } => self.poll(turn, id, &sid, ask.answer_to),
-            Action::Post { sid, content_type } => {
-                self.on_post(turn, id, &sid, content_type.as_deref(), body, ask.answer_to);
-            }
-        }
-    }
-
-    fn preflight(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, headers: Option<&str>) {
-        let mut reply = Vec::with_capacity(256);
-        let response = Response::begin(&mut reply, 204, answer_to.framing)
-            .header("Access-Control-Allow-Methods", "GET, POST")
-            .header("Access-Control-Max-Age", "600");
-        let response = match headers {
-            Some(headers) => response.header("Access-Control-Allow-Headers", headers),
-            None => response,
-        };
-        shared_with(response, answer_to).empty();
-        self.answer(turn, id, answer_to.framing, &reply);
-    }
-
-    /// A session that polls begins, with this request as its first poll.
-    fn open_polling(
-        &mut self,
-        turn: &mut Turn,
-        id: ConnId,
-        revision: Revision,
-        base64_only: bool,
-        claim: Claim,
-        answer_to: AnswerTo,
-    ) {
-        let peer = self.conns[id as usize].client();
-        let refusal = if self.is_tight() {
-            Some(MEMORY_IS_SHORT)
-        } else if self.polling.len() >= self.max_connections {
-            Some("too many sessions (--max-connections)")
-        } else if !self.polling.census.admit(peer.ip(), self.config.limits.max_per_address) {
-            Some("too many sessions from one address (--max-per-address)")
-        } else {
-            None
-        };
-        if let Some(reason) = refusal {
-            return self.unavailable(turn, id, &answer_to, reason);
-        }
-        let Ok(sid) = self.hub.devices.name() else {
-            self.polling.census.leave(peer.ip());
-            return self.unavailable(turn, id, &answer_to, "the system's random number generator failed");
-        };
-        let device = Device::new(revision, Arrival { sid, transport: Transport::Polling, base64_only, claim });
-        let slot = self.sessions.insert(Session::Device(Box::new(device)));
-        let session = SessionId(u32::try_from(slot).expect("limited as connections are"));
-        let charge = self.memory.charge();
-        let mailbox = Mailbox { sid, revision, peer, frames: Vec::new(), charge, poll: None, post: None };
-        self.polling.mailboxes.insert(session, mailbox);
-        info!("{peer}: opened /socket.io/, polling");
-        self.hold(id, session, answer_to);
-        self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
-    }
-
-    fn unavailable(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, reason: &str) {
-        self.refusals.count(reason);
-        info!("{}: 503 for /socket.io/: {reason}", self.conns[id as usize].client());
-        let mut reply = Vec::with_capacity(256);
-        let response = shared_with(Response::begin(&mut reply, 503, answer_to.framing), answer_to);
-        response.header("Retry-After", RETRY_AFTER_S).body("text/plain; charset=utf-8", reason.as_bytes());
-        self.answer(turn, id, answer_to.framing, &reply);
-    }
-
-    /// Holds a GET until there is something to answer it with.
-    fn hold(&mut self, id: ConnId, session: SessionId, answer_to: AnswerTo) {
-        let mailbox = self.polling.mailboxes.get_mut(&session).expect("it polls");
-        mailbox.poll = Some(id);
-        if !mailbox.frames.is_empty() {
-            self.polling.due.push(session);
-        }
-        self.polling.asks.insert(id, Pending::Poll { session, answer_to });
-        // The session's heartbeat says how long.
-        crate::net::timer::Wheel::clear(&mut self.conns[id as usize].alarm);
-    }
-
-    fn poll(&mut self, turn: &mut Turn, id: ConnId, sid: &str, answer_to: AnswerTo) {
-        let session = match self.session_of(sid) {
-            Ok(session) => session,
-            Err(error) => {
-                let farewell = Key::parse(sid).and_then(|sid| self.polling.farewells.remove(&sid));
-                return match farewell {
-                    Some(Farewell { revision, frames }) => {
-                        self.answer_with(turn, id, &answer_to, revision, &frames);
-                    }
-                    None => self.refuse_ask(turn, id, &answer_to, error),
-                };
-            }
-        };
-        // Two polls at once are two clients, or one that is confused (engine.io `polling.js`, "overlap from client").
-        if self.polling.mailboxes[&session].poll.is_some() {
-            return self.overlap(turn, id, session, &answer_to);
-        }
-        self.hold(id, session, answer_to);
-        let is_upgrading = |device: &crate::hub::devices::Device| device.transport == Transport::Upgrading;
-        let device = self.hub.devices.by_sid(self.polling.mailboxes[&session].sid);
-        if device.and_then(|device| self.hub.devices.get(device)).is_some_and(is_upgrading) {
-            // The client waits for this poll to end before it goes over to its WebSocket.
-            self.say(session, b"6");
-        }
-        self.act(turn, session, Some(id), |session, cx, fx| session.on_alive(cx, fx));
-    }
-
-    /// A second request of the same kind at the same time ends the session, as in the original.
-    fn overlap(&mut self, turn: &mut Turn, id: ConnId, session: SessionId, answer_to: &AnswerTo) {
-        self.deeds.push_back(Deed::Close(session, CloseCode::Policy, "two requests at once".to_owned()));
-        self.refuse_ask(turn, id, answer_to, Error::BadRequest);
-    }
-
-    fn on_post(
-        &mut self,
-        turn: &mut Turn,
-        id: ConnId,
-        sid: &str,
-        content_type: Option<&str>,
-        body: &[u8],
-        answer_to: AnswerTo,
-    ) {
-        let session = match self.session_of(sid) {
-            Ok(session) => session,
-            Err(error) => return self.refuse_ask(turn, id, &answer_to, error),
-        };
-        let mailbox = self.polling.mailboxes.get_mut(&session).expect("it polls");
-        if mailbox.post.take().is_some_and(|other| other != id) {
-            return self.overlap(turn, id, session, &answer_to);
-        }
-        let revision = mailbox.revision;
-        let unwrapped;
-        let (body, content_type) = if answer_to.jsonp.is_some() {
-            unwrapped = jsonp::form_payload(body).unwrap_or_default();
-            (unwrapped.as_bytes(), None)
-        } else {
-            (body, content_type)
-        };
-        let Ok(packets) = payload::decode_payload(revision, content_type, body, MOST_PACKETS) else {
-            self.metrics.violations += 1;
-            let reason = "not a payload of Engine.IO".to_owned();
-            self.deeds.push_back(Deed::Close(session, CloseCode::Policy, reason));
-            return self.refuse_ask(turn, id, &answer_to, Error::BadRequest);
-        };
-        for (kind, payload) in packets {
-            // An earlier one may have ended the session.
-            if !self.polling.mailboxes.contains_key(&session) {
-                break;
-            }
-            self.metrics.messages += 1;
-            let buffer = [&[0; HEADROOM], &payload[..]].concat();
-            let end = buffer.len();
-            let message = Message::owned(kind, buffer, HEADROOM..end);
-            self.act(turn, session, Some(id), |session, cx, fx| session.on_message(cx, message, fx));
-            self.settle(turn);
-        }
-        if self.conns[id as usize].phase != Phase::Polling {
-            return;
-        }
-        self.polling.asks.insert(id, Pending::Receipt { answer_to });
-        if self.conns[id as usize].waits_for.is_none() {
-            self.give_receipt(turn, id);
-        }
-    }
-
-    /// Everybody has what a POST said.
-    fn give_receipt(&mut self, turn: &mut Turn, id: ConnId) {
-        let Some(Pending::Receipt { answer_to }) = self.polling.asks.remove(&id) else { return };
-        let mut reply = Vec::with_capacity(256);
-        let response = Response::begin(&mut reply, 200, answer_to.framing).header("Cache-Control", "no-store");
-        shared_with(response, &answer_to).body("text/html", b"ok");
-        self.answer(turn, id, answer_to.framing, &reply);
-    }
-
-    /// A connection whose request is not answered yet is readable.
-    pub(super) fn on_ask_readable(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
-        let conn = &mut self.conns[id as usize];
-        match self.polling.asks.get_mut(&id) {
-            Some(Pending::Body { ask, bytes, charge }) => {
-                let asked = (ask.body - bytes.len()).min(SCRATCH_BYTES);
-                let received = match conn.socket.recv(&mut self.scratch[..asked]) {
-                    Received::Bytes(received) => received,
-                    other => return self.on_silence(turn, id, other),
-                };
-                bytes.extend_from_slice(&self.scratch[..received]);
-                charge.set(bytes.capacity());
-                self.metrics.on_read(received);
-                if bytes.len() == ask.body
-                    && let Some(Pending::Body { ask, bytes, .. }) = self.polling.asks.remove(&id)
-                {
-                    self.perform(turn, id, ask, &bytes);
-                    self.settle(turn);
-                }
-                if received < asked { Progress::Drained(received) } else { Progress::More(received) }
-            }
-            Some(Pending::Receipt { .. }) => {
-                self.give_receipt(turn, id);
-                self.settle(turn);
-                Progress::Stop
-            }
-            // Whatever comes is another request, for later; its end is the end of the poll.
-            Some(Pending::Poll { .. }) => {
-                let kept = conn.carry.restore(&mut self.scratch);
-                let asked = SCRATCH_BYTES - kept;
-                let received = conn.socket.recv(&mut self.scratch[kept..]);
-                let Received::Bytes(received) = received else {
-                    conn.carry.keep(&self.scratch[..kept], &self.memory);
-                    return self.on_silence(turn, id, received);
-                };
-                self.metrics.on_read(received);
-                conn.carry.keep(&self.scratch[..kept + received], &self.memory);
-                if kept + received > self.config.limits.max_head {
-                    self.end(turn, id, &Ending::TimedOut("it sent too much behind a poll (--max-head)"));
-                    return Progress::Stop;
-                }
-                if received < asked { Progress::Drained(received) } else { Progress::More(received) }
-            }
-            None => Progress::Stop,
-        }
-    }
-
-    /// The body of a request took too long.
-    pub(super) fn on_ask_timeout(&mut self, turn: &mut Turn, id: ConnId) {
-        if let Some(Pending::Body { .. }) = self.polling.asks.get(&id) {
-            self.abandon_ask(id);
-            let mut reply = Vec::new();
-            refuse(&mut reply, 408, "The body took too long to arrive (--device-ping-timeout).", Framing::CLOSE);
-            self.finish(turn, id, &reply);
-        }
-    }
-
-    /// A connection is gone whose request was not answered: its session ends too, as in the original. A client that is
-    /// still there would not have let go of it.
-    pub(super) fn abandon_ask(&mut self, id: ConnId) {
-        let session = match self.polling.asks.remove(&id) {
-            Some(Pending::Poll { session, .. }) => session,
-            Some(Pending::Body { ask, .. }) => match self.polling_session(&ask.action) {
-                Some(session) => session,
-                None => return,
-            },
-            Some(Pending::Receipt { .. }) | None => return,
-        };
-        let Some(mailbox) = self.polling.mailboxes.get_mut(&session) else { return };
-        mailbox.poll.take_if(|poll| *poll == id);
-        mailbox.post.take_if(|post| *post == id);
-        let reason = "the connection of a request was closed before its answer".to_owned();
-        self.deeds.push_back(Deed::Close(session, CloseCode::Away, reason));
-    }
-
     /// Keeps what a session without a socket is sent.
     #[cold]
     pub(super) fn keep(
@@ -503,7 +232,8 @@ impl Exchange {
     /// Answers the poll of a session with what is in its mailbox.
     pub(super) fn answer_poll(&mut self, turn: &mut Turn, session: SessionId) {
         let Some(mailbox) = self.polling.mailboxes.get_mut(&session) else { return };
-        if mailbox.frames.is_empty() {
+        // A ping alone is nothing to be told.
+        if Frames(&mailbox.frames).next().is_none() {
             return;
         }
         let Some(id) = mailbox.poll.take() else { return };
@@ -515,104 +245,67 @@ impl Exchange {
         self.resume(turn, Behind::mailbox(session));
     }
 
-    fn answer_with(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, revision: Revision, frames: &[u8]) {
-        let mut body = Vec::with_capacity(frames.len() + 64);
-        let mut content_type = payload::encode_payload(revision, answer_to.jsonp.is_some(), Frames(frames), &mut body);
-        if let Some(index) = answer_to.jsonp {
-            let mut script = Vec::with_capacity(body.len() + 64);
-            jsonp::push_script(&mut script, index, &body);
-            (body, content_type) = (script, jsonp::CONTENT_TYPE);
-        }
-        let mut reply = Vec::with_capacity(body.len() + 256);
-        let response = Response::begin(&mut reply, 200, answer_to.framing).header("Cache-Control", "no-store");
-        shared_with(response, answer_to).body(content_type, &body);
-        self.answer(turn, id, answer_to.framing, &reply);
-    }
-
-    /// Answers with an error of Engine.IO.
-    fn refuse_ask(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, error: Error) {
-        debug!("{}: {error:?} at /socket.io/", self.conns[id as usize].client());
-        let mut reply = Vec::with_capacity(256);
-        refuse_with(&mut reply, answer_to, error, None);
-        self.answer(turn, id, answer_to.framing, &reply);
-    }
-
-    /// Sends a response, and goes on with what the client may have sent behind its request.
-    fn answer(&mut self, turn: &mut Turn, id: ConnId, framing: Framing, reply: &[u8]) {
-        self.metrics.requests += 1;
-        self.polling.asks.remove(&id);
-        if self.conns[id as usize].phase != Phase::Polling {
-            return;
-        }
-        self.conns[id as usize].phase = Phase::Http;
-        self.write_raw(turn, id, reply);
-        let is_draining = self.is_draining();
-        let conn = &mut self.conns[id as usize];
-        if conn.phase != Phase::Http {
-            return;
-        }
-        if !framing.keep_alive || is_draining || conn.socket.weight() > self.config.limits.queue_high {
-            debug!("{}: {}", conn.client(), Ending::Answered);
-            return self.finish(turn, id, &[]);
-        }
-        conn.has_unread = !conn.carry.is_empty();
-        if conn.has_unread {
-            self.revisit(turn, id);
-        }
-        self.await_request(turn, id);
-    }
-
-    fn write_raw(&mut self, turn: &mut Turn, id: ConnId, bytes: &[u8]) {
-        let sent = self.conns[id as usize].socket.send(&[IoSlice::new(bytes)], |written, queue| {
-            queue.push(self.memory.keep(bytes[written..].to_vec()), &self.memory);
-        });
-        match sent {
-            Err(error) => self.end(turn, id, &Ending::Broken(error)),
-            Ok(()) if self.conns[id as usize].socket.watch() => self.watch(id),
-            Ok(()) => {}
-        }
-    }
-
     /// Ends a session that polls. Unless its client did, it is told.
     pub(super) fn close_mailbox(&mut self, turn: &mut Turn, session: SessionId, code: CloseCode, reason: &str) {
-        if !self.polling.mailboxes.contains_key(&session) {
-            return;
-        }
-        if code != CloseCode::Normal {
-            self.say(session, b"1");
+        let Some(mailbox) = self.polling.mailboxes.get(&session) else { return };
+        match code {
+            CloseCode::Normal if !mailbox.frames.is_empty() => {}
+            // It ends the poll under way.
+            CloseCode::Normal => self.say(session, b"6"),
+            _ => self.say(session, b"1"),
         }
         let mailbox = self.polling.mailboxes.get_mut(&session).expect("it is here");
         let frames = std::mem::take(&mut mailbox.frames);
         info!("{}: session closed: {reason}", mailbox.peer);
         self.refusals.count(reason);
         self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
-        let mailbox = self.polling.mailboxes.remove(&session).expect("it is here");
+        let mailbox = self.polling.take(session).expect("it is here");
         self.polling.census.leave(mailbox.peer.ip());
         self.forget(session);
         self.resume(turn, Behind::mailbox(session));
-        let Mailbox { sid, revision, .. } = mailbox;
+        if code != CloseCode::Normal && mailbox.poll.is_none() && Frames(&frames).any(is_message) {
+            self.bid_farewell(mailbox.sid, mailbox.revision, &frames);
+        }
+        self.release_mailbox(turn, mailbox, Error::UnknownSid, &frames);
+    }
+
+    /// Keeps what a session that has ended would still have been sent.
+    fn bid_farewell(&mut self, sid: Key, revision: Revision, frames: &[u8]) {
+        // The last frame says that it is over.
+        let frames = if frames.len() > FAREWELL_BYTES { &frames[frames.len() - 3..] } else { frames };
+        if self.polling.farewells.len() == FAREWELLS {
+            self.polling.farewells.pop_front();
+        }
+        self.polling.farewells.push_back(Farewell { sid, revision, frames: frames.to_vec() });
+    }
+
+    /// Answers the requests of a session that polls no more: the poll with `frames`, what it was saying with `error`.
+    fn release_mailbox(&mut self, turn: &mut Turn, mailbox: Mailbox, error: Error, frames: &[u8]) {
         if let Some(id) = mailbox.post
-            && let Some(Pending::Body { ask, .. }) = self.polling.asks.remove(&id)
+            && let Some(Pending::Body(post) | Pending::Packets(post)) = self.polling.asks.remove(&id)
         {
-            let answer_to = AnswerTo { framing: Framing::CLOSE, ..ask.answer_to };
-            self.refuse_ask(turn, id, &answer_to, Error::UnknownSid);
+            // It waits for nobody any more, and what came behind it meanwhile is nothing that will be read.
+            self.wait_no_more(id);
+            let answer_to = AnswerTo { framing: Framing::CLOSE, ..post.answer_to };
+            self.refuse_ask(turn, id, &answer_to, error);
         }
         if let Some(id) = mailbox.poll
             && let Some(Pending::Poll { answer_to, .. }) = self.polling.asks.remove(&id)
         {
-            self.answer_with(turn, id, &answer_to, revision, &frames);
-        } else if !frames.is_empty() && self.polling.farewells.len() < FAREWELLS {
-            let frames = if frames.len() > FAREWELL_BYTES { frames[frames.len() - 3..].to_vec() } else { frames };
-            self.polling.farewells.insert(sid, Farewell { revision, frames });
+            self.answer_with(turn, id, &answer_to, mailbox.revision, frames);
         }
     }
 
     /// Gives the connection of `from` to `to`.
     pub(super) fn hand_over(&mut self, turn: &mut Turn, from: SessionId, to: SessionId) {
-        let Some(id) = self.outlets.get(from) else { return };
+        let Some(id) = self.outlets.get(from) else {
+            // It broke with its last word: the session goes on as it was.
+            let device = self.polling.mailboxes.get(&to).and_then(|mailbox| self.hub.devices.by_sid(mailbox.sid));
+            return device.into_iter().for_each(|device| self.hub.devices.set_transport(device, Transport::Polling));
+        };
         self.outlets.set(from, None);
         self.forget(from);
-        let Some(mailbox) = self.polling.mailboxes.remove(&to) else {
+        let Some(mailbox) = self.polling.take(to) else {
             // It ended meanwhile.
             self.conns[id as usize].phase = Phase::Http;
             return self.finish(turn, id, &[]);
@@ -622,41 +315,18 @@ impl Exchange {
         self.outlets.set(to, Some(id));
         self.write_raw(turn, id, &mailbox.frames);
         self.resume(turn, Behind::mailbox(to));
+        self.act(turn, to, None, |session, cx, fx| session.on_alive(cx, fx));
         // A client that goes over has no request under way; one that has is let go of.
-        for id in [mailbox.poll, mailbox.post].into_iter().flatten() {
-            match self.polling.asks.remove(&id) {
-                Some(Pending::Poll { answer_to, .. }) => {
-                    let mut noop = Vec::with_capacity(3);
-                    push_data_header(&mut noop, Kind::Text, 1);
-                    noop.push(b'6');
-                    self.answer_with(turn, id, &answer_to, mailbox.revision, &noop);
-                }
-                Some(Pending::Body { ask, .. }) => {
-                    let answer_to = AnswerTo { framing: Framing::CLOSE, ..ask.answer_to };
-                    self.refuse_ask(turn, id, &answer_to, Error::BadRequest);
-                }
-                Some(Pending::Receipt { .. }) | None => {}
-            }
-        }
+        let mut noop = Vec::with_capacity(3);
+        push_data_header(&mut noop, Kind::Text, 1);
+        noop.push(b'6');
+        self.release_mailbox(turn, mailbox, Error::BadRequest, &noop);
     }
 }
 
-/// Appends an error of Engine.IO, with the reason in place of its message where there is a better one.
-pub(super) fn refuse_with(reply: &mut Vec<u8>, answer_to: &AnswerTo, error: Error, reason: Option<&str>) {
-    let body = error.body(reason);
-    let response = Response::begin(reply, error.status(), answer_to.framing).header("Cache-Control", "no-store");
-    shared_with(response, answer_to).body("application/json", &body);
-}
-
-/// Lets the page that asked read the answer, and nobody else (Fetch §3.2).
-fn shared_with<'o>(response: Response<'o>, answer_to: &AnswerTo) -> Response<'o> {
-    match &answer_to.origin {
-        Some(origin) => response
-            .header("Access-Control-Allow-Origin", origin)
-            .header("Access-Control-Allow-Credentials", "true")
-            .header("Vary", "Origin"),
-        None => response,
-    }
+/// Whether a packet is more than bookkeeping of Engine.IO.
+fn is_message((kind, packet): (Kind, &[u8])) -> bool {
+    kind == Kind::Binary || packet.starts_with(b"4")
 }
 
 /// The messages in a mailbox; control frames, which are for sockets, are passed over.

@@ -4,7 +4,7 @@
 //!
 //! 1. *receive* into the loop's scratch, behind what the connection kept from last time ([`Exchange::receive`]);
 //! 2. *split* what came into messages, unmasked and checked where they lie, and let the session say who gets what
-//!    ([`Exchange::react`]); it says so into the [`Batch`](super::batch::Batch), as places in the scratch;
+//!    ([`Exchange::react`]); it says so into the [`Batch`], as places in the scratch;
 //! 3. *write* the batch, one vectored write per receiver ([`Exchange::write_batch`]); what a kernel does not take is
 //!    copied once, into that receiver's queue, however many receivers it has;
 //! 4. *settle* what is not a write: closings, and pauses of whoever fills a queue faster than it empties.
@@ -12,19 +12,21 @@
 //! Between the two system calls nothing is allocated, and no payload byte moves but those of small frames in a burst,
 //! which close up so that they leave as one slice (see `frame::assemble`).
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
-use super::batch::{Actions, Lane, Place};
+use super::access::{Awaits, First, first};
+use super::batch::{Actions, Batch, Lane, Place};
 use super::conn::{Behind, ConnId, Ending, Phase};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, second};
 use crate::frame::assemble::{Item, MessageLimits, Window};
 use crate::frame::close::ClosePayload;
-use crate::frame::split::Violation;
+use crate::frame::split::{Sender, Violation};
 use crate::hub::SessionId;
 use crate::net::queue::MAX_SLICES;
+use crate::net::queue::WriteQueue;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
@@ -60,6 +62,8 @@ enum Outcome {
     Closed(Option<CloseCode>),
     /// The client broke a rule.
     Violated(Violation),
+    /// The client's first message is one that its protocol is not to hear.
+    First(First),
 }
 
 impl Exchange {
@@ -93,6 +97,7 @@ impl Exchange {
             Phase::Bridge(session) => return self.on_bridge_readable(turn, id, session),
             Phase::Polling => return self.on_ask_readable(turn, id),
             Phase::Preamble => return self.on_preamble(turn, id),
+            Phase::Linking => return self.on_link_readable(turn, id),
             _ => {}
         }
         if conn.has_unread {
@@ -109,7 +114,7 @@ impl Exchange {
             };
             self.metrics.on_read(received);
             self.on_long_frame(turn, id, received);
-            return if received < asked { Progress::Drained(received) } else { Progress::More(received) };
+            return self.progress(id, received, asked);
         }
         let kept = conn.carry.restore(&mut self.scratch);
         let asked = SCRATCH_BYTES - kept;
@@ -125,10 +130,22 @@ impl Exchange {
         match conn.phase {
             Phase::Open(session) => self.on_frames(turn, id, session, window),
             Phase::Http => self.on_requests(turn, id, window, kept),
-            Phase::Preamble | Phase::Polling | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {
-            }
+            Phase::Preamble
+            | Phase::Polling
+            | Phase::Linking
+            | Phase::Dialing(_)
+            | Phase::Bridge(_)
+            | Phase::Closing
+            | Phase::Ended => {}
         }
-        if received < asked { Progress::Drained(received) } else { Progress::More(received) }
+        self.progress(id, received, asked)
+    }
+
+    /// What a receive of `received` bytes says about the rest.
+    #[inline]
+    pub(super) fn progress(&self, id: ConnId, received: usize, asked: usize) -> Progress {
+        let is_drained = self.conns[id as usize].socket.is_drained(received, asked);
+        if is_drained { Progress::Drained(received) } else { Progress::More(received) }
     }
 
     /// A receive brought no bytes.
@@ -138,6 +155,7 @@ impl Exchange {
             Received::End if self.conns[id as usize].is_owed() => self.part(turn, id),
             Received::End => self.end(turn, id, &Ending::Vanished),
             Received::Failed(error) => self.end(turn, id, &Ending::Broken(error)),
+            Received::Later => self.revisit(turn, id),
             Received::Nothing | Received::Bytes(_) => {}
         }
         Progress::Stop
@@ -158,7 +176,14 @@ impl Exchange {
                     return self.on_peer_close(turn, id, code, has_more);
                 }
                 Outcome::Violated(violation) => return self.on_violation(turn, id, violation),
+                Outcome::First(first) => {
+                    if !self.on_first(turn, id, session, first) {
+                        return;
+                    }
+                }
             }
+            // What a session asked for as it opened may have kept everything waiting.
+            let is_stuck = window.start == before && self.deeds.is_empty();
             self.settle(turn);
             // The batch was full, or the connection is another session's now, or nobody's.
             match self.conns[id as usize].phase {
@@ -166,7 +191,7 @@ impl Exchange {
                 _ => return,
             }
             let is_held = self.conns[id as usize].is_held || share == 0;
-            if window.start == before || window.start == window.end || is_held {
+            if is_stuck || window.start == window.end || is_held {
                 break;
             }
         }
@@ -198,19 +223,31 @@ impl Exchange {
         window: &mut Window,
         share: &mut usize,
     ) -> Outcome {
-        let Self { conns, sessions, hub, batch, deeds, scratch, pool, config, metrics, started, buffer, .. } = self;
+        let Self {
+            conns, sessions, hub, batch, deeds, scratch, pool, config, metrics, started, buffer, access, ..
+        } = self;
         let conn = &mut conns[id as usize];
         let limits = &config.limits;
-        let bounds = MessageLimits { bytes: limits.max_message, fragments: limits.max_fragments };
+        let bytes = access.max_message(session, limits);
+        let bounds = MessageLimits { bytes, fragments: limits.max_fragments };
+        let (awaits, permit) = (access.awaits(session), access.permit(session));
+        let mut is_first = matches!(awaits, Awaits::Token | Awaits::NoToken);
         let place = Place::of(scratch);
+        let sender = if conn.end.is_masking() { Sender::Server } else { Sender::Client };
         let (address, now, wall) = (Some(conn.client()), turn.now, turn.wall);
-        let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
+        let mut cx = Context { id: session, address, now, wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         while !fx.batch.is_full() && fx.deeds.is_empty() && *share > 0 {
             *share -= 1;
-            match conn.assembler.next(scratch, window, bounds, pool) {
+            match conn.assembler.next_from(sender, scratch, window, bounds, pool) {
                 Ok(Some(Item::Message(message))) => {
                     metrics.messages += 1;
+                    if is_first {
+                        match first(awaits, &message) {
+                            First::Other => is_first = false,
+                            first => return Outcome::First(first),
+                        }
+                    }
                     sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 }
                 Ok(Some(Item::Control(Control::Close, payload))) => match ClosePayload::parse(payload) {
@@ -218,8 +255,7 @@ impl Exchange {
                     Err(violation) => return Outcome::Violated(violation),
                 },
                 Ok(Some(Item::Control(control, payload))) => {
-                    let second = turn.now.saturating_duration_since(*started).as_secs();
-                    if !conn.controls.take(u32::try_from(second).unwrap_or(u32::MAX), limits) {
+                    if !conn.controls.take(second(turn.now, *started), limits) {
                         return Outcome::Violated(Violation::TooManyControls);
                     }
                     // RFC 6455 §5.5.2: a ping is answered with its own payload; §5.5.3: a pong is not answered.
@@ -233,20 +269,24 @@ impl Exchange {
                 Err(violation) => return Outcome::Violated(violation),
             }
         }
+        if !is_first && awaits == Awaits::NoToken {
+            access.expect_no_token(session);
+        }
         Outcome::Fine
     }
 
     /// `received` bytes of a long frame are in the message's own buffer.
     fn on_long_frame(&mut self, turn: &mut Turn, id: ConnId, received: usize) {
         self.touch(turn, id);
-        let Self { conns, sessions, hub, batch, deeds, scratch, config, metrics, buffer, .. } = self;
+        let Self { conns, sessions, hub, batch, deeds, scratch, config, metrics, buffer, access, .. } = self;
         let conn = &mut conns[id as usize];
         let Phase::Open(session) = conn.phase else { return };
         match conn.assembler.received(received) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
                 let (address, now, wall) = (Some(conn.client()), turn.now, turn.wall);
-                let mut cx = Context { id: session, address, now, wall, hub, config, buffer };
+                let permit = access.permit(session);
+                let mut cx = Context { id: session, address, now, wall, permit, hub, config, buffer };
                 let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
                 sessions[session.0 as usize].on_message(&mut cx, message, &mut fx);
                 self.write_batch(Some(id));
@@ -272,6 +312,9 @@ impl Exchange {
                 }
                 self.write_lane(lane, &slices[..pieces.len()], reader);
             }
+            if self.links.masking > 0 && !lane.is_bridge {
+                self.write_masked(&batch, lane, &scratch, reader);
+            }
         }
         batch.clear(&mut self.pool);
         (self.batch, self.scratch) = (batch, scratch);
@@ -283,6 +326,7 @@ impl Exchange {
         let (high, hard) = (self.high_mark(), self.config.limits.max_queue);
         // What is left over is copied once for all who are behind; for one receiver, only what is left over.
         let mut shared: Option<Bytes> = None;
+        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
         for receiver in lane.receivers() {
             let outlets = if lane.is_bridge { &self.bridges } else { &self.outlets };
             let Some(to) = outlets.get(receiver) else {
@@ -292,12 +336,15 @@ impl Exchange {
                 continue;
             };
             let conn = &mut self.conns[to as usize];
+            if conn.end.is_masking() {
+                continue;
+            }
             let is_own = Some(to) == reader;
             if !lane.keeps_pace && !is_own && conn.socket.weight() > hard {
                 self.failures.push((to, None));
                 continue;
             }
-            self.metrics.writes += 1;
+            self.metrics.on_write(bytes);
             conn.was_written |= lane.is_bridge;
             let sent = conn.socket.send(slices, |written, queue| match lane.only {
                 Some(_) => queue.push(self.memory.keep(copy(slices, written)), &self.memory),
@@ -306,18 +353,54 @@ impl Exchange {
                     queue.push(shared.slice(written..), &self.memory);
                 }
             });
-            if let Err(error) = sent {
-                self.failures.push((to, Some(error)));
-            } else if conn.socket.queued() > 0 {
-                let is_new = conn.socket.watch();
-                let waits = (lane.keeps_pace || is_own) && conn.socket.weight() > high;
-                if is_new {
-                    self.watch(to);
-                }
-                if waits && let Some(reader) = reader {
-                    self.pause(reader, Behind::socket(to));
-                }
+            self.on_sent(to, sent, (lane.keeps_pace || is_own).then_some(high), reader);
+        }
+    }
+}
+
+impl Exchange {
+    /// Something was sent to `to`; its sender must wait as soon as more than `high` bytes do, if there is such a mark.
+    #[inline]
+    fn on_sent(&mut self, to: ConnId, sent: io::Result<()>, high: Option<usize>, reader: Option<ConnId>) {
+        let socket = &mut self.conns[to as usize].socket;
+        if let Err(error) = sent {
+            self.failures.push((to, Some(error)));
+        } else if socket.queued() > 0 {
+            let is_new = socket.watch();
+            let waits = high.is_some_and(|high| socket.weight() > high);
+            if is_new {
+                self.watch_stall(to);
             }
+            if waits && let Some(reader) = reader {
+                self.pause(reader, Behind::socket(to));
+            }
+        }
+    }
+
+    /// Writes a lane to those of its receivers that we are clients of: masked, which is done once for all of them.
+    fn write_masked(&mut self, batch: &Batch, lane: &Lane, scratch: &[u8], reader: Option<ConnId>) {
+        let (high, hard) = (self.high_mark(), self.config.limits.max_queue);
+        let mut shared: Option<Bytes> = None;
+        for receiver in lane.receivers() {
+            let Some(to) = self.outlets.get(receiver) else { continue };
+            let conn = &mut self.conns[to as usize];
+            if !conn.end.is_masking() {
+                continue;
+            }
+            let is_own = Some(to) == reader;
+            if !lane.keeps_pace && !is_own && conn.socket.weight() > hard {
+                self.failures.push((to, None));
+                continue;
+            }
+            let frames = shared.get_or_insert_with(|| {
+                let bytes = |piece| batch.bytes(lane, piece, scratch);
+                let pieces: Vec<_> = lane.pieces.iter().map(bytes).collect();
+                self.memory.keep(self.links.masks.mask(&pieces.concat()))
+            });
+            self.metrics.writes += 1;
+            let keep = |written, queue: &mut WriteQueue| queue.push(frames.slice(written..), &self.memory);
+            let sent = conn.socket.send(&[IoSlice::new(frames)], keep);
+            self.on_sent(to, sent, (lane.keeps_pace || is_own).then_some(high), reader);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::exchange::Exchange;
 
@@ -31,6 +32,11 @@ impl Refusals {
         }
     }
 
+    /// How often this option refused something.
+    pub(super) fn of(&self, option: &str) -> u64 {
+        self.by_option.get(option).copied().unwrap_or(0)
+    }
+
     /// Appends a line for each, as Prometheus reads it.
     pub(super) fn write(&self, page: &mut String) {
         if !self.by_option.is_empty() {
@@ -43,49 +49,67 @@ impl Refusals {
     }
 }
 
+/// A limit: what may be used, and what is.
+pub(super) struct Usage {
+    /// The option without its dashes.
+    pub(super) option: &'static str,
+    /// In the option's unit: things, bytes, or milliseconds.
+    pub(super) limit: usize,
+    /// The same for now: of all together, or of whoever uses most. `None` where a limit is on one message, one head or one
+    /// moment, of which no use could be shown.
+    pub(super) used: Option<usize>,
+}
+
 impl Exchange {
-    /// Gauges in pairs: what is used, and what may be. Limits on one message, one head or one moment have no use that
-    /// could be shown, and stand alone.
-    pub(super) fn usage(&self) -> Vec<(&'static str, usize)> {
+    /// Every limit, with what is used of it.
+    pub(super) fn usage(&self) -> Vec<Usage> {
         let limits = &self.config.limits;
-        let ms = |time: std::time::Duration| usize::try_from(time.as_millis()).unwrap_or(usize::MAX);
-        let queue_most = self.conns.iter().map(|(_, conn)| conn.socket.weight()).max().unwrap_or(0);
+        let ms = |time: Duration| usize::try_from(time.as_millis()).unwrap_or(usize::MAX);
+        let used = |option, used, limit| Usage { option, limit, used: Some(used) };
+        let bare = |option, limit| Usage { option, limit, used: None };
+        let longest_queue = self.conns.iter().map(|(_, conn)| conn.socket.weight()).max().unwrap_or(0);
+        let bridges = self.bridges.count() + self.dials.len();
+        let most_bridges = if limits.max_bridges > 0 { limits.max_bridges } else { self.max_connections };
+        let links = self.links.discovery.links() + self.links.attempts();
+        let of_one_address = self.census.most().max(self.polling.most_of_one());
         vec![
-            ("jackfield_limit_connections", self.max_connections),
-            ("jackfield_address_connections", self.census.total()),
-            ("jackfield_address_connections_most", self.census.most()),
-            ("jackfield_address_polling_sessions_most", self.polling.most_of_one()),
-            ("jackfield_limit_per_address", limits.max_per_address),
-            ("jackfield_limit_bridges", limits.max_bridges),
-            ("jackfield_address_bridges_most", self.bridged.most()),
-            ("jackfield_limit_bridges_per_address", limits.max_bridges_per_address),
-            ("jackfield_memory_bytes", self.memory.used()),
-            ("jackfield_limit_memory_bytes", limits.max_memory),
-            ("jackfield_queue_most_bytes", queue_most),
-            ("jackfield_limit_queue_high_bytes", limits.queue_high),
-            ("jackfield_limit_queue_bytes", limits.max_queue),
-            ("jackfield_stalled_connections", self.stalled()),
-            ("jackfield_limit_write_stall_timeout_ms", ms(limits.write_stall_timeout)),
-            ("jackfield_limit_message_bytes", limits.max_message),
-            ("jackfield_limit_fragments", limits.max_fragments as usize),
-            ("jackfield_limit_head_bytes", limits.max_head),
-            ("jackfield_limit_headers", limits.max_headers),
-            ("jackfield_limit_name_bytes", limits.max_name),
-            ("jackfield_limit_control_rate", limits.control_rate as usize),
-            ("jackfield_limit_control_burst", limits.control_burst as usize),
-            ("jackfield_limit_guess_burst", limits.guess_burst as usize),
-            ("jackfield_limit_guess_interval_ms", ms(limits.guess_interval)),
-            ("jackfield_limit_handshake_timeout_ms", ms(limits.handshake_timeout)),
-            ("jackfield_limit_first_message_timeout_ms", ms(limits.first_message_timeout)),
-            ("jackfield_limit_ping_interval_ms", ms(limits.ping_interval)),
-            ("jackfield_limit_pong_timeout_ms", ms(limits.pong_timeout)),
-            ("jackfield_limit_close_timeout_ms", ms(limits.close_timeout)),
-            ("jackfield_limit_drain_timeout_ms", ms(limits.drain_timeout)),
-            ("jackfield_limit_dial_timeout_ms", ms(limits.dial_timeout)),
-            ("jackfield_limit_bridge_idle_ms", ms(limits.bridge_idle)),
-            ("jackfield_limit_attachments", limits.max_attachments as usize),
-            ("jackfield_limit_calls", limits.max_calls),
-            ("jackfield_limit_rooms", limits.max_rooms),
+            used("max-connections", self.conns.len(), self.max_connections),
+            used("max-per-address", of_one_address, limits.max_per_address),
+            used("max-memory", self.memory.used(), limits.max_memory),
+            used("max-queue", longest_queue, limits.max_queue),
+            used("max-bridges", bridges, most_bridges),
+            used("max-bridges-per-address", self.bridged.most(), limits.max_bridges_per_address),
+            used("max-links", links, limits.max_links),
+            used("max-proxies", self.links.discovery.proxies(), limits.max_proxies),
+            bare("max-links-per-peer", limits.max_links_per_peer),
+            bare("announcement-rate", limits.announcement_rate as usize),
+            bare("queue-high", limits.queue_high),
+            bare("max-message", limits.max_message),
+            bare("max-fragments", limits.max_fragments as usize),
+            bare("max-head", limits.max_head),
+            bare("max-headers", limits.max_headers),
+            bare("max-name", limits.max_name),
+            bare("control-rate", limits.control_rate as usize),
+            bare("control-burst", limits.control_burst as usize),
+            bare("guess-burst", limits.guess_burst as usize),
+            bare("guess-interval", ms(limits.guess_interval)),
+            bare("handshake-timeout", ms(limits.handshake_timeout)),
+            bare("first-message-timeout", ms(limits.first_message_timeout)),
+            bare("token-timeout", ms(limits.token_timeout)),
+            bare("write-stall-timeout", ms(limits.write_stall_timeout)),
+            bare("ping-interval", ms(limits.ping_interval)),
+            bare("pong-timeout", ms(limits.pong_timeout)),
+            bare("link-ping-interval", ms(limits.link_ping_interval)),
+            bare("close-timeout", ms(limits.close_timeout)),
+            bare("drain-timeout", ms(limits.drain_timeout)),
+            bare("dial-timeout", ms(limits.dial_timeout)),
+            bare("bridge-idle", ms(limits.bridge_idle)),
+            bare("device-ping-interval", ms(limits.device_ping_interval)),
+            bare("device-ping-timeout", ms(limits.device_ping_timeout)),
+            bare("call-timeout", ms(limits.call_timeout)),
+            bare("max-attachments", limits.max_attachments as usize),
+            bare("max-calls", limits.max_calls),
+            bare("max-rooms", limits.max_rooms),
         ]
     }
 }

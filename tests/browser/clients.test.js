@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
+import { atEnd } from '../js/support/end.js';
 import { launch, visitor } from './support/browser.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
@@ -21,7 +22,7 @@ async function page(t, context, head) {
     response.end(`<!doctype html><link rel="icon" href="data:,">${head}`);
   });
   await new Promise((resolve) => site.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
+  atEnd(t, () => {
     site.close();
     site.closeAllConnections();
   });

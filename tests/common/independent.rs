@@ -1,6 +1,8 @@
 //! A client that is not ours: tungstenite's, for tests of what protocols mean rather than of bytes.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use tungstenite::error::Error;
 use tungstenite::{Message, WebSocket, client};
@@ -49,6 +51,25 @@ impl Independent {
             match self.0.read() {
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
                 Ok(message) => return message,
+                Err(error) => panic!("instead of a message: {error}"),
+            }
+        }
+    }
+
+    /// How long it waits for a message.
+    #[track_caller]
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.0.get_ref().set_read_timeout(Some(patience)).expect("a live socket");
+    }
+
+    /// The next message that is not a control frame, if one comes in time.
+    #[track_caller]
+    pub(crate) fn try_next(&mut self) -> Option<Message> {
+        loop {
+            match self.0.read() {
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(message) => return Some(message),
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) => panic!("instead of a message: {error}"),
             }
         }

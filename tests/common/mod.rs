@@ -6,12 +6,15 @@
 #![allow(dead_code)]
 
 pub(crate) mod client;
+pub(crate) mod engine;
 pub(crate) mod frame;
 pub(crate) mod http;
 pub(crate) mod independent;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod target;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 
 use std::env;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::DEADLINE;
 use super::client::Client;
@@ -36,6 +36,11 @@ struct Printed {
 }
 
 impl Process {
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts the program on a free port of 127.0.0.1 and waits until it says which.
     #[track_caller]
     pub(crate) fn start(arguments: &[&str]) -> Self {
@@ -102,6 +107,12 @@ impl Process {
         self.address
     }
 
+    /// Where it listens for TLS.
+    #[track_caller]
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        self.output.wait_for("an address for TLS", |text| listening_address(text.split_once("https://")?.1))
+    }
+
     /// A WebSocket client on `target`.
     #[track_caller]
     pub(crate) fn client(&self, target: &str) -> Client {
@@ -118,6 +129,13 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("process ids are positive");
         kill_process(Pid::from_raw(pid).expect("not zero"), signal).expect("our own child");
+    }
+
+    /// From now on it can open no descriptor beyond this; returns what the limit was.
+    pub(crate) fn limit_descriptors(&self, limit: Option<u64>) -> Option<u64> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("our own child");
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        prlimit(Some(pid), Resource::Nofile, Rlimit { current: limit, maximum }).expect("our own child").current
     }
 
     /// Waits for its end: how it ended and everything it printed.

@@ -18,19 +18,26 @@ use super::http::request;
 const POLL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything that has to be given back.
-const GAUGES: [&str; 7] = [
+const GAUGES: [&str; 13] = [
     "jackfield_connections",
     "jackfield_sessions",
     "jackfield_channels",
     "jackfield_pairs",
     "jackfield_bridges",
     "jackfield_dials",
+    "jackfield_devices",
+    "jackfield_polling_sessions",
+    "jackfield_held_requests",
+    "jackfield_paused_connections",
+    "jackfield_links",
+    "jackfield_link_attempts",
     "jackfield_queued_bytes",
 ];
 
 /// A running server; stopped and joined when dropped, which fails the test if the server's thread panicked.
 pub(crate) struct TestServer {
     addresses: Vec<SocketAddr>,
+    admin: Vec<SocketAddr>,
     handle: Handle,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
@@ -50,10 +57,10 @@ impl TestServer {
         config.limits.handshake_timeout = 3 * DEADLINE;
         adjust(&mut config);
         let server = Server::bind(config).unwrap_or_else(|error| panic!("the server does not start: {error}"));
-        let addresses = server.addresses();
+        let (addresses, admin) = (server.addresses(), server.admin_addresses());
         let handle = server.handle();
         let thread = thread::Builder::new().name("jackfield".into()).spawn(move || server.run()).expect("a thread");
-        Self { addresses, handle, thread: Some(thread) }
+        Self { addresses, admin, handle, thread: Some(thread) }
     }
 
     /// Where the first listener listens.
@@ -66,6 +73,11 @@ impl TestServer {
         &self.addresses
     }
 
+    /// Where administrators connect.
+    pub(crate) fn admin_addresses(&self) -> &[SocketAddr] {
+        &self.admin
+    }
+
     /// A WebSocket client on `target`.
     #[track_caller]
     pub(crate) fn client(&self, target: &str) -> Client {
@@ -75,6 +87,11 @@ impl TestServer {
     /// Starts the drain, as TERM does; a second time ends it at once.
     pub(crate) fn stop(&self) {
         self.handle.stop();
+    }
+
+    /// Has files read again, as HUP does.
+    pub(crate) fn reload(&self) {
+        self.handle.reload();
     }
 
     /// Whether the server's thread has ended.

@@ -1,7 +1,7 @@
 /** LocalWebSocket and BroadcastWebSocket against a server that does what the test tells it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BroadcastWebSocket, FAST, LocalWebSocket, addresses, named } from './support/clients.js';
+import { BroadcastWebSocket, FAST, LocalWebSocket, NetworkWebSocket, addresses, named } from './support/clients.js';
 import { fakeServer } from './support/fake.js';
 import { event, record, until } from './support/wait.js';
 
@@ -306,4 +306,127 @@ test('without a WebSocket the error says what to give', (t) => {
   delete globalThis.WebSocket;
   delete LocalWebSocket.WebSocket;
   assert.throws(() => new LocalWebSocket('demo'), /option WebSocket/);
+});
+
+/** A server that speaks the actions of network channels, as `/network/NAME` does. */
+async function networkServer(t) {
+  const server = await fakeServer(t);
+  let ids = 0;
+  const say = (connection, action) => connection.socket.send(JSON.stringify(action));
+  server.speaks = {
+    open(connection) {
+      connection.id = String((ids += 1));
+      for (const other of server.others(connection)) {
+        say(other, { action: 'connect', source: other.id, target: connection.id });
+        say(connection, { action: 'connect', source: connection.id, target: other.id });
+      }
+    },
+    message(connection, message) {
+      const { action, target, data } = JSON.parse(message);
+      const said = { action, source: connection.id, target, data };
+      if (action === 'status') say(connection, { ...said, target: connection.id });
+      else if (target) server.others(connection).filter(({ id }) => id === target).forEach((other) => say(other, said));
+      else server.others(connection).forEach((other) => say(other, said));
+    },
+    close(connection) {
+      for (const other of server.others(connection)) {
+        say(other, { action: 'disconnect', source: other.id, target: connection.id });
+      }
+    },
+  };
+  return server;
+}
+
+/** A peer that is connected and knows its id. */
+async function peer(t, server, options) {
+  const socket = named(t, NetworkWebSocket, 'demo', undefined, { server: server.url, ...options });
+  await until(() => socket.id);
+  return socket;
+}
+
+test('peers are told with an object each, which is gone when they are', async (t) => {
+  const server = await networkServer(t);
+  const alice = await peer(t, server);
+  assert.equal(alice.url, `${server.url}/network/demo`);
+  const told = record(alice, 'connect', 'disconnect');
+  const bob = await peer(t, server);
+  await until(() => alice.peers.length === 1 && bob.peers.length === 1);
+  const [toBob] = alice.peers;
+  assert.deepEqual([alice.peerCount, toBob.id, toBob.readyState, toBob.url], [1, bob.id, 1, '#']);
+  assert.equal(told[0].detail.target, toBob);
+  const seen = record(toBob, 'close');
+  bob.close();
+  await until(() => alice.peers.length === 0);
+  assert.deepEqual(told.map((happened) => happened.type), ['connect', 'disconnect']);
+  assert.equal(told[1].detail.target, toBob);
+  assert.deepEqual(seen.map(({ code, reason }) => [code, reason]), [[3000, 'Closed by remote peer']]);
+  assert.equal(alice.peerCount, 0);
+  assert.throws(() => toBob.send('x'), /gone/);
+});
+
+test('what is sent to all reaches all, what is sent to one reaches that one, through its object', async (t) => {
+  const server = await networkServer(t);
+  const [alice, bob, carol] = [await peer(t, server), await peer(t, server), await peer(t, server)];
+  await until(() => [alice, bob, carol].every(({ peers }) => peers.length === 2));
+  const atBob = record(bob, 'message');
+  const fromAlice = bob.peers.find(({ id }) => id === alice.id);
+  const direct = [];
+  fromAlice.onmessage = ({ data, target }) => direct.push([data, target]);
+  const atCarol = record(carol, 'message');
+  const others = record(carol.peers[0], 'message');
+  alice.send('to all');
+  alice.peers.find(({ id }) => id === bob.id).send('to \u00fc "bob"');
+  alice.send('');
+  await until(() => atBob.length === 2 && atCarol.length === 2);
+  assert.deepEqual(atBob.map(({ data }) => data), ['to all', '']);
+  assert.deepEqual(direct, [['to \u00fc "bob"', fromAlice]]);
+  assert.deepEqual([atCarol.length, others.length], [2, 0]);
+});
+
+test('peers are there to be listened to before anything of theirs is told', async (t) => {
+  const server = await networkServer(t);
+  const alice = await peer(t, server);
+  const opened = new Promise((resolve) => {
+    alice.onconnect = ({ detail }) => (detail.target.onopen = () => resolve(detail.target));
+  });
+  const bob = await peer(t, server);
+  assert.equal((await opened).id, bob.id);
+});
+
+test('closing a peer ends it on this side alone', async (t) => {
+  const server = await networkServer(t);
+  const [alice, bob] = [await peer(t, server), await peer(t, server)];
+  await until(() => alice.peers.length === 1 && bob.peers.length === 1);
+  const [toBob] = alice.peers;
+  const seen = record(toBob, 'close', 'message');
+  toBob.close();
+  toBob.close();
+  bob.peers[0].send('not heard');
+  const arrived = event(alice, 'message');
+  bob.send('heard');
+  assert.equal((await arrived).data, 'heard');
+  assert.deepEqual(seen.map(({ type, code }) => [type, code]), [['close', 3001]]);
+  assert.equal(alice.peers[0], toBob);
+});
+
+test('only text travels between peers', async (t) => {
+  const server = await networkServer(t);
+  const alice = await peer(t, server);
+  for (const data of [{}, [1], new Uint8Array(1), new Blob([])]) assert.throws(() => alice.send(data), TypeError);
+});
+
+test('a network that is lost has no peers until it is back, and what was sent meanwhile waits', async (t) => {
+  const server = await networkServer(t);
+  const [alice, bob] = [await peer(t, server, { reconnect: FAST }), await peer(t, server, { reconnect: FAST })];
+  await until(() => alice.peers.length === 1 && bob.peers.length === 1);
+  const before = alice.id;
+  server.isRefusing = true;
+  server.cut();
+  await event(alice, 'lost');
+  assert.deepEqual([alice.peers.length, alice.peerCount], [0, 0]);
+  const dropped = record(alice, 'drop');
+  for (let i = 0; i < 101; i += 1) alice.send(`${i}`);
+  assert.deepEqual(dropped.map(({ data, code }) => [data, code]), [['100', 'QUEUE_FULL']]);
+  server.isRefusing = false;
+  await until(() => alice.peers.length === 1 && bob.peers.length === 1 && alice.id !== before);
 });

@@ -740,3 +740,44 @@ test('without a WebSocket the error says what to set', (t) => {
   const { socket } = freshPocket(t, { WebSocket: undefined });
   assert.throws(() => socket.makeSocket('pi:1'), /pocket\.WebSocket/);
 });
+
+test('codes that say so are the end; slowness is not held against a client', async (t) => {
+  for (const [code, reason, comesBack] of [
+    [1008, 'closed by an administrator', false],
+    [4000, '', false],
+    [1008, 'too slow: more than 1 bytes wait (--max-queue)', true],
+    [1012, 'the server is shutting down', true],
+  ]) {
+    const server = await pocketServer(t);
+    const pocket = freshPocket(t, { reconnect: { min: 20, max: 40 } });
+    const seen = told(pocket, 'close', 'reconnect');
+    const [socket] = await pocket.socket.setup(server.url).connect();
+    server.last.socket.close(code, reason);
+    await until(() => seen.length === (comesBack ? 2 : 1) && seen);
+    assert.equal(socket.readyState, comesBack ? 0 : 3, `${code} ${reason}`);
+    if (code === 1012) assert.ok(seen[1][1].retryMs >= 20);
+    if (comesBack) await until(() => socket.connected);
+    pocket.socket.close();
+  }
+});
+
+test('a signal takes a message back, whether it waits or is on its way', async (t) => {
+  const server = await pocketServer(t);
+  server.isRefusing = true;
+  const pocket = freshPocket(t, { reconnect: FAST });
+  pocket.socket.setup(server.url).connect();
+  const waits = new AbortController();
+  const waiting = pocket.socket.signal('a', 'waits', {}, null, { signal: waits.signal });
+  waits.abort(new Error('enough'));
+  await assert.rejects(waiting, { message: 'enough' });
+  await assert.rejects(pocket.socket.signal('a', 'never', {}, null, { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  server.isRefusing = false;
+  assert.equal((await pocket.socket.signal('a', 'sent')).attr, 'json');
+  assert.ok(!server.last.received.some((text) => /waits|never/.test(text)));
+  server.answer = () => {};
+  const sent = new AbortController();
+  const receipts = [];
+  const onItsWay = pocket.socket.signal('a', 'b', {}, null, { signal: sent.signal, callback: (...args) => receipts.push(args) });
+  sent.abort();
+  await assert.rejects(onItsWay, { name: 'AbortError' });
+});

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import vm from 'node:vm';
-import { BroadcastWebSocket, FAST, LocalWebSocket, WebSocket, named, webshare } from './support/clients.js';
+import { BroadcastWebSocket, FAST, LocalWebSocket, NetworkWebSocket, WebSocket, named, webshare } from './support/clients.js';
 import { NO_SERVER, jackfield } from './support/jackfield.js';
 import { event, record, until } from './support/wait.js';
 
@@ -42,7 +42,7 @@ async function example(t, server, file, address, globals = {}) {
       super(url.replace(address, server.ws), ...rest);
     }
   };
-  const context = vm.createContext({ EventTarget, Event, MessageEvent, queueMicrotask, setTimeout, clearTimeout, Blob, WebSocket: led, ...globals });
+  const context = vm.createContext({ EventTarget, Event, MessageEvent, queueMicrotask, setTimeout, clearTimeout, setInterval, clearInterval, Blob, WebSocket: led, ...globals });
   for (const script of await Promise.all(scripts)) vm.runInContext(script, context);
   const text = await readFile(new URL(`examples/${file}`, import.meta.url), 'utf8');
   return vm.runInContext(`${text}; globalThis`, context);
@@ -244,4 +244,20 @@ real('the server serves the clients as they are, with type, CORS and a tag', asy
     const again = await fetch(`${server.http}/client/${file}`, { headers: { 'If-None-Match': tag } });
     assert.equal(again.status, 304);
   }
+});
+
+real('peers on a network name speak to all and to one', async (t) => {
+  const server = await jackfield(t);
+  const [alice, bob, carol] = await members(t, server, 3, { kind: NetworkWebSocket, name: 'network' });
+  await until(() => [alice, bob, carol].every(({ id }) => id));
+  const heard = { bob: record(bob, 'message'), carol: record(carol, 'message') };
+  const alone = event(bob.peers.find(({ id }) => id === alice.id), 'message');
+  alice.peers.find(({ id }) => id === bob.id).send('to "bob" ü😀');
+  alice.send('to all');
+  assert.equal((await alone).data, 'to "bob" ü😀');
+  await until(() => heard.bob.length && heard.carol.length);
+  assert.deepEqual([heard.bob, heard.carol].map((messages) => messages.map(({ data }) => data)), [['to all'], ['to all']]);
+  carol.close();
+  await until(() => alice.peers.length === 1);
+  assert.equal(alice.peers[0].id, bob.id);
 });

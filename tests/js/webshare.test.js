@@ -397,3 +397,116 @@ test('without a WebSocket the error says what to give', (t) => {
   delete WebShare.WebSocket;
   assert.throws(() => new WebShare('host', 9000), /option WebSocket/);
 });
+
+test('codes that say so are the end; those of a restart are waited for at least `min`; slowness is not held against it', async (t) => {
+  for (const [code, reason, comesBack] of [
+    [1008, 'closed by an administrator', false],
+    [4000, '', false],
+    [4999, 'any', false],
+    [1008, 'too slow: more than 1 bytes wait (--max-queue)', true],
+    [1008, 'no answer to a ping within 10s (--pong-timeout)', true],
+    [1012, 'the server is shutting down', true],
+    [1013, '', true],
+    [1011, '', true],
+  ]) {
+    const server = await fakeServer(t);
+    const client = webshare(t, server.url, { reconnect: { min: 20, max: 40 } });
+    await event(client, 'key');
+    const ended = new Promise((resolve) => ['lost', 'close'].forEach((type) => client.addEventListener(type, resolve)));
+    server.last.socket.close(code, reason);
+    const happened = await ended;
+    assert.deepEqual([happened.type, happened.code, happened.reason], [comesBack ? 'lost' : 'close', code, reason]);
+    assert.equal(client.state, comesBack ? 'waiting' : 'closed', `${code} ${reason}`);
+    if (code === 1012 || code === 1013) assert.ok(happened.retryMs >= 20 && happened.retryMs <= 60, `${happened.retryMs}`);
+    if (comesBack) await event(client, 'open');
+  }
+});
+
+test('state follows the diagram', async (t) => {
+  const server = await fakeServer(t);
+  const client = webshare(t, server.url, { reconnect: { min: 60_000, max: 60_000 } });
+  assert.equal(client.state, 'connecting');
+  await event(client, 'open');
+  assert.equal(client.state, 'open');
+  server.cut();
+  await event(client, 'lost');
+  assert.equal(client.state, 'waiting');
+  client.close();
+  assert.equal(client.state, 'closed');
+});
+
+test('a browser that is online or looked at again does not wait', async (t) => {
+  for (const [type, visibilityState, comes] of [['online', 'hidden', true], ['visibilitychange', 'hidden', false], ['visibilitychange', 'visible', true]]) {
+    const server = await fakeServer(t);
+    const [page, document] = [new EventTarget(), Object.assign(new EventTarget(), { visibilityState })];
+    for (const name of ['addEventListener', 'removeEventListener']) globalThis[name] = page[name].bind(page);
+    globalThis.document = document;
+    t.after(() => ['addEventListener', 'removeEventListener', 'document'].forEach((name) => delete globalThis[name]));
+    const client = webshare(t, server.url, { reconnect: { min: 1e8, max: 1e8 } });
+    await event(client, 'open');
+    server.cut();
+    await event(client, 'lost');
+    const opened = event(client, 'open');
+    (type === 'online' ? page : document).dispatchEvent(new Event(type));
+    assert.equal(client.state, comes ? 'connecting' : 'waiting', `${type} ${visibilityState}`);
+    if (comes) await opened;
+    else opened.catch(() => {});
+    client.close();
+  }
+});
+
+test('a signal takes a call back, whether it waits, is on its way, or was never begun', async (t) => {
+  const server = await fakeServer(t);
+  server.isRefusing = true;
+  const client = webshare(t, server.url, { reconnect: FAST });
+  const [waits, sent] = [new AbortController(), new AbortController()];
+  const waiting = client.relay('waits', { signal: waits.signal });
+  waits.abort(new Error('enough'));
+  await assert.rejects(waiting, { message: 'enough' });
+  await assert.rejects(client.relay('never', { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  const key = event(client, 'key');
+  server.isRefusing = false;
+  await key;
+  server.answer = () => {};
+  const seen = [];
+  const onItsWay = client.pair('k', { signal: sent.signal, callback: (...args) => seen.push(args) });
+  sent.abort();
+  await assert.rejects(onItsWay, { name: 'AbortError' });
+  assert.ok(!server.last.received.some((text) => /waits|never/.test(text)));
+  assert.deepEqual(seen, [], 'who calls back the question hears no answer');
+});
+
+test('a signal closes the client', async (t) => {
+  const server = await fakeServer(t);
+  const control = new AbortController();
+  const client = webshare(t, server.url, { signal: control.signal });
+  await event(client, 'open');
+  control.abort();
+  await event(client, 'close');
+  assert.equal(webshare(t, server.url, { signal: AbortSignal.abort() }).state, 'closed');
+});
+
+test('a server that has stopped answering is lost', async (t) => {
+  const server = await fakeServer(t);
+  const client = webshare(t, server.url, { reconnect: FAST, heartbeat: 20 });
+  await event(client, 'key');
+  server.answer = () => {};
+  const { reason } = await event(client, 'lost');
+  assert.equal(reason, 'no answer');
+  server.answer = undefined;
+  await event(client, 'key');
+});
+
+test('a page of elsewhere is told what may keep it from a local address', async (t) => {
+  globalThis.location = new URL('https://example.org/');
+  t.after(() => delete globalThis.location);
+  const server = await fakeServer(t);
+  server.isRefusing = true;
+  const { hint } = await event(webshare(t, server.url, { reconnect: FAST }), 'lost');
+  assert.match(hint, /local network.*127\.0\.0\.1/);
+  server.isRefusing = false;
+  const client = webshare(t, server.url, { reconnect: FAST });
+  await event(client, 'open');
+  server.cut();
+  assert.equal((await event(client, 'lost')).hint, '', 'who was connected is not kept away');
+});

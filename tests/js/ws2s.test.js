@@ -420,3 +420,50 @@ test('a program written for ws2s runs unchanged', async (t) => {
   assert.deepEqual(lines.map(([line]) => line), ['ready', 'open', 'received', 'closed']);
   assert.equal(text(lines[2][1]), 'got 10');
 });
+
+test('a signal takes a call back, calls a dial off, and closes a socket', async (t) => {
+  const server = await ws2sServer(t);
+  const { port } = await tcpServer(t, echo);
+  const make = (options) => {
+    const socket = new WS2S(server.url, { WebSocket }).newSocket(options);
+    t.after(() => socket.close());
+    return socket;
+  };
+  const socket = make();
+  await assert.rejects(socket.send('never', { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  const control = new AbortController();
+  const waits = socket.send('waits', control);
+  control.abort(new Error('enough'));
+  await assert.rejects(waits, { message: 'enough' });
+  await socket.connect('127.0.0.1', port);
+  await socket.send('sent');
+  assert.ok(!server.last.received.some((text) => /never|waits/.test(text)));
+
+  const dial = new AbortController();
+  const dialling = make();
+  const closed = new Promise((resolve) => (dialling.onClose = resolve));
+  const dialled = dialling.connect('127.0.0.1', port, dial);
+  dial.abort();
+  await assert.rejects(dialled, { name: 'AbortError' });
+  await closed;
+
+  const whole = new AbortController();
+  const ended = make(whole);
+  const over = new Promise((resolve) => (ended.onClose = resolve));
+  await ended.connect('127.0.0.1', port);
+  whole.abort();
+  await over;
+});
+
+test('a server that has stopped answering is lost', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const server = await ws2sServer(t);
+  const socket = new WS2S(server.url, { WebSocket }).newSocket();
+  t.after(() => socket.close());
+  await new Promise((resolve) => (socket.onReady = resolve));
+  server.speaks.message = () => {};
+  const closed = new Promise((resolve) => (socket.onClose = resolve));
+  t.mock.timers.tick(50_000);
+  t.mock.timers.tick(50_000);
+  assert.equal((await closed).reason, 'no answer');
+});

@@ -168,7 +168,7 @@ fn count_by_client(front: SocketAddr, server: &Process, preamble: &str, field: &
     assert_eq!([one.1, two.1, three.1, other.1], [101, 101, 503, 101]);
     server.expect_output("192.0.2.7");
     drop((one, two, three, other));
-    Metrics::of(server.address()).wait_for("all to be gone", |values| values["jackfield_address_connections"] == 0.0);
+    Metrics::of(server.address()).wait_for("all to be gone", |values| values["jackfield_counted_connections"] == 0.0);
 }
 
 /// Nothing that is hidden from the proxy reaches the server as a request.

@@ -9,6 +9,7 @@ use jackfield::protocol::DialError;
 
 use crate::models::input::Input;
 
+pub(crate) mod p2p;
 pub(crate) mod pocket;
 pub(crate) mod tcp;
 pub(crate) mod webshare;
@@ -17,7 +18,7 @@ pub(crate) mod ws2s;
 /// Plays what `data` decides: the first byte chooses the protocol, the rest is its model's.
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
-    let protocols = [webshare::run, pocket::run, ws2s::run, tcp::run];
+    let protocols = [webshare::run, pocket::run, ws2s::run, tcp::run, p2p::run];
     input.one_of(&protocols)(&mut input);
 }
 
@@ -25,11 +26,12 @@ pub(crate) fn run(data: &[u8]) {
 pub(crate) const MAX_OPERATIONS: usize = 256;
 
 /// Everything that can become of a dial but success.
-pub(crate) const ERRORS: [DialError; 6] = [
+pub(crate) const ERRORS: [DialError; 7] = [
     DialError::Refused,
     DialError::Forbidden,
     DialError::NoSuchName,
     DialError::TimedOut,
     DialError::TooMany("--max-bridges"),
     DialError::Unreachable(ErrorKind::NetworkUnreachable),
+    DialError::NotPermitted,
 ];

@@ -213,6 +213,10 @@ impl Model {
                 let reason = "cause that's a dangerous operation (--bridge-allow)";
                 failed(id, 4, &format!("ws2s refuse to connect target host: {host}, {reason}"))
             }
+            Some(DialError::NotPermitted) => {
+                let reason = "cause the client's token does not permit it (tcp)";
+                failed(id, 4, &format!("ws2s refuse to connect target host: {host}, {reason}"))
+            }
             Some(DialError::NoSuchName) => failed(id, 1, "gaierror(-2, 'Name or service not known')"),
             Some(DialError::TimedOut) => failed(id, 1, "TimeoutError: the target does not answer (--dial-timeout)"),
             Some(DialError::TooMany(what)) => failed(id, 1, &format!("OSError: too many at once ({what})")),

@@ -110,8 +110,89 @@ export declare const LocalWebSocket: NamedSocketConstructor;
 /** Everybody in one network who uses the same name. */
 export declare const BroadcastWebSocket: NamedSocketConstructor;
 
+/** `detail.target` is the peer. */
+export interface PeerEvent extends CustomEvent<{ target: NetworkPeer }> {}
+
+export interface NetworkPeerEventMap {
+  open: Event;
+  /** It sent this to us alone. */
+  message: MessageEvent<string>;
+  close: EndEvent;
+}
+
+/** Another member of a network channel. */
+export interface NetworkPeer extends EventTarget {
+  /** Its id, until it leaves. */
+  readonly id: string;
+  readonly url: '#';
+  readonly readyState: 1 | 3;
+
+  onopen?: ((event: Event) => void) | null;
+  onmessage?: ((event: MessageEvent<string>) => void) | null;
+  onclose?: ((event: EndEvent) => void) | null;
+
+  /** Sends to this one alone. Throws once it is gone. */
+  send(data: string): void;
+  /** Ends it on this side only: nothing that it sends is told any more. */
+  close(code?: number, reason?: string): void;
+
+  addEventListener<K extends keyof NetworkPeerEventMap>(
+    type: K,
+    listener: (this: NetworkPeer, event: NetworkPeerEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export interface NetworkSocketEventMap extends Omit<NamedSocketEventMap, 'connect' | 'disconnect'> {
+  /** Another member came; it is in `peers`. */
+  connect: PeerEvent;
+  /** Another member left; it is in `peers` no more. */
+  disconnect: PeerEvent;
+}
+
+/** As `NamedSocket`, for text, with the others as objects. */
+export interface NetworkSocket extends Omit<NamedSocket, 'onconnect' | 'ondisconnect' | 'send' | 'addEventListener'> {
+  /** One's own id; another one after each connection, and empty before the server has told it. */
+  readonly id: string;
+  /** The other members that are connected now. */
+  readonly peers: readonly NetworkPeer[];
+
+  onconnect?: ((event: PeerEvent) => void) | null;
+  ondisconnect?: ((event: PeerEvent) => void) | null;
+
+  /** Sends to every other member; waits for a connection where there is none. */
+  send(data: string): void;
+
+  addEventListener<K extends keyof NetworkSocketEventMap>(
+    type: K,
+    listener: (this: NetworkSocket, event: NetworkSocketEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+/** As `NamedSocketConstructor`. */
+export interface NetworkSocketConstructor extends Omit<NamedSocketConstructor, 'prototype'> {
+  new (name: string, protocols?: string | string[], options?: NamedSocketOptions): NetworkSocket;
+  (name: string, protocols?: string | string[], options?: NamedSocketOptions): NetworkSocket;
+  readonly prototype: NetworkSocket;
+}
+
+/** Everybody in one network who uses the same name, each with an id, to all or to one. */
+export declare const NetworkWebSocket: NetworkSocketConstructor;
+
 declare global {
   /** Set by the classic script. */
   var LocalWebSocket: import('./named.js').NamedSocketConstructor;
   var BroadcastWebSocket: import('./named.js').NamedSocketConstructor;
+  var NetworkWebSocket: import('./named.js').NetworkSocketConstructor;
 }

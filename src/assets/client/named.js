@@ -1,5 +1,6 @@
 /**
- * LocalWebSocket and BroadcastWebSocket: a WebSocket to everybody who uses the same name.
+ * LocalWebSocket, BroadcastWebSocket and NetworkWebSocket: a WebSocket to everybody who uses the same name, on one machine
+ * or on the whole network; the last one also to each of them alone.
  *
  * One file, no dependencies. Loaded as a classic script or as an ES module it sets the globals; `require` returns them.
  * A file with `export` would not be a classic script, so `import { LocalWebSocket }` is for `named.mjs`, which loads
@@ -35,6 +36,18 @@
         ? data.slice()
         : String(data);
 
+  /** Tells listeners, then `on<type>`. */
+  const emit = (target, event) => {
+    const handler = () => target['on' + event.type]?.(event);
+    // Called as a listener, what it throws is reported by the platform and stays away from us.
+    target.addEventListener(event.type, handler);
+    target.dispatchEvent(event);
+    target.removeEventListener(event.type, handler);
+  };
+
+  /** What kinds do in their own way: show what was to be sent, take what comes, and see to who is left. */
+  const [shown, take, forget] = [Symbol(), Symbol(), Symbol()];
+
   /**
    * Events beside a WebSocket's: `connect` and `disconnect` (another member came or went; `peerCount` is up to date),
    * `lost` (the connection is gone and will be tried again in `retryMs`), `drop` (`data` will not be sent: `code` is
@@ -60,8 +73,8 @@
       const server = options.server ?? home(options.script) ?? 'ws://localhost:9009';
       /** Other members that are connected now. */
       this.peerCount = 0;
-      this.url = `${String(server).replace(/^http/i, 'ws').replace(/\/$/, '')}/${kind}/${name}?presence=1`;
-      if (options.echo) this.url += '&echo=1';
+      this.url = `${String(server).replace(/^http/i, 'ws').replace(/\/$/, '')}/${kind}/${name}`;
+      if (kind !== 'network') this.url += `?presence=1${options.echo ? '&echo=1' : ''}`;
       this.#protocols = protocols;
       this.#retry = options.reconnect !== false && { ...RETRY, ...options.reconnect };
       this.#limit = options.queueLimit ?? QUEUE_LIMIT;
@@ -119,8 +132,8 @@
       const socket = (this.#socket = new this.#Socket(this.url, this.#protocols));
       socket.binaryType = this.#binaryType;
       socket.onopen = () => this.#opened();
-      socket.onmessage = (event) => this.#received(event);
-      socket.onerror = () => this.#emit(new Event('error'));
+      socket.onmessage = (event) => this[take](event);
+      socket.onerror = () => emit(this, new Event('error'));
       socket.onclose = (event) => this.#closed(event);
     }
 
@@ -129,18 +142,26 @@
       this.#openedAt = Date.now();
       // What waited goes before anything newer.
       this.#queue.splice(0).forEach((data) => this.#socket.send(data));
-      this.#emit(new Event('open'));
+      emit(this, new Event('open'));
     }
 
-    #received({ data, origin }) {
+    [shown](data) {
+      return data;
+    }
+
+    [take]({ data, origin }) {
       // A binary frame is never presence, whatever its bytes spell.
       if (typeof data === 'string' && Object.hasOwn(PRESENCE, data)) this.#peers(PRESENCE[data]);
-      else this.#emit(new MessageEvent('message', { data, origin }));
+      else emit(this, new MessageEvent('message', { data, origin }));
     }
 
     #peers(change) {
       this.peerCount += change;
-      this.#emit(new Event(change > 0 ? 'connect' : 'disconnect'));
+      emit(this, new Event(change > 0 ? 'connect' : 'disconnect'));
+    }
+
+    [forget]() {
+      while (this.peerCount > 0) this.#peers(-1);
     }
 
     #closed({ code, reason, wasClean }) {
@@ -153,30 +174,110 @@
         const attempt = this.#attempt++;
         const retryMs = Math.random() * Math.min(this.#retry.max, this.#retry.min * 2 ** attempt);
         this.#timer = setTimeout(() => this.#connect(), retryMs);
-        this.#emit(Object.assign(new Event('lost'), { code, reason, wasClean, attempt, retryMs }));
+        emit(this, Object.assign(new Event('lost'), { code, reason, wasClean, attempt, retryMs }));
       }
       // The server announces those who are there when we are back.
-      while (this.peerCount > 0) this.#peers(-1);
+      this[forget]();
       if (!isLost) this.#over({ code, reason, wasClean });
     }
 
     #over(fields) {
       this.#state = CLOSED;
       this.#queue.splice(0).forEach((data) => this.#drop(data, 'CLOSED'));
-      this.#emit(Object.assign(new Event('close'), fields));
+      emit(this, Object.assign(new Event('close'), fields));
     }
 
     #drop(data, code) {
-      this.#emit(Object.assign(new Event('drop'), { data, code }));
+      emit(this, Object.assign(new Event('drop'), { data: this[shown](data), code }));
+    }
+  }
+
+  /** Text, which is all that travels between peers. */
+  const text = (data) => {
+    if (data instanceof Object) throw new TypeError('Peers understand text: send a string');
+    return String(data);
+  };
+
+  /** Another member: what is sent to it reaches nobody else. Events: `open`, `message`, `close`. */
+  class Peer extends EventTarget {
+    #say;
+
+    constructor(id, say) {
+      super();
+      this.id = id;
+      this.url = '#';
+      this.readyState = OPEN;
+      this.#say = say;
+      // Whoever hears of it first may listen before it opens.
+      queueMicrotask(() => emit(this, new Event('open')));
     }
 
-    /** Tells listeners, then `on<type>`. */
-    #emit(event) {
-      const handler = () => this['on' + event.type]?.(event);
-      // Called as a listener, what it throws is reported by the platform and stays away from us.
-      this.addEventListener(event.type, handler);
-      this.dispatchEvent(event);
-      this.removeEventListener(event.type, handler);
+    send(data) {
+      if (this.readyState !== OPEN) throw new Error('The peer is gone');
+      this.#say({ action: 'message', target: this.id, data: text(data) });
+    }
+
+    /** Ends it on this side only. */
+    close(code = 3001, reason = 'Closed') {
+      if (this.readyState === CLOSED) return;
+      this.readyState = CLOSED;
+      emit(this, Object.assign(new Event('close'), { code, reason, wasClean: true }));
+    }
+  }
+
+  /** As NamedSocket, for text; `connect` and `disconnect` carry the peer as `detail.target`. */
+  class NetworkSocket extends NamedSocket {
+    /** One's own id, once the server has told it. */
+    id = '';
+    /** The other members that are connected now. */
+    peers = [];
+
+    constructor(...all) {
+      super(...all);
+      this.addEventListener('open', () => this.#say({ action: 'status' }));
+    }
+
+    send(data) {
+      this.#say({ action: 'broadcast', data: text(data) });
+    }
+
+    #say(action) {
+      super.send(JSON.stringify(action));
+    }
+
+    [shown](data) {
+      return JSON.parse(data).data;
+    }
+
+    [take](event) {
+      const { action, source, target, data = '' } = JSON.parse(event.data);
+      const from = this.peers.find(({ id }) => id === source);
+      const message = () => new MessageEvent('message', { data, origin: event.origin });
+      if (action === 'connect') {
+        this.id = source;
+        const peer = new Peer(target, (words) => this.#say(words));
+        this.peers.push(peer);
+        this.#tell(action, peer);
+      } else if (action === 'disconnect') this.#lose(this.peers.find(({ id }) => id === target));
+      else if (action === 'status') this.id = source;
+      else if (action === 'broadcast') from && emit(this, message());
+      else if (from?.readyState === OPEN) emit(from, message());
+    }
+
+    [forget]() {
+      this.peers.slice().forEach((peer) => this.#lose(peer));
+    }
+
+    #lose(peer) {
+      if (!peer) return;
+      this.peers.splice(this.peers.indexOf(peer), 1);
+      peer.close(3000, 'Closed by remote peer');
+      this.#tell('disconnect', peer);
+    }
+
+    #tell(type, target) {
+      this.peerCount = this.peers.length;
+      emit(this, new CustomEvent(type, { detail: { target } }));
     }
   }
 
@@ -187,18 +288,19 @@
    * else `ws://localhost:9009`), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `echo` (own messages
    * come back too), `WebSocket` (a constructor, where there is no global one).
    */
-  const kind = (path) => {
+  const kind = (path, Socket) => {
     const named = function (name, protocols, options) {
-      return new NamedSocket(path, name, protocols, { ...named, ...options });
+      return new Socket(path, name, protocols, { ...named, ...options });
     };
-    named.prototype = NamedSocket.prototype;
+    named.prototype = Socket.prototype;
     named.script = globalThis.document?.currentScript?.src;
     for (const target of [named, named.prototype]) Object.assign(target, { CONNECTING, OPEN, CLOSING, CLOSED });
     return named;
   };
 
-  const LocalWebSocket = kind('local');
-  const BroadcastWebSocket = kind('broadcast');
-  Object.assign(globalThis, { LocalWebSocket, BroadcastWebSocket });
-  if (typeof module === 'object') module.exports = { LocalWebSocket, BroadcastWebSocket };
+  const LocalWebSocket = kind('local', NamedSocket);
+  const BroadcastWebSocket = kind('broadcast', NamedSocket);
+  const NetworkWebSocket = kind('network', NetworkSocket);
+  Object.assign(globalThis, { LocalWebSocket, BroadcastWebSocket, NetworkWebSocket });
+  if (typeof module === 'object') module.exports = { LocalWebSocket, BroadcastWebSocket, NetworkWebSocket };
 }

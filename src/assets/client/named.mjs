@@ -1,4 +1,4 @@
 // `import { LocalWebSocket } from '…/client/named.mjs'`: the names of named.js, which must lie beside this file.
 import './named.js';
-export const { LocalWebSocket, BroadcastWebSocket } = globalThis;
-LocalWebSocket.script = BroadcastWebSocket.script = import.meta.url;
+export const { LocalWebSocket, BroadcastWebSocket, NetworkWebSocket } = globalThis;
+LocalWebSocket.script = BroadcastWebSocket.script = NetworkWebSocket.script = import.meta.url;

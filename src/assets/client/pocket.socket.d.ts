@@ -85,12 +85,16 @@ export interface Reconnect {
   socket: AugmentedWebSocket;
   attempt: number;
   retryMs: number;
+  /** What to do if the browser keeps this page from a local address, which it does not tell; else empty. */
+  hint: string;
 }
 
 export interface EndEvent extends Event {
   code: number;
   reason: string;
   wasClean: boolean;
+  /** As in {@link Reconnect}. */
+  hint?: string;
 }
 
 /** What the channel `socket` tells: the first argument of the callback of `on('socket', event, callback)`. */
@@ -113,6 +117,12 @@ export interface SocketEvents {
 }
 
 export type ReceiptCallback = (receipt: Receipt, socket: AugmentedWebSocket) => void;
+
+/** In place of a callback. What is aborted is not sent if it was not, and rejects with the signal's reason. */
+export interface CallOptions {
+  callback?: ReceiptCallback;
+  signal: AbortSignal;
+}
 
 /** Told every event of the channel `socket` that concerns one socket. */
 export type SocketCallback = (name: string, told: { name: Address; socket: AugmentedWebSocket; data: any }) => void;
@@ -230,7 +240,7 @@ export interface PocketSocket {
     event: string,
     data?: unknown,
     socket?: AugmentedWebSocket | null,
-    callback?: ReceiptCallback,
+    callback?: ReceiptCallback | CallOptions,
   ): Promise<Receipt>;
   /** Ends all connections. */
   close(): void;
@@ -265,6 +275,8 @@ export interface Pocket {
   reconnect: boolean | { min?: number; max?: number };
   /** Messages that may wait for a connection, for each socket; further ones are dropped and told. Default 100. */
   queueLimit: number;
+  /** Where the server asks for one: a token (JWT), shown as a subprotocol with the next connection. */
+  token?: string;
   /** How long a server may take to answer, in milliseconds. Default 5000. */
   connectTimeout: number;
   /** What to connect with where there is no global `WebSocket`, for example `require('ws')`. */

@@ -9,6 +9,15 @@
  * Code written for pocketsocket's client runs unchanged. What that one promised works here: listeners for one event,
  * callbacks for receipts, several servers of which one message arrives once, failing over (`overflow`), reconnecting,
  * and a bounded queue for what is sent meanwhile, which tells what it drops.
+ *
+ * Of each socket (`readyState`):
+ *
+ *     connecting (0) ──▶ open (1) ──▶ waiting (0) ──▶ connecting ──▶ …      `open`; `close` and `reconnect`
+ *          └────────────────┴────────────┴──▶ closed (3)                   `close`
+ *
+ * It waits a random time, but not when the browser is online again or the page is looked at again: then it tries at
+ * once. It is closed for good by `close()`, without `reconnect`, after `retryLimit`, and by a server that says so: 1008
+ * (but for one who was only slow) and 4000 to 4999. After 1012 and 1013 it waits at least `min`, or asks the next server.
  */
 'use strict';
 // A second copy in the same page shares the sockets and listeners of the first.
@@ -53,6 +62,37 @@ if (!globalThis.pocket?.webSocket) {
     }
   }
 
+  /** Hosts that a browser may keep pages of elsewhere from: addresses inside, and names without an address outside. */
+  const LOCAL = /^((127|10|192\.168|172\.[123]\d|169\.254)\.|[^.:]+$|\[(::1|f))|\.local$/;
+
+  /** What may be the reason that a browser does not tell. */
+  const hintOf = (url) => {
+    const { location } = globalThis;
+    if (!location) return '';
+    const { hostname } = new URL(url, location);
+    if (hostname === location.hostname || !LOCAL.test(hostname)) return '';
+    return `Blocked? Allow the local network, or load the page from ${hostname}`;
+  };
+
+  /** Runs `run` once, in `ms` or when there is reason to believe that it will do now. Returns what calls it off. */
+  const soon = (run, ms) => {
+    const { document } = globalThis;
+    let timer;
+    const stop = (name) => {
+      clearTimeout(timer);
+      globalThis[name]?.('online', go);
+      document?.[name]('visibilitychange', look);
+    };
+    const go = () => {
+      stop('removeEventListener');
+      run();
+    };
+    const look = () => document.visibilityState === 'visible' && go();
+    stop('addEventListener');
+    timer = setTimeout(go, ms);
+    return () => stop('removeEventListener');
+  };
+
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (callback, ...args) => {
     try {
@@ -89,16 +129,27 @@ if (!globalThis.pocket?.webSocket) {
   /** Sends one message over all these; where data would be, there may be the callback. */
   const post = (sockets, message, data, callback) => {
     if (typeof data === 'function') [callback, data] = [data];
+    const { signal } = Object(callback);
+    if (signal) callback = callback.callback;
     if (data === undefined) data = {};
     // The same id everywhere, by which a receiver on several servers knows a second copy.
     const id = Math.random().toString(32);
     const frame = JSON.stringify({ id, message, data });
     const request = { id, message, data, frame, callback, left: sockets.length };
     const promise = new Promise((resolve, reject) => Object.assign(request, { resolve, reject }));
+    // What is called back is sent by nobody who has not, and its receipts are nobody's.
+    const forget = () => {
+      sockets.forEach((socket) => socket.forget(request));
+      hooks.delete(id);
+      request.reject(signal.reason);
+    };
+    signal?.addEventListener('abort', forget);
     // Nobody has to look at the promise. Whoever does look still sees the rejection.
     promise.catch(() => {});
     if (!sockets.length) drop(request, 'CLOSED');
-    return { ids: sockets.map((socket) => socket.submit(request)), promise };
+    const ids = sockets.map((socket) => socket.submit(request));
+    if (signal?.aborted) forget();
+    return { ids, promise };
   };
 
   /** The sockets of `sendToAll`: those of `connect` and `makeSocket`. */
@@ -173,6 +224,8 @@ if (!globalThis.pocket?.webSocket) {
     /** Attempts since the last connection. */
     #failures = 0;
     #openedAt = 0;
+    #hint;
+    #callOff = () => {};
     #timer;
     #resolve;
     #reject;
@@ -234,7 +287,7 @@ if (!globalThis.pocket?.webSocket) {
       this.#socket.close(...args);
       this.readyState = CLOSING;
       if (!noEventWillCome) return;
-      clearTimeout(this.#timer);
+      this.#callOff();
       this.#timer = setTimeout(() => this.#closed({ code: 1006, reason: '', wasClean: false }));
     }
 
@@ -251,6 +304,12 @@ if (!globalThis.pocket?.webSocket) {
       return id;
     }
 
+    /** Neither sends a request nor waits for its receipt. */
+    forget(request) {
+      this.#waiting.delete(request.id);
+      this.#queue = this.#queue.filter((each) => each !== request);
+    }
+
     /** The message with this id, which waits for its receipt no longer. */
     acknowledge(id) {
       const request = this.#waiting.get(id);
@@ -263,8 +322,13 @@ if (!globalThis.pocket?.webSocket) {
       this.readyState = CONNECTING;
       this.name = this.#addresses[this.#index];
       this.uri = this.uris[this.#index];
+      this.#hint = hintOf(this.uri);
       this.#tell('connecting', [this.name, this.uri]);
-      const socket = (this.#socket = new (Socket())(this.uri));
+      const socket = (this.#socket = new (Socket())(
+        this.uri,
+        // The server answers the first and never the second, which shows it who we are.
+        pocket.token ? ['jackfield', `jackfield.token.${pocket.token}`] : undefined,
+      ));
       live.add(this);
       socket.binaryType = this.#binaryType;
       this.#timer = setTimeout(() => socket.close(), pocket.connectTimeout);
@@ -280,6 +344,7 @@ if (!globalThis.pocket?.webSocket) {
     /** Nothing that was sent on the connection will be acknowledged any more. */
     #abandon() {
       clearTimeout(this.#timer);
+      this.#callOff();
       this.#waiting.forEach((request) => fail(request, 'CLOSED'));
       this.#waiting.clear();
     }
@@ -289,6 +354,7 @@ if (!globalThis.pocket?.webSocket) {
       this.readyState = OPEN;
       this.#openedAt = Date.now();
       this.#failures = 0;
+      this.#hint = '';
       // What waited goes before anything newer.
       this.#queue.splice(0).forEach((request) => this.submit(request));
       this.#resolve(this);
@@ -302,7 +368,9 @@ if (!globalThis.pocket?.webSocket) {
       const count = this.uris.length;
       const { reconnect, retryLimit } = pocket;
       const { min, max } = { ...RETRY, ...reconnect };
-      const isOver = this.readyState >= CLOSING || reconnect === false || this.#failures >= retryLimit * count;
+      const isUnwanted = code > 3999 || (code === 1008 && !/^(no answer|too slow)/.test(reason));
+      const isOver = this.readyState >= CLOSING || reconnect === false || isUnwanted || this.#failures >= retryLimit * count;
+      const hint = this.#hint;
       this.readyState = isOver ? CLOSED : CONNECTING;
       this.#abandon();
       if (isOver) {
@@ -310,7 +378,7 @@ if (!globalThis.pocket?.webSocket) {
         this.#queue.splice(0).forEach((request) => drop(request, 'CLOSED', this));
         this.#reject(new AddressException('Not connected', this.uris));
       }
-      this.#tell('close', this.#emit(Object.assign(new Event('close'), { code, reason, wasClean })));
+      this.#tell('close', this.#emit(Object.assign(new Event('close'), { code, reason, wasClean, hint })));
       // A listener may have ended it, or begun anew.
       if (this.readyState > CONNECTING || this.#socket.readyState < CLOSED) return;
       // A connection that lasted starts the backoff anew; one that is cut at once does not.
@@ -318,9 +386,10 @@ if (!globalThis.pocket?.webSocket) {
       this.#openedAt = 0;
       this.#index = (this.#index + 1) % count;
       const round = Math.floor(this.#attempt / count);
-      const retryMs = this.#attempt++ < 0 ? 0 : Math.random() * Math.min(max, min * 2 ** round);
-      this.#timer = setTimeout(() => this.#connect(), retryMs);
-      this.#tell('reconnect', { socket: this, attempt: this.#failures++, retryMs });
+      const least = code === 1012 || code === 1013 ? min : 0;
+      const retryMs = this.#attempt++ < 0 ? 0 : least + Math.random() * Math.min(max, min * 2 ** round);
+      this.#callOff = soon(() => this.#connect(), retryMs);
+      this.#tell('reconnect', { socket: this, attempt: this.#failures++, retryMs, hint });
     }
 
     #tell(event, data) {

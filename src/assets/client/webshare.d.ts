@@ -23,8 +23,20 @@ export interface WebShareOptions {
   reconnect?: boolean | { min?: number; max?: number };
   /** Calls that may wait while there is no connection; further ones fail with `QUEUE_FULL`. Default 100. */
   queueLimit?: number;
+  /** Where the server asks for one: a token (JWT), shown as a subprotocol. */
+  token?: string;
+  /** Milliseconds between two looks whether the server still answers, twice the time to notice; 0: none. Default 30000. */
+  heartbeat?: number;
+  /** Closes the client for good. */
+  signal?: AbortSignal;
   /** What to connect with where there is no global `WebSocket`, for example `require('ws')`. */
   WebSocket?: unknown;
+}
+
+/** In place of a callback. What is aborted is not sent if it was not, and rejects with the signal's reason. */
+export interface CallOptions<B = unknown> {
+  callback?: WebShareCallback<B>;
+  signal?: AbortSignal;
 }
 
 /** The partner came or went; `with` is its key. */
@@ -45,12 +57,16 @@ export interface LostEvent extends Event {
   wasClean: boolean;
   attempt: number;
   retryMs: number;
+  /** What to do if the browser keeps this page from a local address, which it does not tell; else empty. */
+  hint: string;
 }
 
 export interface EndEvent extends Event {
   code: number;
   reason: string;
   wasClean: boolean;
+  /** As in {@link LostEvent}. */
+  hint?: string;
 }
 
 /** `detail` is the body that the handler of the same name gets. */
@@ -78,6 +94,8 @@ export declare class WebShare extends EventTarget {
   constructor(url: string | URL, options?: WebShareOptions);
 
   debug: boolean;
+  /** `waiting` is between two attempts, `closed` is for good. */
+  readonly state: 'connecting' | 'open' | 'waiting' | 'closed';
   /** This client's own key; known from the `key` event on, and another one after every reconnect. */
   key?: string;
   /** The partner's key while paired. */
@@ -101,12 +119,12 @@ export declare class WebShare extends EventTarget {
   /** It is over for good; comes once. */
   onclose?: ((event: EndEvent) => void) | null;
 
-  pair(key: string, callback?: WebShareCallback<Partner>): Promise<Partner>;
-  unpair(callback?: WebShareCallback<Partner>): Promise<Partner>;
-  relay(data: unknown, callback?: WebShareCallback<null>): Promise<null>;
+  pair(key: string, callback?: WebShareCallback<Partner> | CallOptions<Partner>): Promise<Partner>;
+  unpair(callback?: WebShareCallback<Partner> | CallOptions<Partner>): Promise<Partner>;
+  relay(data: unknown, callback?: WebShareCallback<null> | CallOptions<null>): Promise<null>;
   /** Resolves when the bytes are handed to the socket; there is no receipt. */
-  relayBinary(bytes: ArrayBuffer | ArrayBufferView | Blob, callback?: WebShareCallback<null>): Promise<null>;
-  getKey(callback?: WebShareCallback<{ key: string }>): Promise<{ key: string }>;
+  relayBinary(bytes: ArrayBuffer | ArrayBufferView | Blob, callback?: WebShareCallback<null> | CallOptions<null>): Promise<null>;
+  getKey(callback?: WebShareCallback<{ key: string }> | CallOptions<{ key: string }>): Promise<{ key: string }>;
   /** Bytes handed to the socket that the network has not taken yet. */
   readonly bufferedAmount: number;
   /** Ends for good; what is unanswered fails with `CLOSED`. */

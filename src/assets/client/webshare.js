@@ -8,6 +8,13 @@
  * Code written for sock-share's client runs unchanged. Beyond it: calls before the connection is open wait for it,
  * every call returns a promise beside its callback, a lost connection is made again, and nothing is lost without a
  * word.
+ *
+ *     connecting ──▶ open ──▶ waiting ──▶ connecting ──▶ …      `open`, then `lost` for each connection that ends
+ *         └────────────┴─────────┴──▶ closed                    `close`, once
+ *
+ * It waits a random time, but not when the browser is online again or the page is looked at again: then it tries at
+ * once. It is closed for good by `close()`, by its `signal`, without `reconnect`, and by a server that says so: 1008
+ * (but for one who was only slow) and 4000 to 4999. After 1012 and 1013 it waits at least `min`.
  */
 'use strict';
 {
@@ -16,6 +23,40 @@
 
   /** Calls that may wait for a connection. */
   const QUEUE_LIMIT = 100;
+
+  /** A connection without an answer for twice as long is not one any more. */
+  const HEARTBEAT_MS = 30000;
+
+  /** Hosts that a browser may keep pages of elsewhere from: addresses inside, and names without an address outside. */
+  const LOCAL = /^((127|10|192\.168|172\.[123]\d|169\.254)\.|[^.:]+$|\[(::1|f))|\.local$/;
+
+  /** What may be the reason that a browser does not tell. */
+  const hintOf = (url) => {
+    const { location } = globalThis;
+    if (!location) return '';
+    const { hostname } = new URL(url, location);
+    if (hostname === location.hostname || !LOCAL.test(hostname)) return '';
+    return `Blocked? Allow the local network, or load the page from ${hostname}`;
+  };
+
+  /** Runs `run` once, in `ms` or when there is reason to believe that it will do now. Returns what calls it off. */
+  const soon = (run, ms) => {
+    const { document } = globalThis;
+    let timer;
+    const stop = (name) => {
+      clearTimeout(timer);
+      globalThis[name]?.('online', go);
+      document?.[name]('visibilitychange', look);
+    };
+    const go = () => {
+      stop('removeEventListener');
+      run();
+    };
+    const look = () => document.visibilityState === 'visible' && go();
+    stop('addEventListener');
+    timer = setTimeout(go, ms);
+    return () => stop('removeEventListener');
+  };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (self, callback, ...args) => {
@@ -45,6 +86,7 @@
   class WebShare extends EventTarget {
     #url;
     #Socket;
+    #protocols;
     #retry;
     #limit;
     /** Requests that no socket has seen, oldest first; length <= #limit. */
@@ -56,7 +98,11 @@
     #openedAt = 0;
     #isOpen = false;
     #isOver = false;
-    #timer;
+    #heartbeat;
+    #isMissed = false;
+    #pulse;
+    #hint;
+    #callOff = () => {};
 
     /**
      * Connects at once: `new WebShare(host, port, debug)`, `new WebShare(host, port, options)` or
@@ -65,8 +111,9 @@
      * @param {string} host host name, or a whole URL (`wss://example.org/webshare`; `http` is read as `ws`)
      * @param {number|object} [port] port, or the options after a URL
      * @param {boolean|object} [debug] log every frame, or options: `debug`, `path` (behind the port), `binary` (ask for
-     *   binary relay), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `WebSocket` (a constructor,
-     *   where there is no global one)
+     *   binary relay), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `heartbeat` (ms; 0: none),
+     *   `signal` (an AbortSignal that closes it), `token` (where the server asks for one), `WebSocket` (a constructor, where there is
+     *   no global one)
      */
     constructor(host, port, debug) {
       super();
@@ -82,9 +129,20 @@
       if (options.binary) this.#url += (this.#url.includes('?') ? '&' : '?') + 'binary=1';
       this.#retry = options.reconnect !== false && { ...RETRY, ...options.reconnect };
       this.#limit = options.queueLimit ?? QUEUE_LIMIT;
+      // The server answers the first and never the second, which shows it who we are.
+      if (options.token) this.#protocols = ['jackfield', `jackfield.token.${options.token}`];
       this.#Socket = options.WebSocket ?? WebShare.WebSocket ?? globalThis.WebSocket;
       if (!this.#Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+      this.#heartbeat = options.heartbeat ?? HEARTBEAT_MS;
       this.#connect();
+      options.signal?.addEventListener('abort', () => this.close());
+      if (options.signal?.aborted) this.close();
+    }
+
+    /** `connecting`, `open`, `waiting` (for the next attempt) or `closed` (for good). */
+    get state() {
+      if (this.#isOver) return 'closed';
+      return this.#isOpen ? 'open' : ['connecting', 'connecting', 'waiting', 'waiting'][this._socket.readyState];
     }
 
     /** Pairs with the client that has `key`; answers `{with}`. */
@@ -114,7 +172,7 @@
      * @param {ArrayBuffer|ArrayBufferView|Blob} bytes
      */
     relayBinary(bytes, callback) {
-      return this.#submit({ frame: bytes, callback });
+      return this.#submit({ frame: bytes }, callback);
     }
 
     /** Bytes handed to the socket that the network has not taken yet. */
@@ -133,8 +191,9 @@
     }
 
     #connect() {
-      const socket = (this._socket = new this.#Socket(this.#url));
+      const socket = (this._socket = new this.#Socket(this.#url, this.#protocols));
       socket.binaryType = 'arraybuffer';
+      this.#hint = hintOf(this.#url);
       socket.onopen = () => this.#opened();
       socket.onmessage = (event) => this.#received(event.data);
       socket.onclose = (event) => this.#closed(event);
@@ -145,6 +204,9 @@
     #opened() {
       this.#openedAt = Date.now();
       this.#isOpen = true;
+      this.#hint = '';
+      this.#isMissed = false;
+      this.#pulse = this.#heartbeat && setInterval(() => this.#beat(), this.#heartbeat);
       // The key first, so that it is known when a queued pair is answered; then what waited, before anything newer.
       const queue = this.#queue;
       this.#queue = [];
@@ -153,18 +215,36 @@
       this.#emit('open');
     }
 
+    /** Asks for a sign of life where there was none since the last time; a second silence is the end. */
+    #beat() {
+      if (this.#isMissed) {
+        const socket = this._socket;
+        socket.onclose = null;
+        socket.close();
+        return this.#closed({ code: 1006, reason: 'no answer', wasClean: false });
+      }
+      this.#isMissed = true;
+      this.getKey();
+    }
+
     #request(command, callback, body) {
       const id = String(++this.#lastId);
-      return this.#submit({ id, callback, frame: JSON.stringify({ echo: { callbackId: id }, command, body }) });
+      return this.#submit({ id, frame: JSON.stringify({ echo: { callbackId: id }, command, body }) }, callback);
     }
 
     /** Sends a request, or keeps it until a connection opens. A second submission keeps its promise. */
-    #submit(request) {
-      request.owner = this;
+    #submit(request, callback) {
+      request.owner ??= Object.assign(request, typeof callback === 'function' ? { callback } : { ...callback }) && this;
       request.promise ??= new Promise((resolve, reject) => Object.assign(request, { resolve, reject }));
       // Nobody has to look at the promise: callbacks came first. Whoever does look still sees the rejection.
       request.promise.catch(() => {});
-      if (this.#isOver) this.#answer(request, false, 'CLOSED');
+      const { signal } = request;
+      if (signal && !request.isWatched) {
+        request.isWatched = true;
+        signal.addEventListener('abort', () => this.#forget(request));
+      }
+      if (signal?.aborted) this.#forget(request);
+      else if (this.#isOver) this.#answer(request, false, 'CLOSED');
       else if (this.#isOpen && this._socket.readyState === 1) {
         this.#log('>', request.frame);
         this._socket.send(request.frame);
@@ -175,6 +255,13 @@
       return request.promise;
     }
 
+    /** What was not sent is not sent; an answer to what was is nobody's. */
+    #forget(request) {
+      this.#queue = this.#queue.filter((each) => each !== request);
+      this.#waiting.delete(request.id);
+      request.reject(request.signal.reason);
+    }
+
     /** Answers without the server, but like the server after the call that asked has returned. */
     #answer(request, ok, code) {
       queueMicrotask(() => settle(request, ok, code, null));
@@ -182,6 +269,7 @@
 
     #received(data) {
       this.#log('<', data);
+      this.#isMissed = false;
       if (typeof data !== 'string') {
         const bytes = new Uint8Array(data);
         return this.#emit('binary', { detail: bytes }, bytes);
@@ -224,20 +312,25 @@
       const partner = this.pairedTo;
       const unanswered = [...this.#waiting.values()];
       this.#waiting.clear();
+      const hint = this.#hint;
+      clearInterval(this.#pulse);
       this.#isOpen = false;
       this.pairedTo = null;
-      if (this.#isOver || !this.#retry) {
+      const isUnwanted = code > 3999 || (code === 1008 && !/^(no answer|too slow)/.test(reason));
+      if (this.#isOver || !this.#retry || isUnwanted) {
         this.#isOver = true;
         this.#abandon();
-        this.#emit('close', { code, reason, wasClean });
+        this.#emit('close', { code, reason, wasClean, hint });
       } else {
         // A connection that lasted starts the backoff anew; one that is cut at once does not.
         if (this.#openedAt && Date.now() - this.#openedAt > this.#retry.max) this.#attempt = 0;
         this.#openedAt = 0;
         const attempt = this.#attempt++;
-        const retryMs = Math.random() * Math.min(this.#retry.max, this.#retry.min * 2 ** attempt);
-        this.#timer = setTimeout(() => this.#connect(), retryMs);
-        this.#emit('lost', { code, reason, wasClean, attempt, retryMs });
+        const { min, max } = this.#retry;
+        const least = code === 1012 || code === 1013 ? min : 0;
+        const retryMs = least + Math.random() * Math.min(max, min * 2 ** attempt);
+        this.#callOff = soon(() => this.#connect(), retryMs);
+        this.#emit('lost', { code, reason, wasClean, attempt, retryMs, hint });
       }
       unanswered.forEach((request) => settle(request, false, 'CLOSED', null));
       const body = { with: partner };
@@ -246,7 +339,8 @@
 
     /** Nothing will be sent or answered any more. */
     #abandon() {
-      clearTimeout(this.#timer);
+      this.#callOff();
+      clearInterval(this.#pulse);
       this.pairedTo = null;
       const requests = [...this.#waiting.values(), ...this.#queue];
       this.#waiting.clear();

@@ -32,8 +32,15 @@ export interface WS2SOptions {
   queueLimit?: number;
   /** Of the redis client. `false`: what is lost stays lost. Otherwise the bounds of the random wait (500, 30000 ms). */
   reconnect?: boolean | { min?: number; max?: number };
+  /** Subprotocols; where the server asks for a token (JWT), `['jackfield', 'jackfield.token.' + jwt]`. */
+  protocols?: string | string[];
   /** What to connect with where there is no global `WebSocket`, or instead of WebSocketStream. */
   WebSocket?: unknown;
+}
+
+/** What is aborted is not sent if it was not, and rejects with the signal's reason. */
+export interface CallOptions {
+  signal?: AbortSignal;
 }
 
 /**
@@ -52,6 +59,8 @@ export interface WS2SSocket extends AsyncIterable<Uint8Array> {
   /** The server's refusal, the event of the WebSocket, or what the socket itself found. */
   onError?: ((error: Response | Event | WS2SError) => void) | null;
 
+  /** Connects to a TCP server; `signal` calls that off and closes the socket. */
+  connect(host: string, port: number, options: CallOptions): Promise<void>;
   /** Connects to a TCP server, leaving the one before. jackfield has no ssh: its parameters are for other servers. */
   connect(
     host: string,
@@ -67,9 +76,9 @@ export interface WS2SSocket extends AsyncIterable<Uint8Array> {
    * Sends text as UTF-8. Fulfilled when the server says that it has it; while reading is stopped for a slow reader, when
    * the platform has passed it on.
    */
-  send(text: string): Promise<void>;
+  send(text: string, options?: CallOptions): Promise<void>;
   /** Sends bytes. Fulfilled like `send`. */
-  sendb(bytes: Uint8Array | ArrayBuffer | ArrayBufferView): Promise<void>;
+  sendb(bytes: Uint8Array | ArrayBuffer | ArrayBufferView, options?: CallOptions): Promise<void>;
   /** Ends the TCP connection and the WebSocket behind what was sent. Fulfilled when it is over. */
   close(): Promise<void>;
 }
@@ -95,7 +104,7 @@ export interface RedisClient {
    * Sends the command in each line; quotes keep words together. Fulfilled with the reply (`null` for nil, arrays as
    * such), or for several lines with an array of all, errors among them; a single error rejects.
    */
-  request(text: string): Promise<any>;
+  request(text: string, options?: CallOptions): Promise<any>;
   /** Ends for good. */
   close(): Promise<void>;
 }
@@ -110,7 +119,8 @@ export declare class WS2S {
   ws2sServerAddress: string | URL;
   options: WS2SOptions;
 
-  newSocket(): WS2SSocket;
+  /** `signal` closes it. */
+  newSocket(options?: CallOptions): WS2SSocket;
   newRedisClient(
     host: string,
     port: number,

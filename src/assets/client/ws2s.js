@@ -10,6 +10,15 @@
  * where the platform can stop reading (WebSocketStream in a browser, `pause` of the package `ws`), a slow reader stops
  * the server, which stops the peer. A plain WebSocket cannot stop, so there the buffer only has a bound (`maxBuffer`),
  * above which the socket is closed with an error that says so.
+ *
+ * A socket is never made again, as what was in its TCP connection is lost; a redis client is:
+ *
+ *     connecting ──▶ open ──▶ waiting ──▶ connecting ──▶ …      `onReady`, later `onReconnected`
+ *         └────────────┴─────────┴──▶ closed
+ *
+ * It waits a random time, but not when the browser is online again or the page is looked at again: then it tries at
+ * once. It is closed for good by `close()`, without `reconnect`, after nine attempts, and by a server that says so: 1008
+ * (but for one who was only slow) and 4000 to 4999. After 1012 and 1013 it waits at least `min`.
  */
 'use strict';
 {
@@ -39,6 +48,37 @@
     'host port ssh_host ssh_port ssh_username ssh_password ssh_private_key ssh_private_key_password'.split(' ');
 
   const fault = (code, response, message = code) => Object.assign(new Error('WS2S: ' + message), { code, response });
+
+  /** Hosts that a browser may keep pages of elsewhere from: addresses inside, and names without an address outside. */
+  const LOCAL = /^((127|10|192\.168|172\.[123]\d|169\.254)\.|[^.:]+$|\[(::1|f))|\.local$/;
+
+  /** What may be the reason that a browser does not tell. */
+  const hintOf = (url) => {
+    const { location } = globalThis;
+    if (!location) return '';
+    const { hostname } = new URL(url, location);
+    if (hostname === location.hostname || !LOCAL.test(hostname)) return '';
+    return `Blocked? Allow the local network, or load the page from ${hostname}`;
+  };
+
+  /** Runs `run` once, in `ms` or when there is reason to believe that it will do now. Returns what calls it off. */
+  const soon = (run, ms) => {
+    const { document } = globalThis;
+    let timer;
+    const stop = (name) => {
+      clearTimeout(timer);
+      globalThis[name]?.('online', go);
+      document?.[name]('visibilitychange', look);
+    };
+    const go = () => {
+      stop('removeEventListener');
+      run();
+    };
+    const look = () => document.visibilityState === 'visible' && go();
+    stop('addEventListener');
+    timer = setTimeout(go, ms);
+    return () => stop('removeEventListener');
+  };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (callback, ...args) => {
@@ -75,11 +115,17 @@
     let isOpen = false;
     let end;
     return {
-      submit(request) {
+      submit(request, { signal } = {}) {
         const promise = new Promise((resolve, reject) => Object.assign(request, { resolve, reject }));
         if (end ?? queue.length >= limit) request.reject(end ?? fault('QUEUE_FULL'));
         else if (isOpen) put(request);
         else queue.push(request);
+        const forget = () => {
+          if (queue.includes(request)) queue.splice(queue.indexOf(request), 1);
+          request.reject(signal.reason);
+        };
+        signal?.addEventListener('abort', forget);
+        if (signal?.aborted) forget();
         // Nobody has to look at the promise; whoever does still sees the rejection.
         promise.catch(() => {});
         return promise;
@@ -97,8 +143,8 @@
   };
 
   /** A WebSocketStream in the shape of a WebSocket of `ws`, which can stop reading. */
-  const streamed = (url) => {
-    const stream = new WebSocketStream(url);
+  const streamed = (url, options) => {
+    const stream = new WebSocketStream(url, options);
     let writer;
     let isResumed;
     const socket = {
@@ -133,11 +179,11 @@
   };
 
   /** One TCP socket behind one WebSocket. */
-  const newSocket = (url, options) => {
+  const newSocket = (url, options, signal) => {
     const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
-    if (!Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
-    const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url) : new Socket(url);
+    if (!Socket) throw new Error('No WebSocket: give one as the option WebSocket');
+    const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url, options) : new Socket(url, options.protocols);
     /** The request of each command without a reply: the server answers in their order. */
     const sent = [];
     /** What waits for a reader: bytes, or the error that ended them. */
@@ -153,6 +199,8 @@
     /** Why it ended, where that was not in order. */
     let failure;
     let ping;
+    /** Nothing came since the last ping. */
+    let isMissed = false;
 
     /** Stops reading, or goes on; whoever waits has a look. */
     const steer = () => {
@@ -180,8 +228,8 @@
 
     const { submit, open, end } = gate(queueLimit, put);
 
-    const ask = (command, parts = [{}]) =>
-      submit({ command, frames: parts.map((part) => JSON.stringify({ command, ...part })) });
+    const ask = (command, parts = [{}], options) =>
+      submit({ command, frames: parts.map((part) => JSON.stringify({ command, ...part })) }, options);
 
     /** Takes out one command of a request; returns the request of the next command. */
     const remove = (request) => {
@@ -240,12 +288,18 @@
     };
 
     ws.onopen = () => {
-      ping = setInterval(() => ask('ping'), PING_MS);
+      ping = setInterval(() => {
+        // While reading is stopped for a slow reader, nothing can come.
+        if (isMissed && !isPaused) return lose({ code: 1006, reason: 'no answer' });
+        isMissed = true;
+        ask('ping');
+      }, PING_MS);
       open(true);
       call(socket.onReady);
     };
 
     ws.onmessage = ({ data: frame }) => {
+      isMissed = false;
       try {
         const response = JSON.parse(frame);
         const { code, data, encoding, message } = response;
@@ -262,24 +316,39 @@
       if (!isClosing) call(socket.onError, event);
     };
 
-    ws.onclose = (event) => {
-      if (!isClosing) failure = fault('CLOSED');
+    /** The WebSocket is over, or as good as that. */
+    const lose = (event) => {
+      if (isOver) return;
+      if (!isClosing) failure = fault('CLOSED', event, (!ping && hintOf(url)) || undefined);
       isOver = true;
       clearInterval(ping);
       shut(failure);
       call(socket.onClose, event);
     };
+    ws.onclose = lose;
+
+    const obey = (signal) => {
+      signal?.addEventListener('abort', socket.close);
+      if (signal?.aborted) socket.close();
+    };
 
     const socket = {
       /** Dials; fulfilled when the server is connected, which `onOpen` tells too. */
-      connect: (...target) => ask('connect', [Object.fromEntries(TARGET.map((name, i) => [name, target[i]]))]),
+      connect(...target) {
+        const { signal } = Object(target.at(-1));
+        if (signal) target.pop();
+        const done = ask('connect', [Object.fromEntries(TARGET.map((name, i) => [name, target[i]]))], { signal });
+        // A dial under way is called off with its socket.
+        obey(signal);
+        return done;
+      },
 
       /** Sends text; fulfilled when the server has taken it. */
-      send: (text) => ask('send', parts(String(text))),
+      send: (text, options) => ask('send', parts(String(text)), options),
 
       /** Sends bytes; fulfilled when the server has taken them. */
-      sendb: (bytes) =>
-        ask('sendb', parts(toBase64(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength)))),
+      sendb: (bytes, options) =>
+        ask('sendb', parts(toBase64(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength))), options),
 
       /** Ends for good; fulfilled when it is over. */
       async close() {
@@ -313,6 +382,7 @@
         }
       },
     };
+    obey(signal);
     return socket;
   };
 
@@ -386,7 +456,7 @@
     let socket;
     let isOver = false;
     let openedAt = 0;
-    let timer;
+    let callOff = () => {};
 
     const put = (request) => {
       socket.send(request.commands.join(''));
@@ -436,15 +506,17 @@
         socket.close();
         call(client.onError, error);
       };
-      socket.onClose = () => {
+      socket.onClose = ({ code, reason }) => {
         open(false);
         sent.splice(0).forEach((request) => request.reject?.(fault('CLOSED')));
         // A connection that lasted starts the count anew.
         if (openedAt && Date.now() - openedAt > max) client.reconnectCount = 0;
         openedAt = 0;
         if (isOver) return;
-        if (reconnect !== false && client.reconnectCount < RETRY_LIMIT) {
-          timer = setTimeout(begin, Math.random() * Math.min(max, min * 2 ** client.reconnectCount));
+        const isUnwanted = code > 3999 || (code === 1008 && !/^(no answer|too slow)/.test(reason));
+        if (reconnect !== false && !isUnwanted && client.reconnectCount < RETRY_LIMIT) {
+          const least = code === 1012 || code === 1013 ? min : 0;
+          callOff = soon(begin, least + Math.random() * Math.min(max, min * 2 ** client.reconnectCount));
           client.reconnectCount += 1;
         } else {
           client.close();
@@ -457,12 +529,12 @@
       reconnectCount: 0,
 
       /** Sends the commands of all lines; fulfilled with the reply, or with an array of them for several lines. */
-      request: (text) => submit(compose(text)),
+      request: (text, options) => submit(compose(text), options),
 
       /** Ends for good: no reconnect. */
       close() {
         isOver = true;
-        clearTimeout(timer);
+        callOff();
         end(fault('CLOSED'));
         return socket.close();
       },
@@ -476,15 +548,17 @@
     /**
      * @param {string} ws2sServerAddress `ws://host:port/ws2s`; with `?v=2` the server sends base64 always
      * @param {object} [options] `maxBuffer` (16 MiB), `queueLimit` (100), `reconnect` (of the redis client: `false`, or
-     *   `{min, max}` in ms), `WebSocket` (a constructor, where there is no global one, or instead of WebSocketStream)
+     *   `{min, max}` in ms), `protocols` (what WebSocket takes), `WebSocket` (a constructor, where there is no global
+     *   one, or instead of WebSocketStream)
      */
     constructor(ws2sServerAddress, options = {}) {
       this.ws2sServerAddress = ws2sServerAddress;
       this.options = options;
     }
 
-    newSocket() {
-      return newSocket(this.ws2sServerAddress, this.options);
+    /** A socket; `signal` closes it. */
+    newSocket({ signal } = {}) {
+      return newSocket(this.ws2sServerAddress, this.options, signal);
     }
 
     /** A redis client; the arguments after `auth` are those of `connect`. */

@@ -1,39 +1,35 @@
 /**
- * The console: starts the panels and reads what the address asks for.
+ * The console: leads to its rooms, each of which begins when it is entered first and goes on while others are looked at.
  *
- * `#pair=KEY` pairs with KEY as soon as this client has a key of its own; `#name=NAME` joins `/local/NAME`
- * (`&kind=broadcast`: `/broadcast/NAME`).
+ * The address says which: `#pair`, `#name`, `#channels`, `#devices`, `#tcp`, `#live`. `#pair=KEY` pairs with KEY as soon
+ * as this client has a key of its own; `#name=NAME` joins `/local/NAME` (`&kind=broadcast`: `/broadcast/NAME`);
+ * `#channels=ROOM` joins a pocket room; `#devices=ID` is that device (`&pair=ID`: and pairs with another);
+ * `#tcp=HOST:PORT` connects.
  */
-import { namePanel } from './name.js';
-import { pairPanel } from './pair.js';
+import { channelsRoom } from './channels.js';
+import { devicesRoom } from './devices.js';
+import { liveRoom } from './live.js';
+import { nameRoom } from './name.js';
+import { pairRoom } from './pair.js';
+import { tcpRoom } from './tcp.js';
 
 /** This server, wherever it is mounted: the console lies directly below its base. */
-const server = new URL('.', location.href).href.replace(/^http/, 'ws').replace(/\/$/, '');
+const base = new URL('.', location.href).href.replace(/\/$/, '');
 
-/** Makes what shows a connection's state: a word, or the `lost` event that says when the next attempt is. */
-function stateOf(panel) {
-  const shown = panel.querySelector('.state');
-  return (state, what) => {
-    shown.dataset.state = state;
-    shown.textContent = typeof what === 'string' ? what : lost(what);
-  };
-}
+/** Each makes a room of its section and returns `{enter(value, wishes), leave()}`, where it has anything to do then. */
+const MAKERS = { pair: pairRoom, name: nameRoom, channels: channelsRoom, devices: devicesRoom, tcp: tcpRoom, live: liveRoom };
+const rooms = {};
+let current;
 
-function lost({ code, reason, retryMs }) {
-  // 1006 is what a browser says when it may not or cannot say more.
-  const why = reason || (code === 1006 ? '' : `code ${code}`);
-  const seconds = Math.max(1, Math.round(retryMs / 1000));
-  return `no connection${why && ` (${why})`}, next try in ${seconds} s`;
-}
-
-const [pairRoot, nameRoot] = ['pair', 'name'].map((id) => document.getElementById(id));
-const pair = pairPanel(pairRoot, `${server}/webshare`, stateOf(pairRoot));
-const join = namePanel(nameRoot, server, stateOf(nameRoot));
+/** What this person may see: told by the server, which does not rely on it. */
+const role = fetch(`${base}/console/role`)
+  .then((response) => response.json())
+  .catch(() => ({ is_admin: false, has_targets: true }));
 
 /** The members of the address's fragment. `+` is a letter here: names may contain it. */
 function wishes() {
   const parts = location.hash.slice(1).split('&').map((part) => part.split('='));
-  return Object.fromEntries(parts.map(([name, ...value]) => [name, decode(value.join('='))]));
+  return new Map(parts.map(([name, ...value]) => [name, value.length ? decode(value.join('=')) : undefined]));
 }
 
 function decode(text) {
@@ -45,13 +41,30 @@ function decode(text) {
 }
 
 async function follow() {
-  const { pair: key, name, kind } = wishes();
-  if (name) join(name, kind === 'broadcast' ? 'broadcast' : 'local');
-  if (!key || !(await pair(key))) return;
-  // A key is good for one meeting: reloading the page must not look for a partner that is gone.
-  const rest = location.hash.slice(1).split('&').filter((part) => !part.startsWith('pair='));
-  history.replaceState(null, '', location.pathname + location.search + (rest.length ? `#${rest.join('&')}` : ''));
+  const asked = wishes();
+  const told = await role;
+  const wanted = [...asked.keys()].find((name) => Object.hasOwn(MAKERS, name)) ?? 'pair';
+  const name = wanted === 'live' && !told.is_admin ? 'pair' : wanted;
+  const isEntered = name !== current;
+  if (isEntered) {
+    rooms[current]?.leave?.();
+    for (const section of document.querySelectorAll('.room')) section.hidden = section.id !== name;
+    for (const link of document.querySelectorAll('.rooms a')) {
+      if (link.hash === `#${name}`) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+    }
+    document.title = `jackfield console: ${document.querySelector(`#${name} h2`).textContent}`;
+  }
+  const isMoved = isEntered && current !== undefined;
+  current = name;
+  const section = document.getElementById(name);
+  rooms[name] ??= MAKERS[name](section, { base, server: base.replace(/^http/, 'ws'), role: told });
+  // Who uses a keyboard or a screen reader goes on in the room.
+  if (isMoved) section.querySelector('h2').focus({ preventScroll: true });
+  if (isMoved) scrollTo(0, 0);
+  rooms[name]?.enter?.(asked.get(name), asked);
 }
 
+role.then(({ is_admin }) => (document.querySelector('.rooms [href="#live"]').hidden = !is_admin));
 addEventListener('hashchange', follow);
 follow();

@@ -4,6 +4,8 @@
  * Everything that came from outside becomes text through `textContent`, never markup.
  */
 
+import { bytesOf, element, follower } from './dom.js';
+
 /** What the log keeps: entries, and bytes that can still be saved. The oldest go first. */
 const ENTRIES = 500;
 const KEPT_BYTES = 64 * 1024 * 1024;
@@ -12,27 +14,13 @@ const KEPT_BYTES = 64 * 1024 * 1024;
 const SHOWN_CHARACTERS = 16 * 1024;
 const SHOWN_BYTES = 32;
 
-const count = new Intl.NumberFormat();
-
-/** "1 byte", "2,048 bytes". */
-const bytesOf = (size) => `${count.format(size)} ${size === 1 ? 'byte' : 'bytes'}`;
-
-const element = (tag, className, text = '') => {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-};
-
 export class Conversation {
-  /** Whether the newest message is to stay in sight: nobody has scrolled up. */
-  #isFollowing = true;
   #entries = [];
   #keptBytes = 0;
-  #root;
   #log;
   #error;
   #controls;
+  #follow;
 
   /**
    * Appends itself to a panel. `send(form, data)` gets `text` and a string, `json` and a value, or `bytes` and a
@@ -40,7 +28,6 @@ export class Conversation {
    */
   constructor(panel, send) {
     const template = document.getElementById('conversation').content.cloneNode(true);
-    this.#root = template.querySelector('.conversation');
     this.#log = template.querySelector('.log');
     this.#error = template.querySelector('.error');
     this.#controls = template.querySelector('fieldset');
@@ -49,11 +36,7 @@ export class Conversation {
     const file = form.querySelector('input[type=file]');
     panel.append(template);
 
-    this.#log.addEventListener('scroll', () => {
-      const { scrollHeight, scrollTop, clientHeight } = this.#log;
-      this.#isFollowing = scrollHeight - scrollTop - clientHeight < 24;
-    });
-    new ResizeObserver(() => this.#follow()).observe(this.#log);
+    this.#follow = follower(this.#log);
     text.addEventListener('keydown', (event) => {
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
       event.preventDefault();
@@ -143,10 +126,6 @@ export class Conversation {
       oldest.node.remove();
     }
     this.#follow();
-  }
-
-  #follow() {
-    if (this.#isFollowing) this.#log.scrollTop = this.#log.scrollHeight;
   }
 }
 

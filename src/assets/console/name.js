@@ -1,11 +1,13 @@
-/** The panel "Name": membership in one name. */
+/** The room "Name": membership in one name. */
 import { BroadcastWebSocket, LocalWebSocket } from '../client/named.mjs';
 import { Conversation } from './conversation.js';
+import { lost, stateOf } from './dom.js';
 
-/** Starts the panel; `server` is the server's base address. Returns what joins a name. */
-export function namePanel(panel, server, showState) {
+export function nameRoom(panel, { server }) {
+  const showState = stateOf(panel);
   const find = (selector) => panel.querySelector(selector);
-  const [form, kind, field, presence] = ['.name-form', '.kind', '.name-field', '.presence'].map(find);
+  const [form, kind, field] = ['.name-form', '.kind', '.name-field'].map(find);
+  const [presence, another] = ['.presence [role=status]', '.another'].map(find);
   const [joinButton, leaveButton] = ['.join-button', '.leave-button'].map(find);
   let socket;
   panel.classList.add('name-only');
@@ -23,6 +25,7 @@ export function namePanel(panel, server, showState) {
     const isOpen = socket?.readyState === LocalWebSocket.OPEN;
     const told = others === 1 ? '1 other is here.' : `${others || 'No'} others are here.`;
     presence.textContent = isOpen ? told : '';
+    another.hidden = !isOpen;
   };
 
   const leave = () => {
@@ -37,6 +40,7 @@ export function namePanel(panel, server, showState) {
     talk.fail();
     field.value = name;
     kind.value = reach;
+    another.href = `#name=${name}${reach === 'broadcast' ? '&kind=broadcast' : ''}`;
     const path = `/${reach}/${name}`;
     let joined;
     try {
@@ -57,7 +61,7 @@ export function namePanel(panel, server, showState) {
       showState('open', 'joined');
       talk.note(`Joined ${path}.`);
     });
-    on('lost', (event) => showState('lost', event));
+    on('lost', (event) => showState('lost', lost(event)));
     on('connect', () => {});
     on('disconnect', () => {});
     on('drop', () => talk.fail('Too much is waiting for the connection: that last message will not be sent.'));
@@ -77,5 +81,10 @@ export function namePanel(panel, server, showState) {
     leave();
     field.focus();
   });
-  return join;
+  show();
+  return {
+    enter(name, wishes) {
+      if (name) join(name, wishes.get('kind') === 'broadcast' ? 'broadcast' : 'local');
+    },
+  };
 }

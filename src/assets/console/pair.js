@@ -1,6 +1,9 @@
-/** The panel "Pair": one WebShare, its key, its partner. */
+/** The room "Pair": one WebShare, its key as text and as a QR code, its partner. */
 import { WebShare } from '../client/webshare.mjs';
 import { Conversation } from './conversation.js';
+import { copyText } from './copy.js';
+import { lost, stateOf } from './dom.js';
+import { draw } from './qr.js';
 
 /** What the server's codes mean to the person in front of the page. */
 const MEANING = {
@@ -19,13 +22,16 @@ const explain = ({ code, body }) => {
   return `Too many wrong keys came from your address. Try again in ${seconds} s.`;
 };
 
-/** Starts the panel; `url` is the server's WebShare. Returns what pairs with a key as soon as that is possible. */
-export function pairPanel(panel, url, showState) {
+/** A phone that reads the code cannot reach what only this machine can. */
+const isLoopback = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
+
+export function pairRoom(panel, { server }) {
   const find = (selector) => panel.querySelector(selector);
-  const [key, copy, link] = ['.key', '.copy', '.open-partner'].map(find);
+  const showState = stateOf(panel);
+  const [jack, key, copyKey, copyLink, link, figure] = ['.jack', '.key', '.copy-key', '.copy-link', '.open-partner', '.qr'].map(find);
   const [form, field] = ['.partner-form', '.partner-key'].map(find);
   const [pairButton, unpairButton] = ['.pair-button', '.unpair-button'].map(find);
-  const share = new WebShare(url, { binary: true });
+  const share = new WebShare(`${server}/webshare`, { binary: true });
   const talk = new Conversation(panel, (as, data) => {
     const failed = talk.message('out', as, data);
     const sent = as === 'bytes' ? share.relayBinary(data) : share.relay(data);
@@ -34,6 +40,7 @@ export function pairPanel(panel, url, showState) {
 
   const showPair = () => {
     const isPaired = Boolean(share.pairedTo);
+    jack.classList.toggle('is-paired', isPaired);
     field.readOnly = isPaired;
     if (isPaired) field.value = share.pairedTo;
     pairButton.hidden = isPaired;
@@ -55,12 +62,21 @@ export function pairPanel(panel, url, showState) {
   share.addEventListener('key', ({ detail }) => {
     key.textContent = detail.key;
     link.href = `#pair=${encodeURIComponent(detail.key)}`;
-    link.hidden = copy.disabled = pairButton.disabled = false;
+    link.hidden = copyKey.disabled = copyLink.disabled = pairButton.disabled = false;
+    figure.hidden = !draw(figure.querySelector('svg'), link.href);
+    figure.querySelector('figcaption').textContent = isLoopback
+      ? 'For a phone, open this page under this machine’s address on the network.'
+      : 'A camera opens this page, paired.';
     if (detail.previous) talk.note(`Connected again. Your key is now ${detail.key}; before it was ${detail.previous}.`);
     showState('open', 'connected');
   });
   share.addEventListener('lost', (event) => {
-    showState('lost', event);
+    showState('lost', lost(event));
+    pairButton.disabled = true;
+    showPair();
+  });
+  share.addEventListener('close', ({ reason, code }) => {
+    showState('closed', `over: ${reason || `code ${code}`}`);
     pairButton.disabled = true;
     showPair();
   });
@@ -93,20 +109,14 @@ export function pairPanel(panel, url, showState) {
     showPair();
     field.focus();
   });
-  copy.addEventListener('click', async () => {
-    copy.textContent = (await copyText(share.key, key)) ? 'Copied' : 'Selected: copy it now';
-    setTimeout(() => (copy.textContent = 'Copy'), 2000);
-  });
-  return pair;
-}
+  copyKey.addEventListener('click', () => copyText(share.key, key, copyKey));
+  copyLink.addEventListener('click', () => copyText(link.href, key, copyLink));
 
-/** Copies, or where the browser forbids it (a page without TLS), selects what is to be copied. */
-async function copyText(text, shown) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    getSelection().selectAllChildren(shown);
-    return document.execCommand('copy');
-  }
+  return {
+    async enter(target) {
+      if (!target || !(await pair(target))) return;
+      // A key is good for one meeting: reloading the page must not look for a partner that is gone.
+      if (location.hash.startsWith('#pair=')) history.replaceState(null, '', '#pair');
+    },
+  };
 }

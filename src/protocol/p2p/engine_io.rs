@@ -11,6 +11,8 @@
 pub mod jsonp;
 pub mod payload;
 
+pub use payload::{decode_payload, encode_payload};
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;

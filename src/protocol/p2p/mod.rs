@@ -17,20 +17,24 @@ pub mod probe;
 pub mod socket_io;
 mod wire;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use self::engine_io::PacketType as EnginePacket;
-use self::pending::{Full, Pending};
+use self::pending::Pending;
+pub use self::plugin::push_list;
 use self::plugin::{Ack, Event};
 use self::socket_io::{Packet, PacketType};
 use super::{Context, Effects, Protocol};
+use crate::access::NOT_ACCEPTED;
 use crate::config::Limits;
 use crate::frame::message::{Kind, Message};
-use crate::hub::devices::{self, DeviceId};
+use crate::hub::devices::{self, DeviceId, Standing};
 pub use crate::hub::devices::{Claim, Revision, Transport};
 use crate::hub::ids::Key;
+use crate::json::fields;
 
 /// One Engine.IO session.
 #[derive(Debug)]
@@ -93,6 +97,12 @@ impl Device {
         self.revision
     }
 
+    /// Nobody listened to the client: the time in which it must be heard begins anew.
+    pub fn excuse(&mut self, now: Instant) {
+        self.heard = Some(now);
+        self.pinged = self.pinged.map(|_| now);
+    }
+
     fn on_packet(
         &mut self,
         id: DeviceId,
@@ -103,23 +113,26 @@ impl Device {
         if self.pending.is_some() {
             return Err(Fault("an attachment was to come next"));
         }
-        let packet = socket_io::parse(text, cx.config.limits.max_attachments).map_err(|_| MALFORMED)?;
+        let packet = socket_io::parse(text, cx.config.limits.max_attachments).map_err(|malformed| match malformed {
+            socket_io::Malformed::TooManyAttachments => Fault("too many attachments (--max-attachments)"),
+            _ => MALFORMED,
+        })?;
         if packet.namespace != "/" {
             return other_namespace(id, &packet, cx, fx);
         }
         match packet.kind {
-            PacketType::Connect if self.has_joined && self.revision == Revision::Four => {
-                return Err(Fault("the namespace is connected already"));
+            PacketType::Connect => {
+                self.note_dismissal(id, cx);
+                if self.has_joined && self.revision == Revision::Four {
+                    return Err(Fault("the namespace is connected already"));
+                }
+                self.enter(id, packet.data, cx, fx)?;
             }
-            PacketType::Connect => self.join(id, cx, fx),
             PacketType::Disconnect => self.leave(id, cx, fx),
             // A client has no reason to send one.
             PacketType::ConnectError => {}
             _ if !self.has_joined => return Err(Fault("the namespace / is not connected")),
             PacketType::Event | PacketType::Ack => self.on_complete(id, &packet, &[], cx, fx)?,
-            PacketType::BinaryEvent | PacketType::BinaryAck if packet.attachments == 0 => {
-                self.on_complete(id, &packet, &[], cx, fx)?;
-            }
             PacketType::BinaryEvent | PacketType::BinaryAck => {
                 if !packet.data.is_some_and(|data| socket_io::placeholders_fit(data, packet.attachments)) {
                     return Err(Fault("a placeholder names no attachment"));
@@ -138,14 +151,16 @@ impl Device {
         fx: &mut impl Effects,
     ) -> Result<(), Fault> {
         let pending = self.pending.as_mut().ok_or(Fault("no attachment was to come"))?;
-        if pending.is_last() {
-            let pending = self.pending.take().expect("it is here");
-            let packet = socket_io::parse(pending.text(), u32::MAX).map_err(|_| MALFORMED)?;
-            return self.on_complete(id, &packet, &pending.attachments(bytes), cx, fx);
+        if !pending.fits(bytes, cx.config.limits.max_message) {
+            return Err(Fault("the attachments of one event are longer than one message may be (--max-message)"));
         }
-        pending
-            .push(bytes, cx.config.limits.max_message)
-            .map_err(|Full| Fault("the attachments of one event are longer than one message may be (--max-message)"))
+        if !pending.is_last() {
+            pending.push(bytes);
+            return Ok(());
+        }
+        let pending = self.pending.take().expect("it is here");
+        let packet = socket_io::parse(pending.text(), u32::MAX).map_err(|_| MALFORMED)?;
+        self.on_complete(id, &packet, &pending.attachments(bytes), cx, fx)
     }
 
     fn on_complete(
@@ -173,7 +188,48 @@ impl Device {
         Ok(())
     }
 
-    /// The client wants to be in the namespace.
+    /// The client wants to be in the namespace. Where tokens are on it may show one with that (`auth: { token }`), unless
+    /// somebody vouches for it already.
+    fn enter(
+        &mut self,
+        id: DeviceId,
+        data: Option<&[u8]>,
+        cx: &mut Context<'_>,
+        fx: &mut impl Effects,
+    ) -> Result<(), Fault> {
+        let shown = match cx.permit.gate {
+            Some(gate) if !cx.permit.is_proven() => data.and_then(token).map(|token| gate.admit(&token, cx.wall)),
+            _ => None,
+        };
+        let permit = match &shown {
+            Some(Ok(grant)) => cx.permit.with(grant),
+            _ => cx.permit,
+        };
+        let Some(device) = cx.hub.devices.get_mut(id) else { return Ok(()) };
+        let refusal = match &shown {
+            Some(Err(refusal)) => {
+                let address = cx.address.map(|address| address.to_string()).unwrap_or_default();
+                log::info!("{address}: the token in a Socket.IO packet is not accepted: {refusal}");
+                Some(NOT_ACCEPTED)
+            }
+            _ if !permit.may_be_device(device.claim.id.as_deref()) => {
+                Some("not permitted: this needs a token that permits this id (device)")
+            }
+            _ => None,
+        };
+        if let Some(reason) = refusal {
+            wire::refuse(fx, device, "/", reason);
+            return Err(Fault(reason));
+        }
+        device.identity = permit.identity();
+        if let Some(Ok(grant)) = shown {
+            fx.grant(cx.id, grant);
+        }
+        self.join(id, cx, fx);
+        Ok(())
+    }
+
+    /// The client is let into the namespace.
     fn join(&mut self, id: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         if !self.has_joined {
             (self.has_joined, self.joins_until) = (true, None);
@@ -185,6 +241,14 @@ impl Device {
     fn leave(&mut self, id: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
         if std::mem::take(&mut self.has_joined) {
             plugin::on_disconnect(id, cx, fx);
+            self.joins_until = Some(cx.now + patience(&cx.config.limits));
+        }
+    }
+
+    /// The plugin may have shown the client the door, which may come in again for a while.
+    fn note_dismissal(&mut self, id: DeviceId, cx: &mut Context<'_>) {
+        if self.has_joined && cx.hub.devices.get(id).is_some_and(|device| device.standing == Standing::Outside) {
+            self.has_joined = false;
             self.joins_until = Some(cx.now + patience(&cx.config.limits));
         }
     }
@@ -211,32 +275,9 @@ impl Device {
             fx.wake_at(cx.id, next);
         }
     }
-}
 
-impl Protocol for Device {
-    fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
-        let Some(Arrival { sid, transport, base64_only, claim }) = self.arrival.take() else { return };
-        let mut device = devices::Device::new(cx.id, sid, self.revision, transport, cx.address, cx.wall, claim);
-        device.base64_only = base64_only;
-        let id = cx.hub.devices.add(device);
-        self.id = Some(id);
-        let limits = &cx.config.limits;
-        let can_upgrade = transport == Transport::Polling;
-        let (interval, timeout) = (limits.device_ping_interval, limits.device_ping_timeout);
-        let mut open = Vec::with_capacity(160);
-        engine_io::open_packet(&mut open, sid.text().as_str(), can_upgrade, interval, timeout, limits.max_message);
-        fx.send(cx.id, Kind::Text, &[&open]);
-        self.heard = Some(cx.now);
-        self.joins_until = Some(cx.now + patience(limits));
-        match self.revision {
-            // socket.io 2 connects `/` without being asked.
-            Revision::Three => self.join(id, cx, fx),
-            Revision::Four => self.next_ping = Some(cx.now + interval),
-        }
-        self.arm(id, cx, fx);
-    }
-
-    fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
+    /// Handles one packet.
+    fn hear(&mut self, cx: &mut Context<'_>, message: &Message<'_>, fx: &mut impl Effects) {
         let Some(id) = self.id else { return };
         self.heard = Some(cx.now);
         let unwrapped = match engine_io::unwrapped(message.kind(), message.payload(), self.revision) {
@@ -280,6 +321,39 @@ impl Protocol for Device {
         plugin::on_alive(id, cx, fx);
         self.arm(id, cx, fx);
     }
+}
+
+impl Protocol for Device {
+    fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        let Some(Arrival { sid, transport, base64_only, claim }) = self.arrival.take() else { return };
+        let mut device = devices::Device::new(cx.id, sid, self.revision, transport, cx.address, cx.wall, claim);
+        device.base64_only = base64_only;
+        let id = cx.hub.devices.add(device);
+        self.id = Some(id);
+        let limits = &cx.config.limits;
+        let can_upgrade = transport == Transport::Polling;
+        let (interval, timeout) = (limits.device_ping_interval, limits.device_ping_timeout);
+        let mut open = Vec::with_capacity(160);
+        engine_io::open_packet(&mut open, sid.text().as_str(), can_upgrade, interval, timeout, limits.max_message);
+        fx.send(cx.id, Kind::Text, &[&open]);
+        self.heard = Some(cx.now);
+        self.joins_until = Some(cx.now + patience(limits));
+        match self.revision {
+            // socket.io 2 connects `/` without being asked.
+            Revision::Three => {
+                if let Err(Fault(reason)) = self.enter(id, None, cx, fx) {
+                    return fx.close(cx.id, CloseCode::Policy, reason);
+                }
+            }
+            Revision::Four => self.next_ping = Some(cx.now + interval),
+        }
+        self.arm(id, cx, fx);
+    }
+
+    fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
+        self.hear(cx, &message, fx);
+        fx.recycle(message);
+    }
 
     fn on_alive(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         if let Some(id) = self.id {
@@ -291,6 +365,7 @@ impl Protocol for Device {
     fn on_timeout(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         let Some(id) = self.id else { return };
         self.armed = None;
+        self.note_dismissal(id, cx);
         if self.is_lost(cx.now, &cx.config.limits) {
             let reason = "no heartbeat (--device-ping-interval, --device-ping-timeout)";
             fx.close(cx.id, CloseCode::Policy, reason);
@@ -304,7 +379,10 @@ impl Protocol for Device {
             self.pinged = Some(cx.now);
             fx.send(cx.id, Kind::Text, &[b"2"]);
         }
-        plugin::on_timeout(id, cx, fx);
+        if let Err(Fault(reason)) = plugin::on_timeout(id, self.heard, cx, fx) {
+            fx.close(cx.id, CloseCode::Policy, reason);
+            return;
+        }
         self.arm(id, cx, fx);
     }
 
@@ -322,6 +400,12 @@ impl Protocol for Device {
 struct Fault(&'static str);
 
 const MALFORMED: Fault = Fault("not a packet of Socket.IO");
+
+/// The token in what a client says when it connects the namespace.
+fn token(data: &[u8]) -> Option<Cow<'_, str>> {
+    let [token] = fields::find(data, ["token"]).ok()?;
+    fields::string(token?)
+}
 
 /// How long a client may be silent, or without a namespace.
 fn patience(limits: &Limits) -> Duration {
@@ -343,3 +427,6 @@ fn other_namespace(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,6 @@ pub(super) struct Pending {
     bytes: usize,
 }
 
-/// More came than one message may have.
-#[derive(Debug)]
-pub(super) struct Full;
-
 impl Pending {
     /// The packet as it came, `missing > 0` attachments short.
     pub(super) fn new(text: &[u8], missing: u32) -> Self {
@@ -33,15 +29,16 @@ impl Pending {
         self.missing == 1
     }
 
+    /// Whether all is no longer than one message may be, in bytes, when `attachment` has come.
+    pub(super) fn fits(&self, attachment: &[u8], max_bytes: usize) -> bool {
+        self.bytes + attachment.len() <= max_bytes
+    }
+
     /// Takes in an attachment that is not the last.
-    pub(super) fn push(&mut self, bytes: &[u8], max_bytes: usize) -> Result<(), Full> {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
-        if self.bytes > max_bytes {
-            return Err(Full);
-        }
         self.missing -= 1;
         self.attachments.push(bytes.into());
-        Ok(())
     }
 
     /// All attachments, `last` being the last.

@@ -39,21 +39,21 @@ impl Protocol for Probe {
     }
 
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message<'_>, fx: &mut impl Effects) {
-        let Some(device) = cx.hub.devices.get_mut(self.device) else {
+        let Some(device) = cx.hub.devices.get(self.device) else {
             fx.close(cx.id, CloseCode::Policy, "the session has ended");
             return;
         };
         match (message.kind(), message.payload(), device.transport) {
             (Kind::Text, b"2probe", Transport::Polling) if !self.has_answered => {
                 self.has_answered = true;
-                device.transport = Transport::Upgrading;
                 fx.send(cx.id, Kind::Text, &[b"3probe"]);
                 // The poll under way must end, or the client would wait for it.
                 fx.send(device.session, Kind::Text, &[b"6"]);
+                cx.hub.devices.set_transport(self.device, Transport::Upgrading);
             }
             (Kind::Text, b"5", Transport::Upgrading) if self.has_answered => {
-                device.transport = Transport::WebSocket;
                 fx.hand_over(cx.id, device.session);
+                cx.hub.devices.set_transport(self.device, Transport::WebSocket);
             }
             _ => fx.close(cx.id, CloseCode::Policy, "not what a client says when it upgrades"),
         }
@@ -64,11 +64,9 @@ impl Protocol for Probe {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_>, _: &mut impl Effects) {
-        if let Some(device) = cx.hub.devices.get_mut(self.device)
-            && self.has_answered
-            && device.transport == Transport::Upgrading
-        {
-            device.transport = Transport::Polling;
+        let transport = cx.hub.devices.get(self.device).map(|device| device.transport);
+        if self.has_answered && transport == Some(Transport::Upgrading) {
+            cx.hub.devices.set_transport(self.device, Transport::Polling);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Socket.IO packets, protocol 4 (socket.io 1.x and 2.x) and 5 (3.x and 4.x): what a message of Engine.IO says. How they
-//! are written is in [`write`].
+//! are written is in [`mod@write`].
 //!
 //! Pure functions over slices, without a session. Data stays the bytes that were sent: [`parse`] checks it as JSON and
 //! for the shape that its type must have, [`event`] takes an event's name off, [`arguments`] walks over the rest. What is

@@ -1,8 +1,10 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::super::recorder::{Effect, World, relayed, sent};
 use super::super::{Audience, Protocol};
 use super::*;
+use crate::access::{Grant, Permit};
 use crate::config::Config;
 use crate::frame::message::HEADROOM;
 use crate::hub::Hub;
@@ -408,6 +410,8 @@ impl Effects for Places {
         self.send(to, kind, parts);
     }
 
+    fn recycle(&mut self, _: Message<'_>) {}
+
     fn dial(&mut self, _: SessionId, _: &str, _: u16) {
         unreachable!("WebShare dials nobody");
     }
@@ -436,6 +440,10 @@ impl Effects for Places {
         unreachable!("WebShare has one connection");
     }
 
+    fn grant(&mut self, _: SessionId, _: Arc<Grant>) {
+        unreachable!("WebShare has no tokens of its own");
+    }
+
     fn close(&mut self, _: SessionId, _: CloseCode, _: &str) {}
 }
 
@@ -448,7 +456,8 @@ fn what_is_relayed_is_not_copied() {
     let mut clients = [Webshare::new(false), Webshare::new(false)];
     for (id, client) in clients.iter_mut().enumerate() {
         let id = SessionId(id as u32);
-        let mut cx = Context { id, address: None, now, wall, hub: &mut hub, config: &config, buffer };
+        let permit = Permit::default();
+        let mut cx = Context { id, address: None, now, wall, permit, hub: &mut hub, config: &config, buffer };
         client.on_open(&mut cx, &mut fx);
     }
     let [alice, bob] = clients.each_ref().map(|client| client.member.unwrap());
@@ -458,7 +467,8 @@ fn what_is_relayed_is_not_copied() {
     let mut bytes = [&[0; HEADROOM][..], text].concat();
     let start = bytes.as_ptr().wrapping_add(HEADROOM);
     let message = Message::in_place(Kind::Text, &mut bytes, HEADROOM);
-    let mut cx = Context { id: SessionId(0), address: None, now, wall, hub: &mut hub, config: &config, buffer };
+    let permit = Permit::default();
+    let mut cx = Context { id: SessionId(0), address: None, now, wall, permit, hub: &mut hub, config: &config, buffer };
     clients[0].on_message(&mut cx, message, &mut fx);
 
     let span = |part: &[u8]| {

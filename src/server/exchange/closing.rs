@@ -13,6 +13,7 @@ use super::super::batch::Deed;
 use super::super::conn::{Behind, ConnId, Ending, Phase};
 use super::{DRAIN_OWNER, Exchange, Outlets};
 use crate::config::LIFE;
+use crate::discovery::Failure;
 use crate::frame::split::Violation;
 use crate::frame::write::{push_close, push_control};
 use crate::net::queue::WriteQueue;
@@ -41,9 +42,12 @@ impl Exchange {
                     Deed::HangUp(session) => self.hang_up(turn, session),
                     Deed::WakeAt(session, at) => self.wake_at(turn, session, at),
                     Deed::HandOver(from, to) => self.hand_over(turn, from, to),
+                    Deed::Grant(session, grant) => self.on_grant(turn, session, grant),
                 }
             } else if let Some(session) = self.polling.next_due() {
                 self.answer_poll(turn, session);
+            } else if self.tend_links(turn) {
+                continue;
             } else if self.memory.used() < self.slow_mark() || !self.shed(turn) {
                 return;
             }
@@ -54,6 +58,7 @@ impl Exchange {
     pub(in crate::server) fn on_broken(&mut self, turn: &mut Turn, id: ConnId, error: io::Error) {
         match self.conns[id as usize].phase {
             Phase::Bridge(session) => self.bridge_failed(turn, id, session, &error),
+            Phase::Linking => self.fail_link(turn, id, Failure::Unreachable, &error.to_string()),
             _ => self.end(turn, id, &Ending::Broken(error)),
         }
     }
@@ -101,15 +106,20 @@ impl Exchange {
 
     /// Sends the last bytes and the end of our side.
     pub(in crate::server) fn finish(&mut self, turn: &mut Turn, id: ConnId, last: &[u8]) {
-        let conn = &mut self.conns[id as usize];
-        if conn.phase == Phase::Ended {
+        if self.conns[id as usize].phase == Phase::Ended {
             return;
         }
+        self.wait_no_more(id);
+        let conn = &mut self.conns[id as usize];
         conn.phase = Phase::Closing;
+        let masked = if conn.end.is_masking() { self.links.masks.mask(last) } else { Vec::new() };
+        let last = if conn.end.is_masking() { &masked[..] } else { last };
         conn.carry = Carry::default();
         conn.assembler.abandon(&mut self.pool);
-        (conn.waits_for, conn.is_held, conn.has_unread) = (None, false, false);
-        let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into(), &self.memory);
+        (conn.is_held, conn.has_unread) = (false, false);
+        let keep = |written: usize, queue: &mut WriteQueue| {
+            queue.push(self.memory.keep(last[written..].to_vec()), &self.memory)
+        };
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
             return self.end(turn, id, &Ending::Broken(error));
         }
@@ -146,8 +156,15 @@ impl Exchange {
             return self.abandon_ask(id);
         }
         let Some(session) = conn.session() else { return };
+        let is_link = conn.end.is_link();
         conn.phase = Phase::Closing;
-        self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+        // One that was never let in was never opened.
+        if !self.access.is_locked(session) {
+            self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+        }
+        if is_link {
+            self.on_link_closed(turn, id, session);
+        }
         self.hang_up(turn, session);
         self.outlets.set(session, None);
         self.forget(session);
@@ -156,14 +173,16 @@ impl Exchange {
 
     /// Takes the connection out of everything but its slot.
     pub(in crate::server) fn remove(&mut self, turn: &mut Turn, id: ConnId) {
-        let conn = &mut self.conns[id as usize];
-        if conn.phase == Phase::Ended {
+        if self.conns[id as usize].phase == Phase::Ended {
             return;
         }
+        self.wait_no_more(id);
+        let conn = &mut self.conns[id as usize];
         conn.phase = Phase::Ended;
+        conn.socket.part();
         conn.assembler.abandon(&mut self.pool);
         conn.forget();
-        if !conn.is_ours {
+        if !conn.end.is_ours() {
             self.census.leave(conn.client().ip());
         }
         self.ended.push(id);
@@ -200,7 +219,13 @@ impl Exchange {
             }
             Phase::Http => self.on_request_timeout(turn, id),
             Phase::Polling => self.on_ask_timeout(turn, id),
-            Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => self.touch(turn, id),
+            Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => {
+                // We do not read what would tell us that the other server is there; it must not think the same of us.
+                if conn.end.is_link() {
+                    self.send_control(turn, id, Control::Pong);
+                }
+                self.touch(turn, id);
+            }
             Phase::Open(session)
                 if self.spans.first_message.is_some() && self.sessions[session.0 as usize].must_speak() =>
             {
@@ -216,19 +241,27 @@ impl Exchange {
             Phase::Open(_) => {
                 conn.is_pinged = true;
                 turn.wheel.set(&mut conn.alarm, id, self.spans.pong);
-                let mut ping = Vec::with_capacity(2);
-                push_control(&mut ping, Control::Ping, &[]);
-                let keep =
-                    |written: usize, queue: &mut WriteQueue| queue.push(ping[written..].to_vec().into(), &self.memory);
-                if let Err(error) = conn.socket.send(&[io::IoSlice::new(&ping)], keep) {
-                    self.end(turn, id, &Ending::Broken(error));
-                }
+                self.send_control(turn, id, Control::Ping);
             }
             Phase::Bridge(session) => self.on_bridge_idle(turn, id, session),
+            Phase::Linking => self.fail_link(turn, id, Failure::Unreachable, "no answer (--handshake-timeout)"),
             // A dial has a deadline of its own.
             Phase::Dialing(_) => {}
             Phase::Closing => self.end(turn, id, &Ending::TimedOut("the closing handshake (--close-timeout)")),
             Phase::Ended => {}
+        }
+    }
+
+    /// Sends an empty control frame.
+    fn send_control(&mut self, turn: &mut Turn, id: ConnId, control: Control) {
+        let mut frame = Vec::with_capacity(8);
+        push_control(&mut frame, control, &[]);
+        let frame = self.as_sent_on(id, frame);
+        let keep = |written: usize, queue: &mut WriteQueue| {
+            queue.push(self.memory.keep(frame[written..].to_vec()), &self.memory)
+        };
+        if let Err(error) = self.conns[id as usize].socket.send(&[io::IoSlice::new(&frame)], keep) {
+            self.end(turn, id, &Ending::Broken(error));
         }
     }
 
@@ -245,6 +278,7 @@ impl Exchange {
         turn.wheel.set(&mut self.drain_alarm, DRAIN_OWNER, limit.into());
         self.spans.close = limit.into();
         self.listeners.clear();
+        self.links.retire();
         // Everybody goes: nobody is told of the others any more, which in one large room would take all the time there is.
         self.outlets = Outlets::default();
         for session in self.polling.sessions() {
@@ -253,7 +287,7 @@ impl Exchange {
         let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
         for id in ids {
             match self.conns[id as usize].phase {
-                Phase::Preamble | Phase::Http | Phase::Polling => {
+                Phase::Preamble | Phase::Http | Phase::Polling | Phase::Linking => {
                     self.end(turn, id, &Ending::TimedOut("the server is shutting down"))
                 }
                 Phase::Open(_) => {

@@ -86,7 +86,7 @@ impl Exchange {
 
     /// Something waits for a connection that was up to date.
     #[cold]
-    pub(in crate::server) fn watch(&mut self, id: ConnId) {
+    pub(in crate::server) fn watch_stall(&mut self, id: ConnId) {
         self.fresh.push(id);
     }
 
@@ -131,7 +131,7 @@ impl Exchange {
             if taken != stall.taken {
                 *stall = Stall { taken, since: turn.now };
             } else if !patience.is_zero()
-                && !conn.is_ours
+                && !conn.end.is_ours()
                 && turn.now.saturating_duration_since(stall.since) >= patience
             {
                 gone.push(*id);

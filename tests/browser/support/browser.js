@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { atEnd } from '../../js/support/end.js';
 
 const FLAGS = [
   '--headless',
@@ -48,7 +49,7 @@ export async function visitor(test, browser, { expected = () => false, ...option
       window.reportViolation(`${event.effectiveDirective} ${event.blockedURI}`);
     });
   });
-  test.after(async () => {
+  atEnd(test, async () => {
     await context.close();
     assert.deepEqual(complaints, []);
   });

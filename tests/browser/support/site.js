@@ -1,6 +1,7 @@
 /** A site of another origin than any server: the client files as they are, and one page. */
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
+import { atEnd } from '../../js/support/end.js';
 
 const CLIENT = new URL('../../../src/assets/client/', import.meta.url);
 
@@ -12,7 +13,7 @@ export async function page(t, context, head) {
     response.end(file ? await readFile(new URL(file, CLIENT)) : `<!doctype html><link rel="icon" href="data:,">${head}`);
   });
   await new Promise((resolve) => site.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
+  atEnd(t, () => {
     site.close();
     site.closeAllConnections();
   });

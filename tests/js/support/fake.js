@@ -6,11 +6,12 @@
  */
 import http from 'node:http';
 import { WebSocketServer } from 'ws';
+import { atEnd } from './end.js';
 
 /** Starts one; ends with the test. */
 export async function fakeServer(test, { port = 0 } = {}) {
   const server = new FakeServer();
-  test.after(() => server.stop());
+  atEnd(test, () => server.stop());
   await new Promise((resolve) => server.http.listen(port, '127.0.0.1', resolve));
   server.port = server.http.address().port;
   server.url = `ws://127.0.0.1:${server.port}`;

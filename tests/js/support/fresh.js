@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import vm from 'node:vm';
 import WebSocket from 'ws';
+import { atEnd } from './end.js';
 
 const FILE = new URL('../../../src/assets/client/pocket.socket.js', import.meta.url);
 const SCRIPT = new vm.Script(readFileSync(FILE, 'utf8'), { filename: 'pocket.socket.js' });
@@ -12,7 +13,7 @@ export function freshPocket(test, options) {
   SCRIPT.runInThisContext();
   const { pocket } = globalThis;
   Object.assign(pocket, { WebSocket, ...options });
-  test.after(() => pocket.socket.close());
+  atEnd(test, () => pocket.socket.close());
   return pocket;
 }
 

@@ -1,5 +1,6 @@
 /** The real server: the binary that JACKFIELD_BIN names, on a free port. */
 import { spawn } from 'node:child_process';
+import { atEnd } from './end.js';
 
 /** Why tests that need it are skipped; `false` when it is there. */
 export const NO_SERVER = process.env.JACKFIELD_BIN ? false : 'JACKFIELD_BIN is not set: NOT tested against the real server';
@@ -14,7 +15,7 @@ export async function jackfield(test, { port = 0, args = [] } = {}) {
     child.kill(signal);
     return exited;
   };
-  test.after(() => stop());
+  atEnd(test, () => stop());
 
   let output = '';
   const started = new Promise((resolve, reject) => {

@@ -1,7 +1,8 @@
 /** Never run: compiled by `files.test.js`, where a line that says `@ts-expect-error` must not compile. */
 import { WebShare as Imported, type WebShareError } from '../../../src/assets/client/webshare.mjs';
-import { LocalWebSocket as Local, type NamedSocket } from '../../../src/assets/client/named.mjs';
+import { LocalWebSocket as Local, NetworkWebSocket as Network, type NamedSocket } from '../../../src/assets/client/named.mjs';
 import { AddressException as Exception, pocket as imported, type DeliveryError } from '../../../src/assets/client/pocket.socket.mjs';
+import { connectP2p as connectImported, p2pClientPlugin as pluginImported, type P2pError, type P2pStream } from '../../../src/assets/client/p2p.mjs';
 import { WS2S as ImportedWS2S, type WS2SError, type WS2SSocket } from '../../../src/assets/client/ws2s.mjs';
 
 const share: Imported = new WebShare('host', 9000, true);
@@ -18,6 +19,10 @@ const partner: string = (await share.pair('key')).with;
 await share.pair('key').catch((error: WebShareError) => error.code);
 share.relay([1, partner], (success, code, body) => console.log(success, code, body));
 await share.relayBinary(new Uint8Array(3));
+share.relay('x', { signal: AbortSignal.timeout(1), callback: (success) => console.log(success) });
+new WebShare('wss://h', { signal: AbortSignal.timeout(1), heartbeat: 0 }).addEventListener('lost', ({ hint }) => console.log(hint.length, share.state === 'waiting'));
+// @ts-expect-error there is no such state
+share.state === 'lost';
 // @ts-expect-error a key is text
 share.pair(1);
 // @ts-expect-error a URL takes no port
@@ -31,6 +36,13 @@ socket.addEventListener('drop', ({ data, code }) => console.log(data, code));
 socket.onconnect = () => console.log(socket.peerCount + LocalWebSocket.OPEN);
 socket.send(new Blob([]));
 socket.close(3000, 'why');
+const network = new Network('demo', undefined, { reconnect: false });
+network.onconnect = ({ detail: { target } }) => target.send(network.id + target.id);
+network.addEventListener('disconnect', ({ detail }) => console.log(detail.target.readyState));
+network.peers[0]?.addEventListener('message', ({ data }) => console.log(data.length));
+NetworkWebSocket('demo').send('text');
+// @ts-expect-error text only
+network.send(new Uint8Array(3));
 // @ts-expect-error a name is needed
 new Local();
 // @ts-expect-error read-only
@@ -54,6 +66,8 @@ const ids = pocket.socket.sendToAll(deliveryCode, { any: 1 });
 if (ids) pocket.socket.on(ids[0] ?? '', (_nothing, receipt) => console.log(receipt.time));
 pocket.webSocket.connect(() => 'pi:1', (happened) => console.log(happened.type)).onclose = ({ code }) => console.log(code);
 new pocket.webSocket.AugmentedWebSocket(['pi', 1]).binaryType = 'arraybuffer';
+pocket.socket.signal('a', 'b', {}, null, { signal: AbortSignal.timeout(1) });
+pocket.socket.on('socket', 'reconnect', ({ hint }) => console.log(hint.length));
 pocket.reconnect = { max: 1000 };
 pocket.retryLimit = 5;
 console.log(new Exception('why', [1]) instanceof AddressException);
@@ -74,7 +88,39 @@ redis.onReconnected = () => console.log(redis.reconnectCount + 1);
 redis.onResponse = (value) => console.log(value);
 const reply: string = await redis.request('get name');
 await new WS2S('ws://pi').newRedisClient(reply, 1).close();
+await tcp.send('x', { signal: AbortSignal.timeout(1) });
+await tcp.connect('h', 80, { signal: AbortSignal.timeout(1) });
+new WS2S('ws://h').newSocket({ signal: AbortSignal.timeout(1) });
+await redis.request('get x', { signal: AbortSignal.timeout(1) });
 // @ts-expect-error a port is a number
 tcp.connect('h', '80');
 // @ts-expect-error text, or sendb
 tcp.send(new Uint8Array(3));
+
+const phone = connectImported('https://pi:9009', 'phone', { reconnect: { max: 5000 }, auth: { token: 'x' }, accept: (id) => id !== 'x' });
+phone.on('disconnect', (reason, detail) => console.log(reason === 'ping timeout', detail?.code));
+phone.on('connect_error', ({ message, data }) => console.log(message, data));
+phone.once('anything', (first: number) => console.log(first)).emit('anything', 1, () => {});
+const isPaired: true = await phone.registerP2pTarget('lamp', { timeout: 500, signal: AbortSignal.timeout(1000) });
+phone.registerP2pTarget('lamp', {}, () => {}, (error: P2pError) => console.log(error.code, isPaired)).catch(() => {});
+phone.emit2('switch', 1, (answer: string) => console.log(answer)).emitTo('lamp', 'switch').close();
+const [first]: string[] = await phone.getClientList();
+console.log(await phone.call2('ask'), await phone.callTo(first, 'ask', 1), phone.targetDeviceId?.length);
+const stream: P2pStream = await phone.addP2pStream('lamp', 'channel', { initStreamTimeout: 5 });
+stream.on('data', async (chunk) => stream.write(chunk)).once('error', ({ message }) => console.log(message));
+await stream.end(new Uint8Array(3));
+phone.onAddP2pStream('channel', (accepted, args) => accepted.destroy(new Error(String(args))), {});
+phone.onRegisterP2pStream((accepted) => accepted.close());
+console.log((await phone.registerP2pStream())?.destroyed, await phone.provideService('s', () => {}, (why) => why.length));
+class FakeSocket {
+  disconnect() {}
+}
+const lamp = pluginImported(new FakeSocket(), 'lamp', { timeout: 0, restore: false });
+lamp.onAddP2pTarget((id) => console.log(id.length));
+lamp.disconnect();
+p2pClientPlugin(new FakeSocket());
+connectP2p(new URL('ws://pi'), 'b').unregisterP2pTarget();
+// @ts-expect-error an id is a string
+phone.emitTo(1, 'event');
+// @ts-expect-error a listener is needed
+phone.onP2pTargetDisconnect();

@@ -1,6 +1,7 @@
 /** A fake server that speaks ws2s with real TCP sockets, and TCP servers for it to connect to. */
 import { once } from 'node:events';
 import net from 'node:net';
+import { atEnd } from './end.js';
 import { fakeServer } from './fake.js';
 
 /** Bytes that may wait for a client before the TCP socket is read no further. */
@@ -125,7 +126,7 @@ export async function tcpServer(test, accept) {
     socket.on('error', () => {});
     accept(socket);
   });
-  test.after(() => {
+  atEnd(test, () => {
     sockets.forEach((socket) => socket.destroy());
     server.close();
   });

@@ -12,7 +12,7 @@ use crate::json::escape;
 /// Behind the arguments of an event or ack.
 pub const END: &[u8] = b"]";
 
-/// What stands in front of an event's or ack's arguments, such as `42["`'s first three bytes, or `451-/admin,17[`.
+/// What stands in front of an event's name or an ack's arguments, such as `451-/admin,17[`; or a whole short packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Prefix {
     bytes: [u8; MAX_PREFIX_BYTES],
@@ -32,42 +32,45 @@ impl Deref for Prefix {
 impl Prefix {
     #[inline]
     fn new(kind: PacketType, namespace: &str) -> Self {
-        Self { bytes: [0; MAX_PREFIX_BYTES], len: 0 }.with(&[b'4', b'0' + kind as u8]).with_namespace(namespace)
+        let mut prefix = Self { bytes: [0; MAX_PREFIX_BYTES], len: 0 };
+        prefix.push(&[b'4', b'0' + kind as u8]);
+        prefix.push_namespace(namespace);
+        prefix
     }
 
     #[inline]
     fn list(plain: PacketType, binary: PacketType, attachments: u32, namespace: &str, id: Option<u64>) -> Self {
         let mut prefix = Self { bytes: [0; MAX_PREFIX_BYTES], len: 0 };
-        if attachments == 0 {
-            prefix = prefix.with(&[b'4', b'0' + plain as u8]);
-        } else {
-            prefix = prefix.with(&[b'4', b'0' + binary as u8]).with_number(attachments.into()).with(b"-");
+        let kind = if attachments == 0 { plain } else { binary };
+        prefix.push(&[b'4', b'0' + kind as u8]);
+        if attachments > 0 {
+            prefix.push_number(attachments.into());
+            prefix.push(b"-");
         }
-        prefix = prefix.with_namespace(namespace);
+        prefix.push_namespace(namespace);
         if let Some(id) = id {
-            prefix = prefix.with_number(id);
+            prefix.push_number(id);
         }
-        prefix.with(b"[")
+        prefix.push(b"[");
+        prefix
     }
 
     #[inline]
-    fn with(mut self, bytes: &[u8]) -> Self {
+    fn push(&mut self, bytes: &[u8]) {
         self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
-        self
     }
 
     #[inline]
-    fn with_namespace(self, namespace: &str) -> Self {
-        if namespace == ROOT {
-            return self;
+    fn push_namespace(&mut self, namespace: &str) {
+        if namespace != ROOT {
+            self.push(namespace.as_bytes());
+            self.push(b",");
         }
-        debug_assert!(namespace.len() <= MAX_NAMESPACE_BYTES);
-        self.with(namespace.as_bytes()).with(b",")
     }
 
     #[inline]
-    fn with_number(self, mut number: u64) -> Self {
+    fn push_number(&mut self, mut number: u64) {
         let mut digits = [0; MAX_NUMBER_DIGITS];
         let mut start = digits.len();
         loop {
@@ -75,7 +78,7 @@ impl Prefix {
             digits[start] = b'0' + (number % 10) as u8;
             number /= 10;
             if number == 0 {
-                return self.with(&digits[start..]);
+                return self.push(&digits[start..]);
             }
         }
     }

@@ -1,0 +1,92 @@
+/** A small chart of the last minutes: one or two lines over time, drawn as SVG, with a word for those who do not see it. */
+import { drawn, element } from './dom.js';
+
+/** Seconds that are shown at most, and at least. */
+const [MOST_SECONDS, LEAST_SECONDS] = [300, 60];
+
+const [WIDTH, HEIGHT] = [300, 72];
+
+/** A round number at or above `value`, for the top of the scale. */
+function ceiling(value) {
+  if (value <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
+}
+
+export class Chart {
+  #points = [];
+  #lines;
+  #value;
+  #top;
+  #start;
+  #svg;
+  #format;
+  #title;
+
+  /** Appends itself to `parent`. `names` are its lines, `format(value)` is how a value reads. */
+  constructor(parent, title, names, format) {
+    const figure = element('figure', 'chart panel');
+    const caption = element('figcaption');
+    this.#title = title;
+    this.#value = element('span', 'value', '–');
+    caption.append(element('span', 'label', title), this.#value);
+    this.#svg = drawn('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
+    this.#svg.append(drawn('path', { class: 'grid', d: `M0 .5H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 0.5}H${WIDTH}` }));
+    this.#lines = names.map((name, i) => {
+      const [area, line] = [drawn('path', { class: `area n${i}` }), drawn('path', { class: `line n${i}` })];
+      this.#svg.append(area, line);
+      return { name, area, line };
+    });
+    this.#top = element('span', 'top quiet');
+    const scale = element('p', 'scale quiet');
+    this.#start = element('span');
+    scale.append(this.#start);
+    if (names.length > 1) names.forEach((name, i) => scale.append(element('span', `key n${i}`, name)));
+    scale.append(element('span', '', 'now'));
+    const plot = element('div', 'plot');
+    plot.append(this.#svg, this.#top);
+    figure.append(caption, plot, scale);
+    parent.append(figure);
+    this.#format = format;
+  }
+
+  /** What was measured at `at`, in seconds, on each line; `undefined` for a gap. */
+  add(at, values) {
+    this.#points.push({ at, values });
+    while (this.#points[0].at < at - MOST_SECONDS) this.#points.shift();
+    const minutes = Math.ceil(Math.max(at - this.#points[0].at, LEAST_SECONDS) / 60);
+    const ago = minutes === 1 ? 'minute' : `${minutes} minutes`;
+    this.#start.textContent = minutes === 1 ? '1 minute ago' : `${ago} ago`;
+    const top = ceiling(Math.max(...this.#points.flatMap((point) => point.values.map((value) => value ?? 0))));
+    const x = (point) => (WIDTH * (1 - (at - point.at) / (minutes * 60))).toFixed(1);
+    const y = (value) => (HEIGHT - 1 - ((HEIGHT - 2) * value) / top).toFixed(1);
+    this.#lines.forEach(({ line, area }, i) => {
+      let path = '';
+      let filled = '';
+      let from;
+      let last;
+      const close = () => (filled += last === undefined ? '' : `L${last} ${HEIGHT}L${from} ${HEIGHT}Z`);
+      for (const point of this.#points) {
+        const value = point.values[i];
+        if (value === undefined) {
+          close();
+          last = undefined;
+          continue;
+        }
+        const place = `${x(point)} ${y(value)}`;
+        if (last === undefined) from = x(point);
+        path += `${last === undefined ? 'M' : 'L'}${place}`;
+        filled += `${last === undefined ? 'M' : 'L'}${place}`;
+        last = x(point);
+      }
+      close();
+      line.setAttribute('d', path);
+      area.setAttribute('d', filled);
+    });
+    const shown = values.map((value) => (value === undefined ? '–' : this.#format(value))).join(' · ');
+    this.#value.textContent = shown;
+    this.#top.textContent = this.#format(top);
+    const named = this.#lines.map(({ name }, i) => `${name} ${values[i] === undefined ? 'unknown' : this.#format(values[i])}`);
+    this.#svg.setAttribute('aria-label', `${this.#title}, last ${ago}, now ${named.join(', ')}, top ${this.#format(top)}`);
+  }
+}

@@ -1,0 +1,78 @@
+//! Which networks this machine is on. Layer 1.
+//!
+//! Asked for each announcement and each link that comes, never for a message.
+
+use std::net::IpAddr;
+
+/// The networks that this machine is on at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Networks(Vec<(IpAddr, u8)>);
+
+impl Networks {
+    /// Asks the system, for those of all interfaces but loopback. When it does not say, there are none.
+    #[cfg(feature = "discovery")]
+    #[must_use]
+    pub fn now() -> Self {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        let own =
+            interfaces.iter().filter(|interface| !interface.is_loopback()).map(|interface| match &interface.addr {
+                if_addrs::IfAddr::V4(own) => (own.ip.into(), own.prefixlen),
+                if_addrs::IfAddr::V6(own) => (own.ip.into(), own.prefixlen),
+            });
+        Self(own.collect())
+    }
+
+    /// Without `discovery` nothing asks the system: who is no listed peer is no neighbour.
+    #[cfg(not(feature = "discovery"))]
+    #[must_use]
+    pub fn now() -> Self {
+        Self::default()
+    }
+
+    /// Whether `address` is on one of them.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|(own, prefix)| shares_prefix(*own, address, *prefix))
+    }
+}
+
+/// Whether `address` is on a network that this machine is on, or is this machine.
+#[must_use]
+pub fn is_neighbour(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback() || Networks::now().contains(address)
+}
+
+/// Whether the first `prefix` bits are the same.
+fn shares_prefix(one: IpAddr, other: IpAddr, prefix: u8) -> bool {
+    let differing = match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+        _ => return false,
+    };
+    differing >= u32::from(prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_its_prefix() {
+        let shares = |one: &str, other: &str, prefix| {
+            shares_prefix(one.parse().expect("address"), other.parse().expect("address"), prefix)
+        };
+        assert!(shares("192.168.1.2", "192.168.1.77", 24) && !shares("192.168.1.2", "192.168.2.77", 24));
+        assert!(shares("10.0.0.1", "10.255.0.1", 8) && !shares("10.0.0.1", "10.0.0.2", 32));
+        assert!(shares("10.0.0.1", "10.0.0.1", 32) && shares("10.0.0.1", "192.0.2.1", 0));
+        assert!(shares("fe80::1", "fe80::2", 64) && !shares("fe80::1", "fe80:0:0:1::2", 64));
+        assert!(!shares("10.0.0.1", "::a00:1", 0));
+    }
+
+    #[test]
+    fn this_machine_is_a_neighbour() {
+        for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_neighbour(address.parse().expect("address")), "{address}");
+        }
+    }
+}

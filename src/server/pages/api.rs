@@ -1,0 +1,158 @@
+//! The administrative routes: which there are, who may use them, and what they answer. Layer 3.
+//!
+//! With `--admin` they are on those listeners only, and whoever reaches one of them is an administrator. Without, they
+//! are on every listener for programs of this machine, for our own pages in its browsers, and for whoever shows a token
+//! that says so. Nobody else is told that there is anything at these paths.
+
+use super::Origin;
+use crate::http::guard::{is_local_host, is_own_page};
+use crate::http::request::{Method, Request};
+use crate::http::response::{Framing, Response, method_not_allowed, refuse};
+use crate::json::write::Writer;
+use crate::net::reactor::Turn;
+use crate::protocol::p2p::push_list;
+use crate::server::conn::ConnId;
+use crate::server::exchange::Exchange;
+
+/// The field that a request to change something must have. No form can send it, and no foreign page without asking
+/// first (CORS), which is never granted here.
+const INTENT: &str = "X-Jackfield";
+
+const JSON: &str = "application/json; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What an administrator asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Call {
+    /// What the console may show to whoever sends this.
+    Role { is_admin: bool },
+    /// Whether the process is there.
+    Alive,
+    /// Whether it takes new clients.
+    Ready,
+    /// Gauges and counters for Prometheus.
+    Metrics,
+    /// The state of everything.
+    Live,
+    /// All devices.
+    Devices,
+    /// That this connection is closed: its slot, and its serial, without which a later connection in the same slot could
+    /// be meant.
+    Close { slot: ConnId, serial: u32 },
+}
+
+/// Why a call is not one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fault {
+    /// These methods would do.
+    Method(&'static str),
+    /// This status, and this reason.
+    Refused(u16, &'static str),
+}
+
+/// The path at which our own pages ask what they may show.
+pub(super) const ROLE: &str = "/console/role";
+
+/// What a request to an administrative path asks for; `None` for any other path.
+pub(super) fn read(request: &Request<'_>) -> Option<Result<Call, Fault>> {
+    let call = match request.path {
+        "/livez" => Call::Alive,
+        "/readyz" => Call::Ready,
+        "/metrics" => Call::Metrics,
+        "/api/live" => Call::Live,
+        "/api/devices" => Call::Devices,
+        "/api/close" => return Some(close(request)),
+        _ => return None,
+    };
+    let is_read = matches!(request.method, Method::Get | Method::Head);
+    Some(if is_read { Ok(call) } else { Err(Fault::Method("GET, HEAD")) })
+}
+
+fn close(request: &Request<'_>) -> Result<Call, Fault> {
+    if request.method != Method::Other("POST") {
+        return Err(Fault::Method("POST"));
+    }
+    if !request.has_header(INTENT) {
+        return Err(Fault::Refused(
+            403,
+            "This changes something: send the field X-Jackfield: 1 to say that you mean it.",
+        ));
+    }
+    let client = request.query_value("client");
+    let client = client.as_deref().and_then(|client| client.split_once('.'));
+    let client = client.and_then(|(slot, serial)| Some((slot.parse().ok()?, serial.parse().ok()?)));
+    let (slot, serial) = client.ok_or(Fault::Refused(400, "Say which one: ?client=ID, an id of /api/live."))?;
+    Ok(Call::Close { slot, serial })
+}
+
+/// Whether whoever sends this may see and do what only the operator may. Pages of other origins never may, not even
+/// those of this machine, nor may they have a browser do it for them (Fetch Metadata).
+pub(super) fn is_operator(request: &Request<'_>, from: Origin) -> bool {
+    let is_own_page = request.origin().is_none_or(|origin| is_own_page(origin, request.host()));
+    let is_meant = request.headers("Sec-Fetch-Site").all(|site| matches!(site, b"same-origin" | b"none"));
+    let is_admitted = match from.is_admin {
+        Some(is_admin) => is_admin,
+        None => {
+            let is_here = from.is_loopback_peer && is_local_host(request.host()) && !request.is_forwarded();
+            is_here || from.has_admin_token
+        }
+    };
+    is_own_page && is_meant && is_admitted
+}
+
+/// Answers a call that is not one.
+pub(super) fn refuse_call(fault: Fault, framing: Framing, out: &mut Vec<u8>) {
+    match fault {
+        Fault::Method(allow) => method_not_allowed(out, allow, framing),
+        Fault::Refused(status, reason) => refuse(out, status, reason, framing),
+    }
+}
+
+impl Exchange {
+    /// What the console shows only if it is of use: everybody is told, so nothing of it is a secret.
+    fn role(&self, is_admin: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        Writer::new(&mut out).object(|json| {
+            json.name("is_admin").boolean(is_admin);
+            json.name("has_targets").boolean(self.config.has_targets());
+        });
+        out.push(b'\n');
+        out
+    }
+
+    /// All devices, as JSON.
+    fn device_list(&self) -> Vec<u8> {
+        let mut list = Vec::new();
+        push_list(&mut list, &self.hub.devices);
+        list.push(b'\n');
+        list
+    }
+
+    /// Does what the administrator on connection `asker` asks for, and appends the response.
+    pub(super) fn answer_call(
+        &mut self,
+        turn: &mut Turn,
+        asker: ConnId,
+        call: Call,
+        framing: Framing,
+        out: &mut Vec<u8>,
+    ) {
+        let (status, content_type, body) = match call {
+            Call::Role { is_admin } => (200, JSON, self.role(is_admin)),
+            Call::Alive => (200, TEXT, b"alive\n".to_vec()),
+            Call::Ready if self.is_draining() => (503, TEXT, b"draining\n".to_vec()),
+            Call::Ready => (200, TEXT, b"ready\n".to_vec()),
+            Call::Metrics => (200, "text/plain; version=0.0.4; charset=utf-8", self.metrics_page().into_bytes()),
+            Call::Live => (200, JSON, self.live_page(turn)),
+            Call::Devices => (200, JSON, self.device_list()),
+            Call::Close { slot, serial } => match self.dismiss(turn, asker, slot, serial) {
+                true => (200, JSON, b"{\"closed\":true}\n".to_vec()),
+                false => (404, JSON, b"{\"closed\":false}\n".to_vec()),
+            },
+        };
+        Response::begin(out, status, framing)
+            .header("Cache-Control", "no-store")
+            .header("Cross-Origin-Resource-Policy", "same-origin")
+            .body(content_type, &body);
+    }
+}

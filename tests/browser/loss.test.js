@@ -1,0 +1,94 @@
+/** Each client, as a classic script and as a module, through a restart of the server and through a loss of the network. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
+import { launch, visitor } from './support/browser.js';
+import { echoServer } from './support/rooms.js';
+import { heads, page } from './support/site.js';
+
+if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
+const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
+
+let browser;
+before(async () => {
+  if (!NO_SERVER) browser = await launch();
+});
+after(() => browser?.close());
+
+const expected = (text) => /WebSocket|ERR_|Failed to load/.test(text);
+
+/** What makes a client in the page, as `window.client` with `isOpen()` and `round()`, which shows that it works. */
+const CLIENTS = {
+  webshare: ['WebShare', async ({ WebShare }, { ws }) => {
+    const share = new WebShare(`${ws}/webshare`, { reconnect: { min: 20, max: 300 }, heartbeat: 300 });
+    window.client = { isOpen: () => share.state === 'open', round: () => share.getKey().then(({ key }) => key.length) };
+  }],
+  'pocket.socket': ['pocket', async ({ pocket }, { ws }) => {
+    pocket.reconnect = { min: 20, max: 300 };
+    const [socket] = await pocket.socket.connect(`${ws}/pocket?room=a`);
+    window.client = { isOpen: () => socket.connected, round: () => pocket.socket.signal('a', 'b').then(({ attr }) => attr.length) };
+  }],
+  named: ['LocalWebSocket', async ({ LocalWebSocket }, { ws }) => {
+    const socket = new LocalWebSocket('a', undefined, { server: ws, echo: true, reconnect: { min: 20, max: 300 } });
+    window.client = {
+      isOpen: () => socket.readyState === 1,
+      round: () => new Promise((resolve) => {
+        socket.onmessage = ({ data }) => resolve(data.length);
+        socket.send('any');
+      }),
+    };
+  }],
+  ws2s: ['WS2S', async ({ WS2S }, { ws, target }) => {
+    const wire = new WS2S(`${ws}/ws2s`);
+    let socket;
+    window.client = {
+      isOpen: () => Boolean(socket),
+      // What was in a TCP connection is lost with it: who wants another one makes it.
+      async round() {
+        for (;;) {
+          try {
+            socket ??= Object.assign(wire.newSocket(), { onClose: () => (socket = undefined) });
+            await socket.connect(target.split(':')[0], Number(target.split(':')[1]));
+            await socket.send('any');
+            for await (const bytes of socket) return bytes.length;
+          } catch (error) {
+            if (error.code !== 'CLOSED') throw error;
+            socket = undefined;
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          }
+        }
+      },
+    };
+  }],
+};
+
+for (const [file, [name, make]] of Object.entries(CLIENTS)) {
+  for (const [kind, head] of Object.entries(heads(file, name))) {
+    real(`${kind}: ${file} comes back after a restart, and after the network was away`, async (t) => {
+      const target = await echoServer(t);
+      const args = ['--bridge-allow', target.address];
+      const server = await jackfield(t, { args });
+      const context = await visitor(t, browser, { expected });
+      const opened = await page(t, context, head);
+      await opened.evaluate(([make, name, given]) => {
+        const names = { [name]: (window.imported ?? window)[name] };
+        return new Function(`return (${make})`)()(names, given);
+      }, [make.toString(), name, { ws: server.ws, target: target.address }]);
+      const round = () => opened.evaluate(() => window.client.round());
+      assert.ok((await round()) > 0);
+
+      await server.stop('SIGTERM');
+      await opened.waitForFunction(() => !window.client.isOpen(), null, { polling: 10 });
+      const second = await jackfield(t, { port: server.port, args });
+      assert.ok((await round()) > 0, 'after a restart');
+
+      // New connections fail; the one that is there is cut, as a network that goes away would in the end.
+      await context.setOffline(true);
+      await second.stop('SIGKILL');
+      await opened.waitForFunction(() => !window.client.isOpen(), null, { polling: 10 });
+      await jackfield(t, { port: server.port, args });
+      await context.setOffline(false);
+      assert.ok((await round()) > 0, 'after the network was away');
+    });
+  }
+}
