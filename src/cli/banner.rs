@@ -148,6 +148,7 @@ mod tests {
              pocket     ws://127.0.0.1:9009/pocket, rooms with ?room=NAME (echo with ?echo=1)\n  \
              channels   ws://127.0.0.1:9009/local/NAME and /broadcast/NAME (presence with ?presence=1)\n  \
              ws2s       ws://127.0.0.1:9009/ws2s (TCP sockets, to where the bridge may go)\n  \
+             devices    http://127.0.0.1:9009/socket.io/ (Socket.IO 2 to 4, and /client/p2p.js)\n  \
              bridge     off: nothing is allowed (--bridge-allow)\n"
         );
         assert_eq!(banner(&config, &addresses, &[]), expected);
@@ -168,9 +169,9 @@ mod tests {
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
         assert!(lines[6].ends_with("(echo for everybody)"));
         assert!(lines[7].ends_with("(presence for everybody)"));
-        assert!(lines[9].starts_with("  lan        /broadcast and /network are "), "{}", lines[9]);
+        assert!(lines[10].starts_with("  lan        /broadcast and /network are "), "{}", lines[10]);
         assert_eq!(
-            lines[11..],
+            lines[12..],
             [
                 "  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (tls+ in --listen)"
             ]

@@ -157,6 +157,7 @@ fn received(mut receive: impl FnMut() -> io::Result<usize>) -> Received {
             Ok(0) => Received::End,
             Ok(bytes) => Received::Bytes(bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => Received::Later,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => Received::Failed(error),
         };

@@ -89,7 +89,7 @@ impl Exchange {
                 continue;
             }
             json.object(|json| {
-                json.name("option").string(option);
+                json.name("option").string(&format!("--{option}"));
                 json.name("limit").number(limit as u64);
                 if let Some(used) = used {
                     json.name("used").number(used as u64);

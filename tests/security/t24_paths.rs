@@ -18,7 +18,7 @@ fn t24_no_path_leads_elsewhere() {
         "/client/../../etc/passwd",
         "/client/..%2f..%2fetc%2fpasswd",
         "/client/%2e%2e/console",
-        "/client/",
+        "/client",
         "/client",
         "/client//webshare.js",
         "/client/./webshare.js",
