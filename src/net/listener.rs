@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::tcp::{TcpListener, TcpStream};
 
 /// Connections that the kernel holds for us until we accept them; it cuts this to its own limit.
 const BACKLOG: i32 = 4096;
@@ -52,6 +53,12 @@ impl Listener {
         let tcp = TcpListener::from_std(socket.into());
         let address = tcp.local_addr()?;
         Ok(Self { tcp, address, reserve: reserve() })
+    }
+
+    /// One behind `door`, as if it listened at `address`.
+    #[cfg(debug_assertions)]
+    pub(crate) fn simulated(address: SocketAddr, door: std::sync::Arc<super::simulated::Door>) -> Self {
+        Self { tcp: TcpListener::Simulated(door), address, reserve: None }
     }
 
     /// Where it listens, with the port that the system chose if none was asked for.

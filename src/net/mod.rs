@@ -4,7 +4,8 @@
 //! where all connections receive, [`timer`] keeps their deadlines. For connections that we open, [`resolve`] looks names
 //! up, and [`targets`] says which addresses are allowed, by what kind of [`address`] they are. [`proxy`] reads who a
 //! connection is for that a proxy passes on. [`mdns`] announces and browses on the local network, whose [`interfaces`] it
-//! knows.
+//! knows. [`tcp`] is where all of these get their sockets from: the system, or in builds that check themselves also
+//! [`simulated`] ones.
 
 pub mod address;
 pub mod interfaces;
@@ -15,9 +16,12 @@ pub mod queue;
 pub mod reactor;
 pub mod resolve;
 pub mod scratch;
+#[cfg(debug_assertions)]
+pub mod simulated;
 pub mod socket;
 pub mod stream;
 pub mod targets;
+pub mod tcp;
 pub mod timer;
 #[cfg(feature = "tls")]
 pub mod tls;

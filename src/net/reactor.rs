@@ -10,7 +10,7 @@
 //!    of this turn never reaches a stranger.
 
 use std::io::{self, ErrorKind};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
@@ -20,10 +20,35 @@ use super::timer::{Fired, Wheel};
 /// Events taken from the system at once.
 const EVENTS_PER_TURN: usize = 1024;
 
+/// What the system, or what stands in for it, says of one socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// The socket's.
+    pub token: Token,
+    /// A receive would bring something.
+    pub is_readable: bool,
+    /// A write would be taken.
+    pub is_writable: bool,
+    /// The peer has finished, or the connection is broken: what no later readiness announces again.
+    pub has_ended: bool,
+}
+
+impl From<&Event> for Readiness {
+    #[inline]
+    fn from(event: &Event) -> Self {
+        Self {
+            token: event.token(),
+            is_readable: event.is_readable(),
+            is_writable: event.is_writable(),
+            has_ended: event.is_read_closed() || event.is_error(),
+        }
+    }
+}
+
 /// What the loop calls.
 pub trait Handler {
     /// A socket is ready.
-    fn on_ready(&mut self, turn: &mut Turn, event: &Event);
+    fn on_ready(&mut self, turn: &mut Turn, ready: Readiness);
 
     /// A connection asked to be looked at again.
     fn on_revisit(&mut self, turn: &mut Turn, id: u32);
@@ -61,6 +86,9 @@ impl Turn {
 pub struct Reactor {
     poll: Poll,
     turn: Turn,
+    /// Empty between two turns; kept for their memory.
+    revisits: Vec<u32>,
+    fired: Vec<Fired>,
 }
 
 impl Reactor {
@@ -72,7 +100,8 @@ impl Reactor {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let (now, wall) = (Instant::now(), SystemTime::now());
-        Ok(Self { poll, turn: Turn { registry, now, wall, wheel: Wheel::new(now), revisits: Vec::new() } })
+        let turn = Turn { registry, now, wall, wheel: Wheel::new(now), revisits: Vec::new() };
+        Ok(Self { poll, turn, revisits: Vec::new(), fired: Vec::new() })
     }
 
     /// For registrations before the loop runs.
@@ -86,31 +115,45 @@ impl Reactor {
     /// As `epoll_wait(2)` or its like.
     pub fn run(&mut self, handler: &mut impl Handler) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
-        let (mut revisits, mut fired) = (Vec::new(), Vec::new());
-        let turn = &mut self.turn;
         loop {
-            let timeout =
-                if turn.revisits.is_empty() { turn.wheel.timeout(turn.now) } else { Some(std::time::Duration::ZERO) };
-            match self.poll.poll(&mut events, timeout) {
+            match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            (turn.now, turn.wall) = (Instant::now(), SystemTime::now());
-            turn.wheel.advance(turn.now, &mut fired);
-            std::mem::swap(&mut revisits, &mut turn.revisits);
-            for event in &events {
-                handler.on_ready(turn, event);
-            }
-            for id in revisits.drain(..) {
-                handler.on_revisit(turn, id);
-            }
-            for entry in fired.drain(..) {
-                handler.on_deadline(turn, entry);
-            }
-            if !handler.on_turn_end() {
+            let ready = events.iter().map(Readiness::from);
+            if !self.hand_out((Instant::now(), SystemTime::now()), ready, handler) {
                 return Ok(());
             }
         }
+    }
+
+    /// How long the loop may sleep; `None` until something is ready.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        if self.turn.revisits.is_empty() { self.turn.wheel.timeout(self.turn.now) } else { Some(Duration::ZERO) }
+    }
+
+    /// One turn behind the poll, steps 2 to 4: whether the loop goes on.
+    #[inline]
+    pub(crate) fn hand_out(
+        &mut self,
+        (now, wall): (Instant, SystemTime),
+        ready: impl Iterator<Item = Readiness>,
+        handler: &mut impl Handler,
+    ) -> bool {
+        let Self { turn, revisits, fired, .. } = self;
+        (turn.now, turn.wall) = (now, wall);
+        turn.wheel.advance(now, fired);
+        std::mem::swap(revisits, &mut turn.revisits);
+        for ready in ready {
+            handler.on_ready(turn, ready);
+        }
+        for id in revisits.drain(..) {
+            handler.on_revisit(turn, id);
+        }
+        for entry in fired.drain(..) {
+            handler.on_deadline(turn, entry);
+        }
+        handler.on_turn_end()
     }
 }
 

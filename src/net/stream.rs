@@ -7,9 +7,9 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
 use mio::event::Source;
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::tcp::{TcpStream, keep_alive};
 use super::tls::Session;
 
 /// A non-blocking stream of bytes.
@@ -108,7 +108,7 @@ impl Stream {
         match self.tcp.peer_addr() {
             Ok(_) => {
                 self.tcp.set_nodelay(true)?;
-                socket2::SockRef::from(&self.tcp).set_keepalive(true)?;
+                keep_alive(&self.tcp)?;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),

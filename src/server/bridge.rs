@@ -10,7 +10,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use log::{debug, info};
 use mio::Interest;
-use mio::net::TcpStream;
 use slab::Slab;
 
 use super::batch::{Actions, Place};
@@ -25,6 +24,7 @@ use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::{Received, Socket};
 use crate::net::stream::Stream;
 use crate::net::targets::Host;
+use crate::net::tcp::TcpStream;
 use crate::net::timer::{Alarm, Fired, Ticks};
 use crate::protocol::{BridgeEvent, Context, DialError, Protocol, Session};
 

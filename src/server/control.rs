@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 /// The token that wakes the loop for a handle's order.
-const WAKER: Token = Token(usize::MAX - 1);
+pub(super) const WAKER: Token = Token(usize::MAX - 1);
 
 /// The token of signals.
 const SIGNALS: Token = Token(usize::MAX - 2);

@@ -11,8 +11,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
-use mio::event::Event;
-use mio::net::TcpStream;
 use mio::{Interest, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -36,11 +34,12 @@ use crate::hub::shared::{InstanceId, Sharing};
 use crate::hub::{Hub, SessionId};
 use crate::memory::Account;
 use crate::net::listener::{Accepted, Census, Listener};
-use crate::net::reactor::{Handler, Turn, token};
+use crate::net::reactor::{Handler, Readiness, Turn, token};
 use crate::net::resolve::Resolver;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::net::targets::Targets;
+use crate::net::tcp::TcpStream;
 use crate::net::timer::{Alarm, Fired, Ticks, Wheel};
 use crate::net::tls::Tls;
 use crate::protocol::{Context, Protocol, Session};
@@ -549,8 +548,8 @@ fn listener_id(listener: usize) -> u32 {
 }
 
 impl Handler for Exchange {
-    fn on_ready(&mut self, turn: &mut Turn, event: &Event) {
-        match event.token() {
+    fn on_ready(&mut self, turn: &mut Turn, ready: Readiness) {
+        match ready.token {
             token if Controls::owns(token) => {
                 while let Some(order) = self.controls.next_order() {
                     match order {
@@ -573,11 +572,11 @@ impl Handler for Exchange {
                     Some(Phase::Linking) if !self.on_link_ready(turn, id) => return self.settle(turn),
                     Some(_) => {}
                 }
-                if event.is_writable() {
+                if ready.is_writable {
                     self.on_writable(turn, id);
                 }
-                if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.on_readable(turn, id, event.is_read_closed() || event.is_error());
+                if ready.is_readable || ready.has_ended {
+                    self.on_readable(turn, id, ready.has_ended);
                 }
             }
         }

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 use mio::Interest;
-use mio::net::TcpStream;
 
 use super::access::Entrance;
 use super::conn::{ConnId, Connection, End, Phase};
@@ -35,6 +34,7 @@ use crate::net::reactor::{Turn, token};
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::{Received, Socket};
 use crate::net::stream::Stream;
+use crate::net::tcp::TcpStream;
 use crate::net::timer::Alarm;
 use crate::protocol::Session;
 use crate::protocol::link::proof::Nonce;

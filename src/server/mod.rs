@@ -2,6 +2,7 @@
 //!
 //! [`Server::bind`] opens the listeners, [`Server::run`] is the loop. What happens to a connection is in `exchange`
 //! (its life) and `relay` (its traffic, the fast path); `pages` answers requests that are not upgrades, and upgrades.
+//! Builds that check themselves have `simulation`, too: the same server without sockets and without a clock.
 
 mod access;
 mod batch;
@@ -17,6 +18,8 @@ mod pages;
 mod polling;
 mod relay;
 mod reload;
+#[cfg(debug_assertions)]
+pub mod simulation;
 mod usage;
 
 use std::fmt;

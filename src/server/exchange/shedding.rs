@@ -14,13 +14,13 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::super::conn::{ConnId, Ending, Phase};
 use super::{Exchange, FAREWELL_OWNER, STALL_OWNER};
 use crate::http::response::{Framing, refuse};
 use crate::net::reactor::Turn;
+use crate::net::tcp::TcpStream;
 use crate::net::timer::{Alarm, Fired};
 
 /// What may wait for one receiver before its sender pauses, while memory is tight, in bytes.

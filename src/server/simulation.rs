@@ -1,0 +1,207 @@
+//! A whole server without sockets, clocks and threads, for tests and fuzzing: clients are [lines](crate::net::simulated) in
+//! memory, time is what it is told. Layer 3, and only in builds that check themselves (debug assertions).
+//!
+//! It is the server of [`super::Server`] behind the same loop: [`Simulation::turn`] hands out readiness where
+//! [`Reactor::run`](crate::net::reactor::Reactor::run) would have polled for it. What is not simulated: the bridge and links,
+//! which dial the system's network, so configurations must have neither targets nor peers; and keys come from the system's
+//! generator, so nothing may depend on what they are.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::Token;
+
+use super::StartError;
+use super::control::{Controls, WAKER};
+use super::exchange::{Exchange, FIRST_LISTENER};
+use crate::config::{Config, Listen, Root};
+use crate::net::listener::Listener;
+use crate::net::reactor::{Reactor, Readiness};
+use crate::net::simulated::{Door, Line};
+
+pub use crate::net::simulated::ClientEnd;
+
+/// Connections at once, where the configuration sets no bound: there are no descriptors that would.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// When it begins, in seconds of the wall clock since 1970.
+const BEGINNING_SECONDS: u64 = 1_800_000_000;
+
+/// A server whose world is in memory.
+pub struct Simulation {
+    reactor: Reactor,
+    exchange: Exchange,
+    doors: Vec<Arc<Door>>,
+    lines: Vec<Arc<Line>>,
+    now: Instant,
+    wall: SystemTime,
+    is_over: bool,
+}
+
+impl Simulation {
+    /// A server that listens where `config` says, as far as it can tell.
+    ///
+    /// # Errors
+    /// As [`super::Server::bind`].
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let mut reactor = Reactor::new().map_err(StartError::System)?;
+        let turn = reactor.turn();
+        let controls = Controls::new(&turn.registry).map_err(StartError::System)?;
+        let now = turn.now;
+        let first_admin = config.listen.len();
+        let admins = config.admin.iter().map(|address| Listen::new(*address, Root::Auto));
+        let (mut doors, mut listeners) = (Vec::new(), Vec::new());
+        for listen in config.listen.iter().copied().chain(admins) {
+            let door = Arc::new(Door::default());
+            doors.push(Arc::clone(&door));
+            listeners.push((Listener::simulated(listen.address, door), listen));
+        }
+        let most = config.limits.max_connections;
+        let max_connections = if most == 0 { MAX_CONNECTIONS } else { most };
+        let exchange = Exchange::new(config, listeners, first_admin, controls, max_connections, now)?;
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(BEGINNING_SECONDS);
+        Ok(Self { reactor, exchange, doors, lines: Vec::new(), now, wall, is_over: false })
+    }
+
+    /// A client from `peer` comes to a listener: its number in the configuration, administrators' behind the others.
+    pub fn connect(&mut self, listener: usize, peer: SocketAddr) -> ClientEnd {
+        let client = self.doors[listener].knock(peer);
+        self.lines.push(client.line());
+        client
+    }
+
+    /// One turn of the loop: everything that is new is handed out, the lines' from the `first`-th on and round. Whether
+    /// there was anything to do.
+    pub fn turn(&mut self, first: usize) -> bool {
+        let is_due = self.reactor.patience().is_some_and(|patience| patience.is_zero());
+        let mut ready = self.news(first);
+        if ready.is_empty() && !is_due || self.is_over {
+            return false;
+        }
+        self.hand_out(ready.drain(..));
+        true
+    }
+
+    /// Turns until there is nothing to do, at most `most` of them: how many it took.
+    pub fn settle(&mut self, most: usize) -> usize {
+        (0..most).find(|first| !self.turn(*first)).unwrap_or(most)
+    }
+
+    /// Time passes, as it does for a loop that is awake whenever it should be: each deadline is seen when it comes.
+    pub fn advance(&mut self, span: Duration, most_turns: usize) {
+        let end = self.now + span;
+        while let Some(patience) = self.reactor.patience().filter(|patience| self.now + *patience <= end) {
+            self.pass(patience);
+            self.hand_out(std::iter::empty());
+            self.settle(most_turns);
+            if self.is_over {
+                return;
+            }
+        }
+        self.jump(end - self.now);
+    }
+
+    /// Time passes at once, as it does for a machine that slept.
+    pub fn jump(&mut self, span: Duration) {
+        self.pass(span);
+        if !self.is_over {
+            self.hand_out(std::iter::empty());
+        }
+    }
+
+    /// As [`super::Handle::stop`].
+    pub fn stop(&mut self) {
+        self.exchange.controls.handle().stop();
+        let order = Readiness { token: WAKER, is_readable: true, is_writable: false, has_ended: false };
+        if !self.is_over {
+            self.hand_out([order].into_iter());
+        }
+    }
+
+    /// Whether the loop has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The time until which the loop would sleep if nothing came; `None`: for ever.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        self.reactor.patience()
+    }
+
+    /// Bytes that clients make the server remember.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.exchange.memory.used()
+    }
+
+    /// What the connection that holds most holds, in bytes.
+    #[must_use]
+    pub fn most_held(&self) -> usize {
+        let Exchange { conns, polling, .. } = &self.exchange;
+        let conns = conns.iter().map(|(id, conn)| conn.held() + polling.body_weight(id as u32));
+        conns.chain(polling.weights().map(|(bytes, _)| bytes)).max().unwrap_or(0)
+    }
+
+    /// What the server has of each kind of thing that comes and goes with clients. When all of them have gone and enough
+    /// time has passed, all of it is zero.
+    #[must_use]
+    pub fn holdings(&self) -> Vec<(&'static str, usize)> {
+        self.exchange.holdings()
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.now += span;
+        self.wall += span;
+    }
+
+    fn hand_out(&mut self, ready: impl Iterator<Item = Readiness>) {
+        self.is_over |= !self.reactor.hand_out((self.now, self.wall), ready, &mut self.exchange);
+        if self.is_over {
+            self.exchange.conns.clear();
+        }
+    }
+
+    fn news(&mut self, first: usize) -> Vec<Readiness> {
+        let waiting = self.doors.iter().enumerate().filter(|(_, door)| !door.is_empty());
+        let token = |number| Token(FIRST_LISTENER + number);
+        let knocks = waiting.map(|(number, _)| Readiness {
+            token: token(number),
+            is_readable: true,
+            is_writable: false,
+            has_ended: false,
+        });
+        let mut news: Vec<Readiness> = knocks.collect();
+        self.lines.retain(|line| !line.is_server_gone());
+        let (before, behind) = self.lines.split_at(first % self.lines.len().max(1));
+        news.extend(behind.iter().chain(before).filter_map(|line| line.readiness()));
+        news
+    }
+}
+
+impl Exchange {
+    fn holdings(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("connections", self.conns.len()),
+            ("sessions", self.sessions.len()),
+            ("outlets", self.outlets.count()),
+            ("bridges", self.bridges.count()),
+            ("dials", self.dials.len()),
+            ("bridged addresses", self.bridged.total()),
+            ("counted addresses", self.census.total()),
+            ("mailboxes", self.polling.len()),
+            ("requests held", self.polling.held()),
+            ("addresses that poll", self.polling.most_of_one()),
+            ("waiting", self.waiting.len()),
+            ("deeds", self.deeds.len()),
+            ("failures", self.failures.len()),
+            ("memory", self.memory.used()),
+            ("keys", self.hub.pairs.len()),
+            ("channels", self.hub.channels.len()),
+            ("devices", self.hub.devices.len()),
+            ("relations of devices", usize::from(!self.hub.devices.is_clear())),
+        ]
+    }
+}
