@@ -38,6 +38,14 @@ fn sessions_do_what_their_models_foresee_on_every_seed() {
     }
 }
 
+#[cfg(debug_assertions)]
+#[test]
+fn a_whole_server_disturbs_nobody_on_every_seed() {
+    for seed in seeds("server") {
+        models::server::run(&seed);
+    }
+}
+
 #[test]
 fn proxies_are_heard_alike_on_every_seed() {
     for seed in seeds("proxies") {
@@ -131,5 +139,11 @@ proptest! {
     #[test]
     fn sessions_do_what_their_models_foresee(data in prop::collection::vec(any::<u8>(), 0..2000)) {
         models::session::run(&data);
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn a_whole_server_disturbs_nobody(data in prop::collection::vec(any::<u8>(), 0..1500)) {
+        models::server::run(&data);
     }
 }

@@ -4,8 +4,11 @@
 // Each fuzz target uses one of them.
 #![allow(dead_code)]
 
+pub(crate) mod grammar;
 pub(crate) mod input;
 pub(crate) mod json;
 pub(crate) mod proxies;
+#[cfg(debug_assertions)]
+pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod token;

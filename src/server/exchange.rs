@@ -98,7 +98,7 @@ pub(super) struct Exchange {
     /// What sessions may do.
     pub(super) access: Access,
     /// When sessions want to be called, for those that do.
-    alarms: HashMap<SessionId, Alarm>,
+    pub(super) alarms: HashMap<SessionId, Alarm>,
     /// What sessions have dialled.
     pub(super) bridges: Outlets,
     pub(super) dials: Dials,

@@ -194,6 +194,8 @@ impl Exchange {
             ("mailboxes", self.polling.len()),
             ("requests held", self.polling.held()),
             ("addresses that poll", self.polling.most_of_one()),
+            ("alarms", self.alarms.len()),
+            ("stalled", self.stalled()),
             ("waiting", self.waiting.len()),
             ("deeds", self.deeds.len()),
             ("failures", self.failures.len()),
