@@ -9,18 +9,25 @@
 //! | 8, 18 | heads and handshakes as tables: `http_tables`, `handshake`, `http` |
 //! | 10, 25 | the rules as tables: `http_guard`; over sockets: `handshake` |
 //! | 11 | keys: `hub::ids`, `hub::pairs`, and the budget of guesses: `protocol::webshare` |
-//! | 12 | `fuzz/` and `models` |
+//! | 12 | `fuzz/` (target `server`: all of it) and `models`; device by device: `engine_io` |
 //! | 14, 15 | `bridge_targets`, `bridge_properties` |
 //! | 19 | no descriptor left: `limits` |
 //! | 22, 36 | `limits` |
 //! | 23, 32 | names: `limits`, `pocket`; the log: `logging` |
 //! | 24 | `http` |
+//! | 40 | what one turn may cost: `simulation`; handshakes: `tls` |
 //! | 41 | `named` |
 //! | slow consumers, the ceiling | `memory_ceiling`, `backpressure` |
 //! | whom limits count | `proxies` |
 
 #[path = "../common/mod.rs"]
 mod common;
+
+mod dice;
+#[path = "../../fuzz/models/grammar.rs"]
+mod grammar;
+#[path = "../../fuzz/models/input.rs"]
+mod input;
 
 mod t01_t06_frames;
 mod t02_t30_floods;
@@ -29,11 +36,14 @@ mod t07_headers;
 mod t08_crowds;
 mod t10_t25_pages;
 mod t11_ids;
+mod t12_grammar;
 mod t18_proxies;
 mod t18_smuggling;
 mod t24_paths;
 mod t31_switched_off;
 mod t36_queries;
+#[cfg(feature = "tls")]
+mod t40_tls;
 
 /// Whether the long form is asked for.
 fn is_long() -> bool {
