@@ -1,0 +1,217 @@
+//! The simulated server: it behaves as one with sockets does, sees time pass without waiting for it, and does nothing that
+//! its clients do not cause.
+#![cfg(debug_assertions)]
+
+#[cfg(feature = "tls")]
+mod common;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jackfield::config::{Config, Listen, Root};
+use jackfield::server::simulation::{ClientEnd, Simulation};
+
+/// The loop comes to rest long before.
+const MOST_TURNS: usize = 1000;
+
+fn peer() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 1))
+}
+
+fn simulation(adjust: impl FnOnce(&mut Config)) -> Simulation {
+    let mut config = Config::default();
+    adjust(&mut config);
+    Simulation::new(config).expect("a good configuration")
+}
+
+fn upgrade(target: &str) -> Vec<u8> {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+fn open(server: &mut Simulation, target: &str) -> ClientEnd {
+    let mut client = server.connect(0, peer());
+    client.write(&upgrade(target));
+    server.settle(MOST_TURNS);
+    assert!(client.read(4096).starts_with(b"HTTP/1.1 101 "));
+    client
+}
+
+/// A masked binary frame with a mask of zeros, and the same as the server passes it on.
+fn frames(payload: &[u8]) -> [Vec<u8>; 2] {
+    let len = u16::try_from(payload.len()).expect("short").to_be_bytes();
+    let frame = |head: &[u8], mask: &[u8]| [head, &len, mask, payload].concat();
+    [frame(&[0x82, 0xfe], &[0; 4]), frame(&[0x82, 126], &[])]
+}
+
+fn nothing_is_left(server: &mut Simulation) {
+    server.settle(MOST_TURNS);
+    server.advance(Duration::from_secs(120), MOST_TURNS);
+    assert!(server.holdings().iter().all(|(_, count)| *count == 0), "{:?}", server.holdings());
+    assert_eq!(server.patience(), None);
+}
+
+#[test]
+fn what_arrives_byte_by_byte_is_relayed_whole() {
+    let mut server = simulation(|_| {});
+    let mut one = server.connect(0, peer());
+    for byte in upgrade("/local/a") {
+        assert_eq!(one.unread(), 0);
+        one.write(&[byte]);
+        assert!(server.turn(0));
+        server.settle(MOST_TURNS);
+    }
+    assert!(one.read(4096).starts_with(b"HTTP/1.1 101 "));
+    let mut other = open(&mut server, "/local/a");
+    let [sent, passed_on] = frames(&[7; 300]);
+    for byte in &sent[..sent.len() - 1] {
+        one.write(&[*byte]);
+        server.settle(MOST_TURNS);
+    }
+    assert_eq!(other.unread(), 0, "half a frame is nobody's");
+    one.write(&sent[sent.len() - 1..]);
+    server.settle(MOST_TURNS);
+    assert_eq!(other.read(4096), passed_on);
+    drop((one, other));
+    nothing_is_left(&mut server);
+}
+
+#[test]
+fn a_partner_that_reads_slowly_loses_nothing_and_stops_the_other() {
+    let mut server = simulation(|config| config.limits.queue_high = 10_000);
+    let [mut one, mut other] = ["/webshare?binary=1"; 2].map(|target| open(&mut server, target));
+    let say = |server: &mut Simulation, client: &mut ClientEnd, text: &str| {
+        client.write(&[&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0], text.as_bytes()].concat());
+        server.settle(MOST_TURNS);
+        String::from_utf8_lossy(&client.read(4096)).into_owned()
+    };
+    let key = say(&mut server, &mut one, r#"{"command":"key"}"#);
+    let key = key.split("\"key\":\"").nth(1).expect("a key")[..8].to_owned();
+    say(&mut server, &mut other, &format!(r#"{{"command":"pair","body":{{"target":"{key}"}}}}"#));
+    one.read(4096);
+    other.set_room(500);
+    let (mut sent, mut passed_on) = (Vec::new(), Vec::new());
+    for number in 0..400 {
+        let [frame, expected] = frames(&[number as u8; 1000]);
+        sent.extend(frame);
+        passed_on.extend(expected);
+    }
+    let (mut at, mut heard) = (0, Vec::new());
+    while at < sent.len() {
+        let taken = one.write(&sent[at..]);
+        at += taken;
+        server.settle(MOST_TURNS);
+        if taken == 0 {
+            break;
+        }
+    }
+    assert!(at < 200_000, "the sender is never stopped: {at}");
+    assert!(server.most_held() < 100_000, "{} bytes are held", server.most_held());
+    while heard.len() < passed_on.len() {
+        let before = heard.len();
+        heard.extend(other.read(377));
+        server.settle(MOST_TURNS);
+        at += one.write(&sent[at..]);
+        server.settle(MOST_TURNS);
+        assert!(heard.len() > before || other.unread() > 0, "nobody goes on after {} bytes", heard.len());
+    }
+    assert!(heard == passed_on);
+    drop((one, other));
+    nothing_is_left(&mut server);
+}
+
+#[test]
+fn deadlines_pass_without_anybody_waiting() {
+    let mut server = simulation(|config| config.limits.handshake_timeout = Duration::from_secs(5));
+    let mut slow = server.connect(0, peer());
+    slow.write(b"GET / HT");
+    server.settle(MOST_TURNS);
+    server.advance(Duration::from_secs(5), MOST_TURNS);
+    assert!(!slow.has_ended() && slow.unread() == 0, "a deadline never passes early");
+    server.advance(Duration::from_millis(150), MOST_TURNS);
+    assert!(slow.read(4096).starts_with(b"HTTP/1.1 408 "));
+    // Silence is asked after, and ends what does not answer.
+    let mut silent = open(&mut server, "/local/a");
+    server.advance(Duration::from_millis(54_200), MOST_TURNS);
+    assert_eq!(silent.read(4096), [0x89, 0]);
+    server.advance(Duration::from_millis(10_200), MOST_TURNS);
+    assert_eq!(silent.read(2)[0], 0x88);
+    drop((slow, silent));
+    nothing_is_left(&mut server);
+}
+
+#[test]
+fn a_drain_says_goodbye_and_ends() {
+    let mut server = simulation(|_| {});
+    let [mut polite, mut silent] = ["/local/a", "/pocket"].map(|target| open(&mut server, target));
+    server.stop();
+    assert_eq!([polite.read(2)[0], silent.read(2)[0]], [0x88; 2]);
+    polite.write(&[0x88, 0x80, 0, 0, 0, 0]);
+    polite.finish();
+    server.advance(Duration::from_millis(4900), MOST_TURNS);
+    assert!(!server.is_over());
+    server.advance(Duration::from_millis(300), MOST_TURNS);
+    assert!(server.is_over());
+}
+
+#[test]
+fn a_reset_ends_what_was_going_on() {
+    let mut server = simulation(|_| {});
+    let [mut one, mut other] = ["/local/a", "/local/a?presence=1"].map(|target| open(&mut server, target));
+    other.read(4096);
+    one.write(&frames(&[1; 200])[0][..100]);
+    one.reset();
+    server.settle(MOST_TURNS);
+    assert_eq!(other.read(4096), b"\x81\x0e____disconnect");
+    drop((one, other));
+    nothing_is_left(&mut server);
+}
+
+/// T40: however many shake hands at once, one turn does the arithmetic of a few, and whoever relays meanwhile has its turn
+/// with them.
+#[cfg(feature = "tls")]
+#[test]
+fn t40_a_crowd_of_hellos_costs_each_turn_only_so_much() {
+    use jackfield::net::tls::HANDSHAKES_PER_TURN;
+    use rustls::ClientConnection;
+    use rustls::pki_types::ServerName;
+    use std::sync::Arc;
+
+    let identity = common::tls::Identity::new("simulated");
+    let mut server = simulation(|config| {
+        config.listen.push(Listen { tls: true, ..Listen::new(peer(), Root::Auto) });
+        (config.tls_cert, config.tls_key) = (Some(identity.cert()), Some(identity.key()));
+    });
+    let [mut one, mut other] = ["/local/a"; 2].map(|target| open(&mut server, target));
+    let config = Arc::new(identity.client());
+    let mut crowd: Vec<ClientEnd> = (0..40).map(|_| server.connect(1, peer())).collect();
+    server.settle(MOST_TURNS);
+    for (number, client) in crowd.iter_mut().enumerate() {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut hello = Vec::new();
+        let mut handshake = ClientConnection::new(Arc::clone(&config), name).expect("a configuration");
+        handshake.write_tls(&mut hello).expect("in memory");
+        // Some of them are not what they seem, and cost no less.
+        if number % 3 == 0 {
+            hello.extend([22, 3, 3, 0, 4, 1, 0, 0, 0]);
+        }
+        client.write(&hello);
+    }
+    let (mut turns, mut answered) = (0, 0);
+    while answered < crowd.len() {
+        let [sent, passed_on] = frames(&[turns as u8; 200]);
+        one.write(&sent);
+        assert!(server.turn(turns), "the others are forgotten: {answered}");
+        assert_eq!(other.read(4096), passed_on, "a neighbour waits for strangers");
+        let now = crowd.iter().filter(|client| client.unread() > 0).count();
+        assert!(now - answered <= HANDSHAKES_PER_TURN as usize, "{} in one turn", now - answered);
+        (answered, turns) = (now, turns + 1);
+        assert!(turns < 60, "only {answered} were answered");
+    }
+    assert!(turns >= crowd.len() / HANDSHAKES_PER_TURN as usize);
+    drop((one, other, crowd));
+    nothing_is_left(&mut server);
+}
