@@ -124,7 +124,7 @@ pub(crate) fn upgrade(target: &str, input: &mut Input<'_>) -> Vec<u8> {
 pub(crate) fn request(input: &mut Input<'_>, learnt_names: &Learnt) -> Vec<u8> {
     let mut target = input.one_of(&PLAIN).to_owned();
     let mut body = Vec::new();
-    let mut method = input.one_of(&["GET", "GET", "GET", "POST", "OPTIONS", "HEAD", "DELETE"]);
+    let mut method = input.one_of(&["GET", "GET", "GET", "GET", "GET", "GET", "POST", "OPTIONS", "DELETE", "HEAD"]);
     if input.choice(2) == 1 {
         let revision = input.one_of(&[4, 3]);
         let sid = learnt(input, &learnt_names.sids);

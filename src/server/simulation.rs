@@ -137,12 +137,20 @@ impl Simulation {
         self.exchange.memory.used()
     }
 
-    /// What the connection that holds most holds, in bytes.
+    /// The most that waits for one client, in bytes.
     #[must_use]
-    pub fn most_held(&self) -> usize {
+    pub fn most_queued(&self) -> usize {
         let Exchange { conns, polling, .. } = &self.exchange;
-        let conns = conns.iter().map(|(id, conn)| conn.held() + polling.body_weight(id as u32));
-        conns.chain(polling.weights().map(|(bytes, _)| bytes)).max().unwrap_or(0)
+        let sockets = conns.iter().map(|(_, conn)| conn.socket.weight());
+        sockets.chain(polling.weights().map(|(bytes, _)| bytes)).max().unwrap_or(0)
+    }
+
+    /// The most that one client has begun and not finished, or that was not looked at yet, in bytes.
+    #[must_use]
+    pub fn most_unfinished(&self) -> usize {
+        let Exchange { conns, polling, .. } = &self.exchange;
+        let held = conns.iter().map(|(id, conn)| conn.held() - conn.socket.weight() + polling.body_weight(id as u32));
+        held.max().unwrap_or(0)
     }
 
     /// What the server has of each kind of thing that comes and goes with clients. When all of them have gone and enough

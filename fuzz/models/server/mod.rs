@@ -42,6 +42,15 @@ const PUBLIC: usize = 0;
 const LISTENERS: usize = 7;
 const ADMIN: usize = LISTENERS;
 
+/// What one read brings at most: all that a line holds.
+const READ_BYTES: usize = 65_536;
+
+/// What the answers to the messages of one turn may come to.
+const ANSWERS_BYTES: usize = 384 * 1024;
+
+/// What a connection holds in each direction.
+const ROOMS: [usize; 6] = [65_536, 65_536, 65_536, 4096, 600, 1];
+
 /// Who clients are.
 const PEERS: [[u8; 4]; 4] = [[127, 0, 0, 1], [192, 0, 2, 1], [192, 0, 2, 2], [198, 51, 100, 7]];
 
@@ -94,16 +103,15 @@ struct Client {
     is_reading: bool,
     oracle: Oracle,
     tongue: Tongue,
-    /// It may have asked for a head alone, whose length is not that of a body.
-    may_be_bare: bool,
-    /// It said something that its oracle does not follow: after a reset nothing has to be whole.
-    is_broken: bool,
+    /// Its oracle cannot follow: it may have asked for a head alone, whose length is not that of a body, or broke the
+    /// connection, after which nothing has to be whole.
+    is_unclear: bool,
     last: Vec<u8>,
 }
 
 impl Client {
     fn say(&mut self, bytes: Vec<u8>) {
-        self.may_be_bare |= bytes.windows(4).any(|four| four.eq_ignore_ascii_case(b"HEAD"));
+        self.is_unclear |= bytes.windows(4).any(|four| four.eq_ignore_ascii_case(b"HEAD"));
         if self.unsent.len() + bytes.len() <= MOST_UNSENT && !self.is_finishing {
             self.unsent.extend(&bytes);
             self.last = bytes;
@@ -123,10 +131,8 @@ impl Client {
 
     fn listen(&mut self, most: usize, learnt: &mut Learnt, data: &[u8]) {
         let bytes = self.end.read(most);
-        if self.is_broken {
-            return;
-        }
-        for said in self.oracle.hear(&bytes, self.may_be_bare) {
+        let heard = if self.is_unclear { vec![bytes] } else { self.oracle.hear(&bytes) };
+        for said in heard {
             let is_private = contains(&said, PRIVATE.as_bytes());
             assert!(!is_private || contains(data, PRIVATE.as_bytes()), "a stranger hears the neighbours");
             learnt.learn(&said);
@@ -144,7 +150,27 @@ struct World<'d> {
     clients: Vec<Client>,
     learnt: Learnt,
     data: &'d [u8],
-    bound: usize,
+    bounds: Bounds,
+}
+
+/// What the server may hold, in bytes.
+struct Bounds {
+    queued: usize,
+    unfinished: usize,
+    memory: usize,
+}
+
+impl Bounds {
+    fn of(limits: &Limits) -> Self {
+        let one = Self {
+            // A mark is seen after the read that passes it, whose answers may be longer than it is.
+            queued: limits.max_queue.max(limits.queue_high) + READ_BYTES + ANSWERS_BYTES,
+            // A buffer grows by doubling; what was read and has to wait is kept beside it.
+            unfinished: 2 * limits.max_message + limits.max_head + READ_BYTES + 4096,
+            memory: 0,
+        };
+        Self { memory: MOST_CLIENTS * (one.queued + one.unfinished), ..one }
+    }
 }
 
 /// Plays what `data` decides.
@@ -152,11 +178,10 @@ pub(crate) fn run(data: &[u8]) {
     let mut input = Input(data);
     let is_tight = input.choice(2) == 0;
     let config = config(is_tight);
-    // What waits for one receiver: its mark, and what one turn of every sender may add to it before that is seen.
-    let bound = config.limits.max_queue + config.limits.max_message + MOST_CLIENTS * 512 * 1024;
+    let bounds = Bounds::of(&config.limits);
     let mut server = Simulation::new(config).expect("a good configuration");
     let neighbours = Neighbours::new(&mut server);
-    let mut world = World { server, neighbours, clients: Vec::new(), learnt: Learnt::default(), data, bound };
+    let mut world = World { server, neighbours, clients: Vec::new(), learnt: Learnt::default(), data, bounds };
     for step in 0..MOST_STEPS {
         if input.is_used_up() {
             break;
@@ -193,20 +218,20 @@ impl World<'_> {
             10 => client.is_finishing = true,
             11 => {
                 client.end.reset();
-                client.is_broken = true;
+                client.is_unclear = true;
             }
             12 => drop(self.clients.remove(who)),
             13 => client.segment = input.one_of(&[1, 2, 7, 125, 1000, 65_536]),
-            14 => client.end.set_room(input.one_of(&[65_536, 1, 100, 4096])),
+            14 => client.end.set_room(input.one_of(&ROOMS)),
             15..=17 => self.wait(input),
-            18 => {
+            18..=20 => {
                 let last = client.last.clone();
-                let times = (1 << input.choice(12)).min(16_384 / last.len().max(1));
+                let times = (1 << input.choice(12)).min(65_536 / last.len().max(1));
                 for _ in 0..times {
                     client.say(last.clone());
                 }
             }
-            19 => client.tongue = input.one_of(&Tongue::ALL),
+            21 => client.tongue = input.one_of(&Tongue::ALL),
             _ if client.oracle.is_open() => {
                 let (is_text, payload) = grammar::message(client.tongue, input, &self.learnt);
                 client.say(grammar::frame(is_text, &payload, input));
@@ -230,10 +255,11 @@ impl World<'_> {
             is_reading: true,
             oracle: Oracle::default(),
             tongue: input.one_of(&Tongue::ALL),
-            may_be_bare: false,
-            is_broken: false,
+            is_unclear: false,
             last: Vec::new(),
         };
+        client.end.set_room(input.one_of(&ROOMS));
+        client.is_reading = input.choice(4) > 0;
         if listener == ADMIN {
             // Whoever comes there may send anybody away, which is not for strangers.
             let target = input.one_of(&["/metrics", "/api/live", "/api/devices", "/console", "/"]);
@@ -293,10 +319,10 @@ impl World<'_> {
 
     fn check(&mut self) {
         self.neighbours.talk(&mut self.server);
-        let held = self.server.most_held();
-        assert!(held <= self.bound, "a client makes us hold {held} bytes");
-        // A ceiling is kept but for what one turn brings.
-        assert!(self.server.memory() <= 4 * self.bound, "{} bytes are held", self.server.memory());
+        let [queued, unfinished] = [self.server.most_queued(), self.server.most_unfinished()];
+        assert!(queued <= self.bounds.queued, "{queued} bytes wait for one client");
+        assert!(unfinished <= self.bounds.unfinished, "{unfinished} bytes are kept of one client");
+        assert!(self.server.memory() <= self.bounds.memory, "{} bytes are held", self.server.memory());
     }
 
     /// Everybody goes, and nothing of them stays.

@@ -46,14 +46,13 @@ pub(crate) fn small() -> WebSocketConfig {
 }
 
 impl Oracle {
-    /// Hears `bytes`, and panics if a server must not say them: the messages, bodies of responses among them. `may_be_bare`
-    /// says that the client may have asked for a head alone.
-    pub(crate) fn hear(&mut self, bytes: &[u8], may_be_bare: bool) -> Vec<Vec<u8>> {
+    /// Hears `bytes`, and panics if a server must not say them: the messages, bodies of responses among them.
+    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut heard = Vec::new();
         match self {
             Self::Http(buffer) => {
                 buffer.extend(bytes);
-                while let Some(response) = Response::take(buffer, may_be_bare) {
+                while let Some(response) = Response::take(buffer) {
                     if response.status == 101 {
                         let frames = std::mem::take(buffer);
                         *self = Self::Frames(Box::new(WebSocket::from_raw_socket(
@@ -61,7 +60,7 @@ impl Oracle {
                             Role::Client,
                             Some(small()),
                         )));
-                        heard.extend(self.hear(&frames, may_be_bare));
+                        heard.extend(self.hear(&frames));
                         break;
                     }
                     heard.push(response.body);
@@ -100,7 +99,7 @@ struct Response {
 
 impl Response {
     /// Takes one response off the front, if it has come in full.
-    fn take(buffer: &mut Vec<u8>, may_be_bare: bool) -> Option<Self> {
+    fn take(buffer: &mut Vec<u8>) -> Option<Self> {
         let end = buffer.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = str::from_utf8(&buffer[..end]).expect("heads of ours are ASCII");
         assert!(head.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n')), "{head:?}");
@@ -124,8 +123,6 @@ impl Response {
             _ => length.unwrap_or_else(|| panic!("no length: {head:?}")),
         };
         let body = end + 4;
-        let is_bare = may_be_bare && (buffer.len() == body || buffer[body..].starts_with(b"HTTP/1.1 "));
-        let length = if is_bare { 0 } else { length };
         if buffer.len() < body + length {
             return None;
         }
