@@ -109,7 +109,7 @@ fn a_partner_that_reads_slowly_loses_nothing_and_stops_the_other() {
         }
     }
     assert!(at < 200_000, "the sender is never stopped: {at}");
-    assert!((10_000..20_000).contains(&server.most_queued()), "{} bytes wait", server.most_queued());
+    assert!((10_000..80_000).contains(&server.most_queued()), "{} bytes wait", server.most_queued());
     assert!(server.most_unfinished() < 70_000, "{} bytes are held", server.most_unfinished());
     while heard.len() < passed_on.len() {
         let before = heard.len();
