@@ -179,6 +179,25 @@ pub(crate) fn message(tongue: Tongue, input: &mut Input<'_>, names: &Learnt) -> 
     (input.choice(12) != 1, bytes)
 }
 
+/// What makes somebody of a client that was just let in, as frames.
+pub(crate) fn introduction(tongue: Tongue, input: &mut Input<'_>, names: &Learnt) -> Vec<u8> {
+    let texts = match tongue {
+        Tongue::Webshare if names.keys.is_empty() || input.choice(2) == 0 => vec![r#"{"command":"key"}"#.to_owned()],
+        Tongue::Webshare => {
+            let key = names.keys.last().map_or("", String::as_str);
+            vec![format!(r#"{{"command":"pair","body":{{"target":"{key}"}}}}"#)]
+        }
+        Tongue::SocketIo => {
+            let partner = input.one_of(&["a", "b"]);
+            vec!["40".to_owned(), format!(r#"421["P2P_REGISTER","{partner}"]"#), "431[true]".to_owned()]
+        }
+        Tongue::Network => vec![r#"{"action":"status"}"#.to_owned()],
+        Tongue::Pocket | Tongue::Named | Tongue::Ws2s => Vec::new(),
+    };
+    // Nothing is wrong with it.
+    texts.iter().flat_map(|text| frame(true, text.as_bytes(), &mut Input(&[]))).collect()
+}
+
 /// Now and then something is changed, cut off or said twice.
 fn damage(input: &mut Input<'_>, bytes: &mut Vec<u8>) {
     let at = input.choice(bytes.len().clamp(1, 256));

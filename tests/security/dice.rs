@@ -8,7 +8,7 @@ pub(crate) fn seed() -> u64 {
         let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
         since.as_nanos() as u64
     });
-    println!("JACKFIELD_TEST_SEED={seed}");
+    eprintln!("JACKFIELD_TEST_SEED={seed}");
     seed
 }
 

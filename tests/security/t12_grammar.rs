@@ -82,6 +82,7 @@ fn say(server: &TestServer, dice: &mut Dice, learnt: &mut Learnt, tongue: Tongue
     } else {
         grammar::upgrade(targets[input.choice(targets.len())].0, &mut input)
     };
+    words.extend(grammar::introduction(tongue, &mut input, learnt));
     // The rest is said before the answer is there, as somebody may who is in a hurry.
     for _ in 0..1 + input.choice(24) {
         if input.is_used_up() {

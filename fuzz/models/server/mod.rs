@@ -272,6 +272,10 @@ impl World<'_> {
             let (target, tongue) = input.one_of(&TARGETS);
             client.tongue = tongue.unwrap_or(client.tongue);
             client.say(grammar::upgrade(target, input));
+            // Most introduce themselves, or nobody would ever be anybody's partner.
+            if input.choice(4) > 0 {
+                client.say(grammar::introduction(client.tongue, input, &self.learnt));
+            }
         }
         self.clients.push(client);
     }
