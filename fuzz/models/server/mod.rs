@@ -120,8 +120,8 @@ impl Client {
 
     /// Lets one piece arrive; whether there was one.
     fn send(&mut self) -> bool {
-        let piece: Vec<u8> = self.unsent.iter().copied().take(self.segment).collect();
-        let sent = self.end.write(&piece);
+        let piece = self.unsent.len().min(self.segment);
+        let sent = self.end.write(&self.unsent.make_contiguous()[..piece]);
         self.unsent.drain(..sent);
         if self.is_finishing && self.unsent.is_empty() {
             self.end.finish();
