@@ -8,7 +8,7 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jackfield::config::{Config, Listen, Root};
+use jackfield::config::Config;
 use jackfield::server::simulation::{ClientEnd, Simulation};
 
 /// The loop comes to rest long before.
@@ -176,6 +176,7 @@ fn a_reset_ends_what_was_going_on() {
 #[cfg(feature = "tls")]
 #[test]
 fn t40_a_crowd_of_hellos_costs_each_turn_only_so_much() {
+    use jackfield::config::{Listen, Root};
     use jackfield::net::tls::HANDSHAKES_PER_TURN;
     use rustls::ClientConnection;
     use rustls::pki_types::ServerName;
