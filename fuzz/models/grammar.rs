@@ -221,7 +221,7 @@ fn damage(input: &mut Input<'_>, bytes: &mut Vec<u8>) {
 fn any(input: &mut Input<'_>) -> String {
     match input.choice(8) {
         0 => "____connect".to_owned(),
-        1 => "x".repeat(1 << input.choice(14)),
+        1 => "x".repeat(1 << input.choice(18)),
         2 => String::from_utf8_lossy(&input.bytes()).into_owned(),
         3 => "é\u{1f600}\0\\\"".to_owned(),
         _ => format!("n{}", input.byte()),

@@ -310,6 +310,7 @@ impl World<'_> {
                 has_moved |= client.send();
             }
             has_moved |= self.server.turn(first + piece);
+            self.check_bounds();
             for client in self.clients.iter_mut().filter(|client| client.is_reading) {
                 has_moved |= client.end.unread() > 0;
                 client.listen(usize::MAX, &mut self.learnt, self.data);
@@ -323,6 +324,10 @@ impl World<'_> {
 
     fn check(&mut self) {
         self.neighbours.talk(&mut self.server);
+        self.check_bounds();
+    }
+
+    fn check_bounds(&self) {
         let [queued, unfinished] = [self.server.most_queued(), self.server.most_unfinished()];
         assert!(queued <= self.bounds.queued, "{queued} bytes wait for one client");
         assert!(unfinished <= self.bounds.unfinished, "{unfinished} bytes are kept of one client");
