@@ -7,6 +7,16 @@
  * One file, no dependencies: a classic script that sets the two globals; `require` returns them too, and `p2p.mjs`
  * exports them. Types are in `p2p.d.ts`.
  *
+ * The latter's states, and how a program is told of them:
+ *
+ *     connecting ──▶ open ──▶ waiting ──▶ connecting ──▶ …      `connect`, then `disconnect` where it was open
+ *         └────────────┴─────────┴──▶ closed                    and `connect_error` where it was not
+ *
+ * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
+ * again, it tries at once. It is closed (until `connect()`) by `disconnect()`, by its `signal`, without `reconnect`, and by a server that
+ * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
+ * at least `min`, after a reason with `retry_after_ms: N` at least that.
+ *
  * Code written for the plugin runs unchanged. Beyond it: what calls back also returns a promise, failures are told
  * instead of thrown where nobody can catch them, unregistering works, and what a lost connection took along is
  * restored by the next one.
@@ -16,9 +26,6 @@
   /** How long an answer may take, in ms, and how long a peer may take to accept a stream, as in the original. */
   const TIMEOUT_MS = 15000;
   const STREAM_TIMEOUT_MS = 10000;
-
-  /** A retry waits a random time below `min * 2^attempt` and below `max` (full jitter), both in milliseconds. */
-  const RETRY = { min: 500, max: 30000 };
 
   /** Events that may wait for a connection, and chunks that a peer may send without waiting for our acks. */
   const QUEUE_LIMIT = 100;
@@ -38,15 +45,57 @@
   const problem = (message, code) => Object.assign(new Error(message), { code });
   const closed = () => problem('The stream is closed', 'CLOSED');
 
-  /** Runs what a user handed us; what it throws is reported by the platform and does not disturb us. */
-  const call = (run) => {
+  /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
+  const call = (callback, ...args) => {
     try {
-      return run();
+      return callback?.(...args);
     } catch (error) {
       setTimeout(() => {
         throw error;
       });
     }
+  };
+
+  /**
+   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
+   * without `retryMs` where nothing does.
+   */
+  const keeper = (connect) => {
+    /** Since a connection lasted. */
+    let attempt = 0;
+    let openedAt;
+    let stop = () => {};
+    return {
+      opened: () => (openedAt = Date.now()),
+      stop: () => stop(),
+      lost({ code, reason }, url, reconnect) {
+        const { min = 500, max = 30000 } = Object(reconnect);
+        const { location, document, navigator } = globalThis;
+        const { hostname } = new URL(url);
+        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
+        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
+        // One that is cut at once does not start the backoff anew.
+        if (Date.now() - openedAt > max) attempt = 0;
+        openedAt = NaN;
+        if (reconnect === false || code > 3999 || (code === 1008 && !/^(too slow|no answer)/.test(reason))) return { hint };
+        const [, least = code === 1012 || code === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
+        const control = new AbortController();
+        const go = () => {
+          stop();
+          connect();
+        };
+        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        globalThis.addEventListener?.('online', go, control);
+        document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
+        stop = () => {
+          clearTimeout(timer);
+          control.abort();
+        };
+        return { attempt: attempt++, retryMs, hint };
+      },
+    };
   };
 
   /** Tells listeners, ours and the user's, on whatever kind of emitter; returns what they return. */
@@ -529,8 +578,7 @@
     /** How long the server may be silent, in ms. */
     #patience;
     #silence;
-    #attempt = 0;
-    #timer;
+    #keeper = keeper(() => this.connect());
     connected = false;
     id;
     close = () => this.disconnect();
@@ -547,6 +595,9 @@
       url.searchParams.set('transport', 'websocket');
       this.#options.url = url.href;
       this.connect();
+      const { signal } = this.#options;
+      signal?.addEventListener('abort', this.close);
+      if (signal?.aborted) this.close();
     }
 
     /** Bytes handed to the WebSocket that the network has not taken yet. */
@@ -556,7 +607,7 @@
 
     /** Connects again after `disconnect`; happens by itself at first and after a loss. */
     connect() {
-      clearTimeout(this.#timer);
+      this.#keeper.stop();
       if (this.#socket) return this;
       const socket = (this.#socket = new this.#options.WebSocket(this.#options.url));
       socket.binaryType = 'arraybuffer';
@@ -572,7 +623,7 @@
 
     /** Ends the connection, and no other follows until `connect`. */
     disconnect() {
-      clearTimeout(this.#timer);
+      this.#keeper.stop();
       if (this.connected) this.#socket.send('41');
       if (this.#socket) this.#closed(CLOSED_BY_US, undefined, false);
       return this;
@@ -618,8 +669,6 @@
         } else if (type === '1') this.#closed('transport close');
         else if (type === '2') {
           this.#socket.send('3' + data.slice(1));
-          // A connection that lasted starts the backoff anew; one that is cut at once does not.
-          this.#attempt = 0;
         } else if (type === '4') {
           if (this.#partial) throw problem('An attachment is missing');
           const [, kind, count = 0, id, body] = /^4(\d)(?:(\d+)-)?(?:\/[^,]*,)?(\d*)(.*)$/s.exec(data);
@@ -639,6 +688,7 @@
       if (kind === '0') {
         this.id = content.sid;
         this.connected = true;
+        this.#keeper.opened();
         // First what brings back pairs and rooms, then what is meant for them.
         tell(this, 'connect');
         const queue = this.#queue;
@@ -662,7 +712,7 @@
     }
 
     /** It is over with this WebSocket. */
-    #closed(reason, detail, mayRetry = this.#options.reconnect !== false) {
+    #closed(reason, detail, mayRetry = true) {
       const wasConnected = this.connected;
       const socket = this.#socket;
       clearTimeout(this.#silence);
@@ -670,12 +720,9 @@
       this.connected = false;
       this.#acks.clear();
       socket.close();
-      if (mayRetry) {
-        const { min, max } = { ...RETRY, ...this.#options.reconnect };
-        this.#timer = setTimeout(() => this.connect(), Math.random() * Math.min(max, min * 2 ** this.#attempt++));
-      }
+      const told = this.#keeper.lost(Object(detail), this.#options.url, mayRetry && this.#options.reconnect);
       if (wasConnected) tell(this, 'disconnect', reason, detail);
-      else if (reason !== CLOSED_BY_US) tell(this, 'connect_error', reason ? problem(reason) : detail);
+      else if (reason !== CLOSED_BY_US) tell(this, 'connect_error', Object.assign(reason ? problem(reason) : detail, told));
     }
   }
 
@@ -685,7 +732,8 @@
    * @param {string} url of the server (`http`, `https`, `ws` or `wss`), relative to the page
    * @param {string} id of this device
    * @param {object} [options] those of `p2pClientPlugin`, and `path` (`/socket.io/`), `auth`, `reconnect` (`false`, or
-   *   `{min, max}` in ms), `queueLimit` (100), `WebSocket` (a constructor, where there is no global one)
+   *   `{min, max}` in ms), `queueLimit` (100), `signal` (an AbortSignal that disconnects it), `WebSocket` (a constructor,
+   *   where there is no global one)
    */
   function connectP2p(url, id, options = {}) {
     const address = new URL(url, globalThis.location?.href);

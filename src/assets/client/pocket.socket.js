@@ -82,43 +82,42 @@ if (!globalThis.pocket?.webSocket) {
    * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
    * without `retryMs` where nothing does.
    */
-  const keeper = (connect, servers = 1) => {
-    /** Attempts since a connection lasted; below zero while there are servers that were not tried. */
-    let attempt = 1 - servers;
+  const keeper = (connect) => {
+    /** Since a connection lasted. */
+    let attempt = 0;
     let openedAt;
-    let timer;
-    let control;
-    const stop = () => {
-      clearTimeout(timer);
-      control?.abort();
-    };
-    const go = () => {
-      stop();
-      connect();
-    };
-
-    const lost = ({ code, reason }, url, reconnect) => {
-      const { min = 500, max = 30000 } = Object(reconnect);
-      const { location, document, navigator } = globalThis;
-      const { hostname } = new URL(url);
-      // Browsers may keep pages from addresses inside and do not say so; here those are numbers and names without a dot.
-      const isApart = !openedAt && location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
-      const told = { hint: isApart ? `Blocked? Allow the local network, or load the page from ${hostname}` : '' };
-      // One that is cut at once does not start the backoff anew.
-      if (Date.now() - openedAt > max) attempt = 0;
-      openedAt = NaN;
-      if (reconnect !== false && !(code > 3999 || (code === 1008 && !/^(too slow|no answer)/.test(reason)))) {
+    let stop = () => {};
+    return {
+      opened: () => (openedAt = Date.now()),
+      stop: () => stop(),
+      lost({ code, reason }, url, reconnect) {
+        const { min = 500, max = 30000 } = Object(reconnect);
+        const { location, document, navigator } = globalThis;
+        const { hostname } = new URL(url);
+        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
+        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
+        // One that is cut at once does not start the backoff anew.
+        if (Date.now() - openedAt > max) attempt = 0;
+        openedAt = NaN;
+        if (reconnect === false || code > 3999 || (code === 1008 && !/^(too slow|no answer)/.test(reason))) return { hint };
         const [, least = code === 1012 || code === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
-        const retryMs = attempt < 0 ? 0 : +least + Math.random() * Math.min(max, min * 2 ** Math.floor(attempt / servers));
-        Object.assign(told, { attempt: attempt++, retryMs });
-        control = new AbortController();
-        timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
+        const control = new AbortController();
+        const go = () => {
+          stop();
+          connect();
+        };
+        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
         globalThis.addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
-      }
-      return told;
+        stop = () => {
+          clearTimeout(timer);
+          control.abort();
+        };
+        return { attempt: attempt++, retryMs, hint };
+      },
     };
-    return { opened: () => (openedAt = Date.now()), lost, stop };
   };
 
   const dispatch = (channel, event, data, socket) => {
@@ -230,6 +229,7 @@ if (!globalThis.pocket?.webSocket) {
       let index = 0;
       /** Attempts since the last connection. */
       let failures = 0;
+      let untried = addresses.length - 1;
       let timer;
       let settle;
       /** What was sent while there was no connection, oldest first; length <= pocket.queueLimit. */
@@ -282,8 +282,9 @@ if (!globalThis.pocket?.webSocket) {
       };
 
       const close = ({ code, reason, wasClean }) => {
-        const mayRetry = this.readyState < CLOSING && failures < pocket.retryLimit * uris.length;
-        const { retryMs, hint } = lost({ code, reason }, this.uri, mayRetry && pocket.reconnect);
+        const mayRetry = this.readyState < CLOSING && failures < pocket.retryLimit * uris.length && pocket.reconnect;
+        // Nobody waits while there is a server that was not tried.
+        const { retryMs, hint } = lost({ code, reason }, this.uri, mayRetry && untried-- > 0 ? { max: 0 } : mayRetry);
         this.readyState = retryMs === undefined ? CLOSED : CONNECTING;
         leave();
         if (this.readyState) {
@@ -322,7 +323,7 @@ if (!globalThis.pocket?.webSocket) {
         timer = setTimeout(() => made.close(), pocket.connectTimeout);
         for (const type in listeners) made['on' + type] = (event) => socket === made && listeners[type](event);
       };
-      const { opened, lost, stop } = keeper(connect, uris.length);
+      const { opened, lost, stop } = keeper(connect);
 
       Object.defineProperties(this, {
         connected: { get: () => socket.readyState === OPEN },

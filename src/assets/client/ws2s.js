@@ -16,9 +16,10 @@
  *     connecting ──▶ open ──▶ waiting ──▶ connecting ──▶ …      `onReady`, later `onReconnected`
  *         └────────────┴─────────┴──▶ closed
  *
- * It waits a random time, but not when the browser is online again or the page is looked at again: then it tries at
- * once. It is closed for good by `close()`, without `reconnect`, after nine attempts, and by a server that says so: 1008
- * (but for one who was only slow) and 4000 to 4999. After 1012 and 1013 it waits at least `min`.
+ * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
+ * again, it tries at once. It is closed for good by `close()`, without `reconnect`, after nine attempts, and by a server that
+ * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
+ * at least `min`, after a reason with `retry_after_ms: N` at least that.
  */
 'use strict';
 {
@@ -49,46 +50,61 @@
 
   const fault = (code, response, message = code) => Object.assign(new Error('WS2S: ' + message), { code, response });
 
-  /** Hosts that a browser may keep pages of elsewhere from: addresses inside, and names without an address outside. */
-  const LOCAL = /^((127|10|192\.168|172\.[123]\d|169\.254)\.|[^.:]+$|\[(::1|f))|\.local$/;
-
-  /** What may be the reason that a browser does not tell. */
-  const hintOf = (url) => {
-    const { location } = globalThis;
-    if (!location) return '';
-    const { hostname } = new URL(url, location);
-    if (hostname === location.hostname || !LOCAL.test(hostname)) return '';
-    return `Blocked? Allow the local network, or load the page from ${hostname}`;
-  };
-
-  /** Runs `run` once, in `ms` or when there is reason to believe that it will do now. Returns what calls it off. */
-  const soon = (run, ms) => {
-    const { document } = globalThis;
-    let timer;
-    const stop = (name) => {
-      clearTimeout(timer);
-      globalThis[name]?.('online', go);
-      document?.[name]('visibilitychange', look);
-    };
-    const go = () => {
-      stop('removeEventListener');
-      run();
-    };
-    const look = () => document.visibilityState === 'visible' && go();
-    stop('addEventListener');
-    timer = setTimeout(go, ms);
-    return () => stop('removeEventListener');
-  };
+  /** As a URL for WebSocket: `http` is read as `ws`; where there is no scheme, a page of `https` goes by `wss`. */
+  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') =>
+    /^\w+:\/\//.test(address) ? String(address).replace(/^http/i, 'ws') : `ws${isSecure ? 's' : ''}://${address}`;
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (callback, ...args) => {
     try {
-      callback?.(...args);
+      return callback?.(...args);
     } catch (error) {
       setTimeout(() => {
         throw error;
       });
     }
+  };
+
+  /**
+   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
+   * without `retryMs` where nothing does.
+   */
+  const keeper = (connect) => {
+    /** Since a connection lasted. */
+    let attempt = 0;
+    let openedAt;
+    let stop = () => {};
+    return {
+      opened: () => (openedAt = Date.now()),
+      stop: () => stop(),
+      lost({ code, reason }, url, reconnect) {
+        const { min = 500, max = 30000 } = Object(reconnect);
+        const { location, document, navigator } = globalThis;
+        const { hostname } = new URL(url);
+        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
+        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
+        // One that is cut at once does not start the backoff anew.
+        if (Date.now() - openedAt > max) attempt = 0;
+        openedAt = NaN;
+        if (reconnect === false || code > 3999 || (code === 1008 && !/^(too slow|no answer)/.test(reason))) return { hint };
+        const [, least = code === 1012 || code === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
+        const control = new AbortController();
+        const go = () => {
+          stop();
+          connect();
+        };
+        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        globalThis.addEventListener?.('online', go, control);
+        document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
+        stop = () => {
+          clearTimeout(timer);
+          control.abort();
+        };
+        return { attempt: attempt++, retryMs, hint };
+      },
+    };
   };
 
   const fromBase64 = (text) => {
@@ -182,6 +198,7 @@
   const newSocket = (url, options, signal) => {
     const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
+    const { opened, lost } = keeper();
     if (!Socket) throw new Error('No WebSocket: give one as the option WebSocket');
     const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url, options) : new Socket(url, options.protocols);
     /** The request of each command without a reply: the server answers in their order. */
@@ -294,6 +311,7 @@
         isMissed = true;
         ask('ping');
       }, PING_MS);
+      opened();
       open(true);
       call(socket.onReady);
     };
@@ -319,7 +337,7 @@
     /** The WebSocket is over, or as good as that. */
     const lose = (event) => {
       if (isOver) return;
-      if (!isClosing) failure = fault('CLOSED', event, (!ping && hintOf(url)) || undefined);
+      if (!isClosing) failure = fault('CLOSED', event, lost(event, url, false).hint || undefined);
       isOver = true;
       clearInterval(ping);
       shut(failure);
@@ -448,15 +466,11 @@
       ? value.map((item, i) => `${i + 1}) ${shown(item, depth + 1)}`).join('\n' + '   '.repeat(depth))
       : (value?.response ?? value ?? '');
 
-  const newRedisClient = (makeSocket, { reconnect, queueLimit = QUEUE_LIMIT }, host, port, auth, ...ssh) => {
-    // The n-th retry waits a random time below `min * 2^n` and below `max`, both in milliseconds.
-    const { min, max } = { min: 500, max: 30000, ...reconnect };
+  const newRedisClient = (server, { reconnect, queueLimit = QUEUE_LIMIT }, host, port, auth, ...ssh) => {
     /** The request of each command without a reply, oldest first. */
     const sent = [];
     let socket;
     let isOver = false;
-    let openedAt = 0;
-    let callOff = () => {};
 
     const put = (request) => {
       socket.send(request.commands.join(''));
@@ -484,13 +498,13 @@
     const begin = () => {
       const replies = reader(tell);
       replies.next();
-      socket = makeSocket();
+      socket = server.newSocket();
       socket.onReady = () => {
         call(client.onSocketReady);
         socket.connect(host, port, ...ssh);
       };
       socket.onOpen = () => {
-        openedAt = Date.now();
+        opened();
         if (auth) put(compose('auth ' + auth));
         open(true);
         call(client.reconnectCount ? client.onReconnected : client.onReady);
@@ -506,19 +520,12 @@
         socket.close();
         call(client.onError, error);
       };
-      socket.onClose = ({ code, reason }) => {
+      socket.onClose = (event) => {
         open(false);
         sent.splice(0).forEach((request) => request.reject?.(fault('CLOSED')));
-        // A connection that lasted starts the count anew.
-        if (openedAt && Date.now() - openedAt > max) client.reconnectCount = 0;
-        openedAt = 0;
-        if (isOver) return;
-        const isUnwanted = code > 3999 || (code === 1008 && !/^(no answer|too slow)/.test(reason));
-        if (reconnect !== false && !isUnwanted && client.reconnectCount < RETRY_LIMIT) {
-          const least = code === 1012 || code === 1013 ? min : 0;
-          callOff = soon(begin, least + Math.random() * Math.min(max, min * 2 ** client.reconnectCount));
-          client.reconnectCount += 1;
-        } else {
+        const { attempt } = lost(event, urlOf(server.ws2sServerAddress), !isOver && reconnect);
+        if (attempt < RETRY_LIMIT) client.reconnectCount = attempt + 1;
+        else if (!isOver) {
           client.close();
           call(client.onError, 'connection loss, max reconnect times reached');
         }
@@ -534,11 +541,12 @@
       /** Ends for good: no reconnect. */
       close() {
         isOver = true;
-        callOff();
+        stop();
         end(fault('CLOSED'));
         return socket.close();
       },
     };
+    const { opened, lost, stop } = keeper(begin);
     begin();
     return client;
   };
@@ -558,12 +566,12 @@
 
     /** A socket; `signal` closes it. */
     newSocket({ signal } = {}) {
-      return newSocket(this.ws2sServerAddress, this.options, signal);
+      return newSocket(urlOf(this.ws2sServerAddress), this.options, signal);
     }
 
     /** A redis client; the arguments after `auth` are those of `connect`. */
     newRedisClient(...args) {
-      return newRedisClient(() => this.newSocket(), this.options, ...args);
+      return newRedisClient(this, this.options, ...args);
     }
 
     /** The same by the original's name. */
