@@ -580,6 +580,8 @@
     #silence;
     #keeper = keeper(() => this.connect());
     connected = false;
+    /** Whether it tries again by itself. */
+    active = true;
     id;
     close = () => this.disconnect();
 
@@ -721,6 +723,7 @@
       this.#acks.clear();
       socket.close();
       const told = this.#keeper.lost(Object(detail), this.#options.url, mayRetry && this.#options.reconnect);
+      this.active = told.retryMs !== undefined;
       if (wasConnected) tell(this, 'disconnect', reason, detail);
       else if (reason !== CLOSED_BY_US) tell(this, 'connect_error', Object.assign(reason ? problem(reason) : detail, told));
     }

@@ -258,7 +258,7 @@
     const rest = () => new Promise((resolve) => idle.push(resolve));
 
     /** Closes the WebSocket; reading goes on, as the server's part of the closing handshake is behind all else. */
-    const shut = (reason = fault('CLOSED')) => {
+    const shut = (reason = failure ?? fault('CLOSED')) => {
       isClosing = true;
       end(reason);
       sent.splice(0).forEach((request) => request.reject(reason));
@@ -331,13 +331,16 @@
     };
 
     ws.onerror = (event) => {
-      if (!isClosing) call(socket.onError, event);
+      if (isClosing) return;
+      const { hint } = lost(event, url, false);
+      if (hint) failure = fault('CLOSED', event, hint);
+      call(socket.onError, failure ?? event);
     };
 
     /** The WebSocket is over, or as good as that. */
     const lose = (event) => {
       if (isOver) return;
-      if (!isClosing) failure = fault('CLOSED', event, lost(event, url, false).hint || undefined);
+      if (!isClosing) failure ??= fault('CLOSED', event);
       isOver = true;
       clearInterval(ping);
       shut(failure);
