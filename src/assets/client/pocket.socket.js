@@ -100,8 +100,8 @@ if (!globalThis.pocket?.webSocket) {
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
         openedAt = NaN;
-        if (reconnect === false || code > 3999 || (code === 1008 && !/^(too slow|no answer)/.test(reason))) return { hint };
-        const [, least = code === 1012 || code === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
+        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
         const go = () => {
