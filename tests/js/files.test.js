@@ -53,6 +53,19 @@ for (const [file, [names, budget]] of Object.entries(FILES)) {
   });
 }
 
+/** The functions of this name in all files, without the comments before them. */
+const shared = async (name) => {
+  const texts = await Promise.all(Object.keys(FILES).map((file) => readFile(new URL(`${file}.js`, CLIENT), 'utf8')));
+  return texts.map((text) => new RegExp(`^  const ${name} = [^]*?^(  };|    /\\^[^\\n]*;)$`, 'm').exec(text)?.[0]).filter(Boolean);
+};
+for (const [name, count] of [['keeper', 5], ['call', 5], ['urlOf', 4]]) {
+  test(`${name} is the same in ${count} clients`, async () => {
+    const texts = await shared(name);
+    assert.equal(texts.length, count);
+    assert.equal(new Set(texts).size, 1);
+  });
+}
+
 test('named.js knows the script that it came from', async () => {
   const text = await readFile(new URL('named.js', CLIENT), 'utf8');
   const document = { currentScript: { src: 'http://pi:9009/client/named.js' } };
