@@ -107,23 +107,26 @@
     };
   };
 
-  const fromBase64 = (text) => {
-    const binary = atob(text);
-    const bytes = new Uint8Array(binary.length);
-    for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at);
-    return bytes;
+  /** Text with a character for each byte, which is what base64 is made of. */
+  const toBinary = (bytes) => {
+    let text = '';
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
+    return text;
   };
 
-  const toBase64 = (bytes) => {
-    let binary = '';
-    for (let at = 0; at < bytes.length; at += 8192) {
-      binary += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
-    }
-    return btoa(binary);
+  const fromBinary = (text) => {
+    const bytes = new Uint8Array(text.length);
+    for (let at = 0; at < bytes.length; at += 1) bytes[at] = text.charCodeAt(at);
+    return bytes;
   };
 
   /** What messages carry one after the other: below what servers take, whole characters and whole groups of base64. */
   const parts = (text) => (text.match(/[^]{1,65536}/gu) ?? ['']).map((data) => ({ data }));
+
+  const onAbort = (signal, run) => {
+    signal?.addEventListener('abort', run);
+    if (signal?.aborted) run();
+  };
 
   /** Passes requests on to `put` while it is open; before that it keeps up to `limit`. */
   const gate = (limit, put) => {
@@ -136,12 +139,10 @@
         if (end ?? queue.length >= limit) request.reject(end ?? fault('QUEUE_FULL'));
         else if (isOpen) put(request);
         else queue.push(request);
-        const forget = () => {
+        onAbort(signal, () => {
           if (queue.includes(request)) queue.splice(queue.indexOf(request), 1);
           request.reject(signal.reason);
-        };
-        signal?.addEventListener('abort', forget);
-        if (signal?.aborted) forget();
+        });
         // Nobody has to look at the promise; whoever does still sees the rejection.
         promise.catch(() => {});
         return promise;
@@ -196,7 +197,7 @@
 
   /** One TCP socket behind one WebSocket. */
   const newSocket = (url, options, signal) => {
-    const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
+    const { WebSocket = WS2S.WebSocket, queueLimit, maxBuffer } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
     const { opened, lost } = keeper();
     if (!Socket) throw new Error('No WebSocket: give one as the option WebSocket');
@@ -321,7 +322,7 @@
       try {
         const response = JSON.parse(frame);
         const { code, data, encoding, message } = response;
-        if (code < 0) arrived(/[?&]v=2\b/.test(url) || encoding === 'base64' ? fromBase64(data) : encoder.encode(data));
+        if (code < 0) arrived(/[?&]v=2\b/.test(url) || encoding === 'base64' ? fromBinary(atob(data)) : encoder.encode(data));
         else if (code === 0) answered(message);
         else if (code > 0) failed(response, code, message);
         else throw code;
@@ -348,11 +349,6 @@
     };
     ws.onclose = lose;
 
-    const obey = (signal) => {
-      signal?.addEventListener('abort', socket.close);
-      if (signal?.aborted) socket.close();
-    };
-
     const socket = {
       /** Dials; fulfilled when the server is connected, which `onOpen` tells too. */
       connect(...target) {
@@ -360,7 +356,7 @@
         if (signal) target.pop();
         const done = ask('connect', [Object.fromEntries(TARGET.map((name, i) => [name, target[i]]))], { signal });
         // A dial under way is called off with its socket.
-        obey(signal);
+        onAbort(signal, socket.close);
         return done;
       },
 
@@ -369,7 +365,7 @@
 
       /** Sends bytes; fulfilled when the server has taken them. */
       sendb: (bytes, options) =>
-        ask('sendb', parts(toBase64(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength))), options),
+        ask('sendb', parts(btoa(toBinary(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength)))), options),
 
       /** Ends for good; fulfilled when it is over. */
       async close() {
@@ -403,33 +399,26 @@
         }
       },
     };
-    obey(signal);
+    onAbort(signal, socket.close);
     return socket;
   };
 
   /** Reads what a redis server says, in pieces of any size; tells each reply: text, number, null, array or error. */
   function* reader(tell) {
-    let bytes = new Uint8Array();
+    /** What was not read yet, a character for each byte. */
+    let rest = '';
 
     /** A line, or `count` bytes, without the end of the line. */
     function* take(count) {
       for (;;) {
-        const end = count ?? bytes.indexOf(10) + 1;
-        if (end && end <= bytes.length) {
-          const text = decoder.decode(bytes.subarray(0, end - 2));
-          bytes = bytes.subarray(end);
-          return text;
+        const end = count ?? rest.indexOf('\n') + 1;
+        if (end && end <= rest.length) {
+          const text = rest.slice(0, end - 2);
+          rest = rest.slice(end);
+          return decoder.decode(fromBinary(text));
         }
-        if (!count && bytes.length > LINE_LIMIT) throw fault('UNEXPECTED');
-        const pieces = [bytes];
-        let { length } = bytes;
-        do {
-          const piece = yield;
-          pieces.push(piece);
-          length += piece.length;
-        } while (length < count);
-        bytes = new Uint8Array(length);
-        pieces.reduce((at, piece) => (bytes.set(piece, at), at + piece.length), 0);
+        if (!count && rest.length > LINE_LIMIT) throw fault('UNEXPECTED');
+        rest += toBinary(yield);
       }
     }
 
@@ -469,7 +458,7 @@
       ? value.map((item, i) => `${i + 1}) ${shown(item, depth + 1)}`).join('\n' + '   '.repeat(depth))
       : (value?.response ?? value ?? '');
 
-  const newRedisClient = (server, { reconnect, queueLimit = QUEUE_LIMIT }, host, port, auth, ...ssh) => {
+  const newRedisClient = (server, { reconnect, queueLimit }, host, port, auth, ...ssh) => {
     /** The request of each command without a reply, oldest first. */
     const sent = [];
     let socket;
@@ -562,9 +551,9 @@
      *   `{min, max}` in ms), `protocols` (what WebSocket takes), `WebSocket` (a constructor, where there is no global
      *   one, or instead of WebSocketStream)
      */
-    constructor(ws2sServerAddress, options = {}) {
+    constructor(ws2sServerAddress, options) {
       this.ws2sServerAddress = ws2sServerAddress;
-      this.options = options;
+      this.options = { queueLimit: QUEUE_LIMIT, maxBuffer: MAX_BUFFER, ...options };
     }
 
     /** A socket; `signal` closes it. */
