@@ -146,7 +146,7 @@ if (!globalThis.pocket?.webSocket) {
     fail(request, code, socket);
   };
 
-  /** Sends one message over all these; where data would be, there may be the callback. */
+  /** Sends one message over all these: `[ids, promise]`. Where data would be, there may be the callback. */
   const post = (sockets, message, data = {}, callback = undefined) => {
     if (typeof data === 'function') [callback, data] = [data, {}];
     const { signal } = Object(callback);
@@ -164,7 +164,7 @@ if (!globalThis.pocket?.webSocket) {
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
     if (!sockets.length) drop(request, 'CLOSED');
-    return { ids: sockets.map((socket) => socket.submit(request)), promise };
+    return [sockets.map((socket) => socket.submit(request)), promise];
   };
 
   /** The sockets of `sendToAll`: those of `connect` and `makeSocket`. */
@@ -191,8 +191,8 @@ if (!globalThis.pocket?.webSocket) {
       json = {};
     }
     const { id, message } = json;
+    json.__event = __event;
     if (Object.hasOwn(json, 'socket')) {
-      json.__event = __event;
       const request = json.socket === 'sent' && requests.get(json.messageId);
       if (request && request.on.delete(socket)) {
         request.resolve(json);
@@ -207,9 +207,8 @@ if (!globalThis.pocket?.webSocket) {
     else if (live.size < 2 || typeof id !== 'string' || (seen.get(id) ?? socket) === socket) {
       seen.set(id, socket);
       if (seen.size > SEEN_LIMIT) seen.delete(seen.keys().next().value);
-      const [__channel, __eventName] = message.split('.');
-      Object.assign(json, { __event, __channel, __eventName });
-      if (__eventName !== undefined) dispatch(__channel, __eventName, json, socket);
+      const [channel, event] = ([json.__channel, json.__eventName] = message.split('.'));
+      if (event !== undefined) dispatch(channel, event, json, socket);
       dispatch(message, message, json, socket);
     }
   };
@@ -308,7 +307,7 @@ if (!globalThis.pocket?.webSocket) {
 
       const connect = () => {
         const WebSocket = pocket.WebSocket ?? globalThis.WebSocket;
-        if (!WebSocket) throw new Error('There is no WebSocket here: set pocket.WebSocket');
+        if (!WebSocket) throw new Error('No WebSocket: set pocket.WebSocket');
         stop();
         leave();
         this.readyState = CONNECTING;
@@ -342,7 +341,7 @@ if (!globalThis.pocket?.webSocket) {
         send: (data) => void submit({ frame: data, data }),
 
         /** Sends a message; returns its id. */
-        sendJson: (...message) => post([this], ...message).ids[0],
+        sendJson: (...message) => post([this], ...message)[0][0],
 
         /** Leaves the connection, if there is one, for a new one. */
         reconnect() {
@@ -399,9 +398,11 @@ if (!globalThis.pocket?.webSocket) {
     return /^(\[.*\]|[^:]*):?([^]*)$/.exec(ip).slice(1);
   };
 
-  const word = (words, ...allowed) => words.find((given) => allowed.includes(given));
-  const listTypeOf = (words) => word(words, 'mix', 'flat');
-  const connectionTypeOf = (words) => word(words, 'broadcast', 'overflow');
+  /** The words that may stand among the arguments, and what they say. */
+  const WORDS = { __proto__: null, mix: 'listType', flat: 'listType', broadcast: 'connectionType', overflow: 'connectionType' };
+
+  /** What the words among these say; the first of each kind counts. */
+  const said = (args) => Object.fromEntries(args.filter((arg) => WORDS[arg]).reverse().map((arg) => [WORDS[arg], arg]));
 
   /** What `setup` prepared. */
   const connection = {
@@ -417,8 +418,7 @@ if (!globalThis.pocket?.webSocket) {
       const { addresses, ports, addToList } = connection;
       const list = [];
       if (listType === 'flat' && addresses.length !== ports.length) {
-        const message = 'IP and Port Array are not the same length for "flat" enumeration.';
-        throw new AddressException(message, { addresses, ports, listType });
+        throw new AddressException('Not the same length for "flat"', { addresses, ports, listType });
       }
       addresses.forEach((ip, i) => {
         if (listType === 'flat') addToList(list, ip, ports[i]);
@@ -456,16 +456,16 @@ if (!globalThis.pocket?.webSocket) {
 
   /** Connects to a list or to what `setup` prepared; fulfilled with the sockets when all have been open. */
   function connect(...args) {
-    const words = args.filter((arg) => listTypeOf([arg]) ?? connectionTypeOf([arg]));
-    const list = [args.find((arg) => arg && !words.includes(arg)) ?? connection.list(listTypeOf(words))].flat();
+    const { listType, connectionType } = { ...connection, ...said(args) };
+    const list = [args.find((arg) => arg && !WORDS[arg]) ?? connection.list(listType)].flat();
     if (!list.length) throw new AddressException('Missing connections');
-    const isOverflow = (connectionTypeOf(words) ?? connection.connectionType) === 'overflow';
     // All are looked at before the first one is connected to.
-    const uris = list.map(checked);
-    const wanted = isOverflow ? [[uris.join(), list]] : list.map((address, i) => [uris[i], [address]]);
-    const sockets = wanted.map(
-      ([key, addresses]) =>
-        known().find((socket) => socket.uris.join() === key) ?? new AugmentedWebSocket(key, undefined, true, addresses),
+    list.forEach(checked);
+    const isOverflow = connectionType === 'overflow';
+    const sockets = (isOverflow ? [list] : list.map((address) => [address])).map(
+      (addresses) =>
+        known().find(({ uris }) => `${uris}` === `${addresses.map(checked)}`) ??
+        new AugmentedWebSocket('', undefined, true, addresses),
     );
     group = isOverflow ? [] : sockets;
     const all = Promise.all(sockets.map((socket) => socket.opened));
@@ -484,10 +484,13 @@ if (!globalThis.pocket?.webSocket) {
       const pairs = (isMany ? Object.values(address) : [address ?? '127.0.0.1']).map(split);
       const [given] = rest;
       const ports = Array.isArray(given) ? given : parseInt(given) > 0 && [given];
-      connection.addresses = pairs.map(([ip]) => ip);
-      connection.ports = ports || pairs.map(([ip, port]) => port || (isUrl(ip) ? '' : PORT));
-      connection.listType = listTypeOf(rest) ?? (ports ? 'mix' : 'flat');
-      connection.connectionType = connectionTypeOf(rest) ?? 'broadcast';
+      Object.assign(connection, {
+        addresses: pairs.map(([ip]) => ip),
+        ports: ports || pairs.map(([ip, port]) => port || (isUrl(ip) ? '' : PORT)),
+        listType: ports ? 'mix' : 'flat',
+        connectionType: 'broadcast',
+        ...said(rest),
+      });
       if (rest.includes(false)) connect();
       return connection;
     },
@@ -496,16 +499,16 @@ if (!globalThis.pocket?.webSocket) {
     makeSocket: (url, callback) => new AugmentedWebSocket(url, callback, true),
 
     /** Sends over one socket; returns the message's id. */
-    sendTo: (target, ...message) => post(single(target), ...message).ids[0],
+    sendTo: (target, ...message) => post(single(target), ...message)[0][0],
 
     /** Sends over all sockets; returns the message's id for each that will send it. */
-    sendToAll: (message, ...data) => !!message && post(everybody(), message, ...data).ids,
+    sendToAll: (message, ...data) => !!message && post(everybody(), message, ...data)[0],
     send: (...message) => socket.sendToAll(...message),
 
     /** Sends `channel.event` over one socket or over all; fulfilled with the first receipt. */
     signal(channel, event, data, target, callback) {
       if (typeof target === 'function') [callback, target] = [target];
-      return post(target ? single(target) : everybody(), `${channel}.${event}`, data, callback).promise;
+      return post(target ? single(target) : everybody(), `${channel}.${event}`, data, callback)[1];
     },
 
     /** Ends all connections. */
@@ -525,7 +528,7 @@ if (!globalThis.pocket?.webSocket) {
 
     getActiveSocket: () => [...live].find((each) => each.connected) ?? false,
     isConnected: () => !!webSocket.getActiveSocket(),
-    send: (data) => webSocket.getActiveSocket() && webSocket.getActiveSocket().send(data),
+    send: (data) => webSocket.getActiveSocket().send?.(data),
     sendJson: (target, ...message) => !!target && target.sendJson(...message),
     close: (target) => target.close(),
 
