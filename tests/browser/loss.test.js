@@ -114,3 +114,37 @@ for (const [file, [name, make]] of Object.entries(CLIENTS)) {
     });
   }
 }
+
+/** What fails in the page at once, with `host:port` where nobody is, and resolves to what is told of it. */
+const FAILURES = {
+  webshare: ['WebShare', ({ WebShare }, host) => new Promise((resolve) => {
+    const share = new WebShare(`ws://${host}`);
+    share.onlost = ({ hint }) => resolve([share.close(), hint][1]);
+  })],
+  'pocket.socket': ['pocket', ({ pocket }, host) => new Promise((resolve) => {
+    pocket.socket.on('socket', 'reconnect', ({ socket, hint }) => resolve([socket.close(), hint][1]));
+    pocket.socket.makeSocket(host);
+  })],
+  named: ['LocalWebSocket', ({ LocalWebSocket }, host) => new Promise((resolve) => {
+    const socket = new LocalWebSocket('a', undefined, { server: host });
+    socket.onlost = ({ hint }) => resolve([socket.close(), hint][1]);
+  })],
+  p2p: ['connectP2p', ({ connectP2p }, host) => new Promise((resolve) => {
+    const device = connectP2p(`http://${host}`, 'a');
+    device.on('connect_error', ({ hint }) => resolve([device.close(), hint][1]));
+  })],
+  ws2s: ['WS2S', ({ WS2S }, host) => new Promise((resolve) => {
+    new WS2S(host).newSocket().onError = ({ message }) => resolve(message);
+  })],
+};
+
+for (const [file, [name, fail]] of Object.entries(FAILURES)) {
+  real(`${file}: a page of elsewhere that does not get to a local address is told what may be the reason`, async (t) => {
+    const opened = await page(t, await visitor(t, browser, { expected }), heads(file, name).classic);
+    const hint = await opened.evaluate(([fail, name]) => new Function(`return (${fail})`)()({ [name]: eval(name) }, 'localhost:1'), [
+      fail.toString(),
+      name,
+    ]);
+    assert.match(hint, /Blocked\? Allow the local network, or load the page from localhost$/);
+  });
+}

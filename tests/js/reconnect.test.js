@@ -230,6 +230,10 @@ test('addresses without a scheme go by that of the page, and others as they are'
     [tried((WebSocket) => freshPocket(t, { WebSocket }).socket.setup(given + 'pi', 1).connect()), `${scheme}pi:1`],
     [tried((WebSocket) => freshPocket(t, { WebSocket }).socket.makeSocket([given + 'pi', 1])), `${scheme}pi:1`],
     [tried((WebSocket) => new WS2S(given + 'pi:1/ws2s', { WebSocket }).newSocket().close()), `${scheme}pi:1/ws2s`],
+    [tried((WebSocket) => new WS2S('/ws2s', { WebSocket }).newSocket().close()), `${scheme}example.org:8443/ws2s`],
+    [tried((WebSocket) => new WebShare('/webshare', { WebSocket }).close()), `${scheme}example.org:8443/webshare`],
+    [tried((WebSocket) => new LocalWebSocket('a', [], { server: '/', WebSocket }).close()), `${scheme}example.org:8443/local/a`],
+    [tried((WebSocket) => freshPocket(t, { WebSocket }).socket.connect('/pocket')), `${scheme}example.org:8443/pocket`],
     [tried((WebSocket) => connectP2p('//pi:1', 'A', { WebSocket }).close()), `${scheme}pi:1/socket.io/`],
     [tried((WebSocket) => connectP2p('.', 'A', { WebSocket }).close()), `${scheme}example.org:8443/socket.io/`],
   ];

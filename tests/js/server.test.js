@@ -228,6 +228,37 @@ real('clients come back to a server that restarts, and it says goodbye with 1012
   assert.equal((await arrived).data, 'again');
 });
 
+real('who was only too slow comes back; whom an administrator has closed does not', async (t) => {
+  const server = await jackfield(t, { args: ['--queue-low', '1KiB', '--queue-high', '4KiB', '--max-queue', '4KiB'] });
+  let inner;
+  class Stoppable extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      inner ??= this;
+    }
+  }
+  const slow = named(t, LocalWebSocket, 'demo', undefined, { server: server.ws, reconnect: FAST, WebSocket: Stoppable });
+  const [sender] = await members(t, server, 1);
+  await until(() => slow.peerCount === 1);
+  const lost = event(slow, 'lost');
+  inner.pause();
+  const gone = event(sender, 'disconnect');
+  const flood = setInterval(() => sender.bufferedAmount < 1e6 && sender.send('x'.repeat(500_000)), 1);
+  await gone.finally(() => clearInterval(flood));
+  inner.resume();
+  const { code, reason } = await lost;
+  assert.ok(code === 1006 || /^too slow/.test(reason), `${code} ${reason}`);
+  await event(slow, 'open');
+
+  const live = await (await fetch(`${server.http}/api/live`)).json();
+  const closed = event(slow, 'close');
+  for (const { id } of live.clients) {
+    await fetch(`${server.http}/api/close?client=${id}`, { method: 'POST', headers: { 'X-Jackfield': '1' } });
+  }
+  const told = await closed;
+  assert.deepEqual([told.code, told.reason, slow.readyState], [1008, 'closed by an administrator', 3]);
+});
+
 real('the server serves the clients as they are, with type, CORS and a tag', async (t) => {
   const server = await jackfield(t);
   for (const [file, type] of [

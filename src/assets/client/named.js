@@ -44,9 +44,11 @@
         ? data.slice()
         : String(data);
 
-  /** As a URL for WebSocket: `http` is read as `ws`; where there is no scheme, a page of `https` goes by `wss`. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') =>
-    /^\w+:\/\//.test(address) ? String(address).replace(/^http/i, 'ws') : `ws${isSecure ? 's' : ''}://${address}`;
+  /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
+  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+    if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
+    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+  };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (callback, ...args) => {
@@ -138,7 +140,7 @@
       if (kind !== 'network') this.url += `?presence=1${options.echo ? '&echo=1' : ''}`;
       this.#protocols = protocols;
       this.#options = { queueLimit: QUEUE_LIMIT, heartbeat: HEARTBEAT_MS, WebSocket: globalThis.WebSocket, ...options };
-      if (!this.#options.WebSocket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+      if (!this.#options.WebSocket) throw new Error('No WebSocket: give one as the option WebSocket');
       this.#connect();
       const { signal } = options;
       signal?.addEventListener('abort', () => this.close());

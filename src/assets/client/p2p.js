@@ -566,7 +566,7 @@
   const newLine = (url, given) => {
     const options = { path: '/socket.io/', queueLimit: QUEUE_LIMIT, WebSocket: globalThis.WebSocket, ...given };
     const { auth, queueLimit, reconnect, signal, WebSocket } = options;
-    if (!WebSocket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+    if (!WebSocket) throw new Error('No WebSocket: give one as the option WebSocket');
     url.protocol = url.protocol.replace('http', 'ws');
     url.pathname = options.path;
     url.hash = '';

@@ -25,9 +25,11 @@
   /** A connection without an answer for twice as long is not one any more. */
   const HEARTBEAT_MS = 30000;
 
-  /** As a URL for WebSocket: `http` is read as `ws`; where there is no scheme, a page of `https` goes by `wss`. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') =>
-    /^\w+:\/\//.test(address) ? String(address).replace(/^http/i, 'ws') : `ws${isSecure ? 's' : ''}://${address}`;
+  /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
+  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+    if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
+    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+  };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (callback, ...args) => {
@@ -114,7 +116,8 @@
      * Connects at once: `new WebShare(host, port, debug)`, `new WebShare(host, port, options)` or
      * `new WebShare(url, options)`.
      *
-     * @param {string} host host name (a page of https goes by `wss`), or a whole URL (`wss://example.org/webshare`)
+     * @param {string} host host name (a page of https goes by `wss`), or a URL (`wss://example.org/webshare`,
+     *   `/webshare` of the page's own server)
      * @param {number|object} [port] port, or the options after a URL
      * @param {boolean|object} [debug] log every frame, or options: `debug`, `path` (behind the port), `binary` (ask for
      *   binary relay), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `heartbeat` (ms; 0: none),
@@ -123,7 +126,7 @@
      */
     constructor(host, port, debug) {
       super();
-      const isUrl = /^\w+:\/\//.test(host);
+      const isUrl = /^(\w+:\/)?\//.test(host);
       const given = isUrl ? port : debug;
       const options = Object(given);
       this.debug = !!(options === given ? options.debug : given);
@@ -133,7 +136,7 @@
         WebSocket: WebShare.WebSocket ?? globalThis.WebSocket,
         ...options,
       };
-      if (!this.#options.WebSocket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+      if (!this.#options.WebSocket) throw new Error('No WebSocket: give one as the option WebSocket');
       // An IPv6 address is bracketed for the URL.
       this.#url = urlOf(isUrl ? host : `${String(host).replace(/^[^[]*:.*/, '[$&]')}:${port}`) + (options.path ?? '');
       if (options.binary) this.#url += (this.#url.includes('?') ? '&' : '?') + 'binary=1';

@@ -50,9 +50,11 @@
 
   const fault = (code, response, message = code) => Object.assign(new Error('WS2S: ' + message), { code, response });
 
-  /** As a URL for WebSocket: `http` is read as `ws`; where there is no scheme, a page of `https` goes by `wss`. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') =>
-    /^\w+:\/\//.test(address) ? String(address).replace(/^http/i, 'ws') : `ws${isSecure ? 's' : ''}://${address}`;
+  /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
+  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+    if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
+    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+  };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (callback, ...args) => {
