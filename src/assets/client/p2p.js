@@ -24,19 +24,12 @@
 'use strict';
 {
   /** How long an answer may take, in ms, and how long a peer may take to accept a stream, as in the original. */
-  const TIMEOUT_MS = 15000;
-  const STREAM_TIMEOUT_MS = 10000;
-
+  const [TIMEOUT_MS, STREAM_TIMEOUT_MS] = [15000, 10000];
   /** Events that may wait for a connection, and chunks that a peer may send without waiting for our acks. */
-  const QUEUE_LIMIT = 100;
-  const UNREAD_LIMIT = 64;
-
+  const [QUEUE_LIMIT, UNREAD_LIMIT] = [100, 64];
   /** Names that only the client itself says to its listeners. */
   const OWN_EVENTS = /^(connect(_error)?|disconnect|error)$/;
-
-  const STREAM_DATA = 'P2P_EMIT_STREAM';
-  const STREAM_DESTROYED = 'PEER_STREAM_DESTROYED';
-
+  const [STREAM_DATA, STREAM_DESTROYED] = ['P2P_EMIT_STREAM', 'PEER_STREAM_DESTROYED'];
   /** The reason of a `disconnect` that the user asked for. */
   const CLOSED_BY_US = 'io client disconnect';
   const NO_TARGET = 'emit2 must be called after targetClientId is set';
@@ -101,13 +94,10 @@
   /** Tells listeners, ours and the user's, on whatever kind of emitter; returns what they return. */
   const tell = (emitter, type, ...args) =>
     [...emitter.listeners(type)].map((listener) => call(() => listener.apply(emitter, args)));
-
   /** Answers where an answer is wanted. What a peer sent in place of an ack is not called. */
   const answer = (ack, ...args) => typeof ack === 'function' && ack(...args);
-
   /** Hands the outcome to callbacks. They came first: nobody has to look at the promise, and who does sees all. */
   const settle = (promise, ok, bad = ignore) => (promise.then(ok, bad), promise);
-
   /** By its tag, as it may come from another realm. */
   const isBinary = (value) =>
     ArrayBuffer.isView(value) || /(ArrayBuffer|Blob|File)]$/.test(Object.prototype.toString.call(value));
@@ -116,15 +106,12 @@
     if (typeof chunk === 'string') return new TextEncoder().encode(chunk);
     return Array.isArray(chunk) || (isBinary(chunk) && !ArrayBuffer.isView(chunk)) ? new Uint8Array(chunk) : chunk;
   };
-
   const mustBeFunction = (name, callback) => {
     if (typeof callback !== 'function') throw new Error(`${name} requires a Function as parameter`);
     return callback;
   };
-
   /** Hard to guess, as whoever knows it can write into the stream. Node 18 has no global `crypto`. */
   const streamId = () => String(globalThis.crypto?.getRandomValues(new Uint32Array(4)) ?? Math.random());
-
   /** Arguments in any order, by what they are: `string`, `array`, `function`, `object`. */
   const sorted = (args) => Object.fromEntries(args.map((arg) => [Array.isArray(arg) ? 'array' : typeof arg, arg]));
 
@@ -132,18 +119,15 @@
     const all = new Map();
     return {
       listeners: (type) => all.get(type) ?? [],
-
       on(type, listener) {
         all.set(type, [...this.listeners(type), listener]);
         return this;
       },
-
       once(type, listener) {
         const once = (...args) => this.off(type, once) && listener(...args);
         once.listener = listener;
         return this.on(type, once);
       },
-
       /** Without a listener: all of that type. */
       off(type, listener) {
         const isOther = (each) => listener && each !== listener && each.listener !== listener;
@@ -161,21 +145,13 @@
    * listeners on the socket for as long as the stream lives.
    */
   const newStream = (socket, send, [incoming, outgoing], watched, info) => {
-    let written = Promise.resolve();
-    let read = written;
-    let cancelWrite = ignore;
-    let unread = 0;
-    let isHeard;
+    let [written, read] = [Promise.resolve(), Promise.resolve()];
+    let [cancelWrite, unread, isHeard] = [ignore, 0];
     /** Resolves when somebody listens to `data`; until then a chunk waits, and with it the peer. */
     const heard = new Promise((resolve) => (isHeard = resolve));
     /** How many of the two directions have ended. */
     let ended = 0;
-
-    const endOne = () => {
-      ended += 1;
-      if (ended > 1) stream.close();
-    };
-
+    const endOne = () => (ended += 1) > 1 && stream.close();
     const push = (chunk) => {
       const begin = (resolve, reject) => {
         if (stream.destroyed) throw closed();
@@ -184,7 +160,6 @@
       };
       return settle((written = written.then(() => new Promise(begin))));
     };
-
     const receive = (chunk, ack) => {
       unread += 1;
       if (unread > UNREAD_LIMIT) stream.destroy(problem('The peer does not wait for acks', 'FLOOD'));
@@ -201,7 +176,6 @@
       };
       read = read.then(take).catch(stream.destroy);
     };
-
     const listeners = Object.entries({ ...watched, [incoming]: receive });
     listeners.forEach(([type, listener]) => socket.on(type, listener));
 
@@ -210,7 +184,6 @@
       ...emitter,
       ...info,
       destroyed: false,
-
       /** Sends bytes or text (or what JSON can say) behind what was written before; resolves when the peer took it. */
       write(chunk) {
         const raw = bytes(chunk);
@@ -218,19 +191,16 @@
         // Every version of the library sends an ArrayBuffer as binary, but not every view of one.
         return push(buffer ? buffer.slice(byteOffset, byteOffset + byteLength) : raw);
       },
-
       /** Says that nothing more comes, after `chunk` if there is one; resolves when the peer knows. */
       end(chunk) {
         if (chunk !== undefined) stream.write(chunk);
         return settle(push(null), endOne);
       },
-
       /** Ends both directions at once, and the peer's; with an error also as the event. */
       destroy(error) {
         if (!stream.destroyed && stream.sourceStreamId) send(STREAM_DESTROYED, stream.sourceStreamId);
         return stream.close(error);
       },
-
       /** Ends this side only: the peer has gone, or knows. */
       close(error) {
         if (stream.destroyed) return stream;
@@ -241,7 +211,6 @@
         tell(stream, 'close');
         return stream;
       },
-
       on(type, listener) {
         if (type === 'data') isHeard();
         return emitter.on.call(stream, type, listener);
@@ -396,14 +365,12 @@
     return {
       getClientList: (callback) => settle(ask(['LIST_CLIENTS']), callback),
       isClientConnected: (who, callback) => settle(ask(['GET_CLIENT_CONNECTED_STATUS', who]).then(Boolean), callback),
-
       joinRoom: (room, callback) => settle(join(room), callback),
       leaveRoom(room, callback) {
         kept.delete('JOIN_ROOM,' + room);
         return settle(ask(['LEAVE_ROOM', room]), callback);
       },
       emitRoom: (room, event, ...args) => socket.emit('EMIT_ROOM', room, event, ...args),
-
       addP2pTarget: (who, callback) => settle(add(who), callback && (() => callback()), callback),
       onAddP2pTarget(callback) {
         mustBeFunction('onAddP2pTarget', callback);
@@ -475,7 +442,6 @@
         });
       },
       offAddP2pStream: (channel) => void socket.off(offered(channel)),
-
       registerP2pStream(...args) {
         const [ok, bad] = args.filter((arg) => typeof arg === 'function');
         const asked = ask(['P2P_REGISTER_STREAM', socket.targetClientId]);
@@ -564,27 +530,23 @@
 
   /** A socket of Socket.IO 5 over Engine.IO 4, with the part of socket.io-client's interface that programs use. */
   const newLine = (url, given) => {
-    const options = { path: '/socket.io/', queueLimit: QUEUE_LIMIT, WebSocket: globalThis.WebSocket, ...given };
-    const { auth, queueLimit, reconnect, signal, WebSocket } = options;
+    const { path = '/socket.io/', queueLimit = QUEUE_LIMIT, WebSocket = globalThis.WebSocket } = given;
+    const { auth, reconnect, signal } = given;
     if (!WebSocket) throw new Error('No WebSocket: give one as the option WebSocket');
     url.protocol = url.protocol.replace('http', 'ws');
-    url.pathname = options.path;
+    url.pathname = path;
     url.hash = '';
     const query = new URLSearchParams(url.search);
     url.searchParams.set('EIO', 4);
     url.searchParams.set('transport', 'websocket');
-    let socket;
+    let socket, patience, silence;
     /** Arguments of `emit` that no connection has seen, oldest first; length <= queueLimit. */
-    let queue = [];
+    const queue = [];
     /** Acks to come, by the id that we gave them. */
     const acks = new Map();
     let lastAck = 0;
     /** A packet whose attachments are still to come. */
     let partial;
-    /** How long the server may be silent, in ms. */
-    let patience;
-    let silence;
-
     /** An event (2) or ack (3); with attachments its type is greater by three, and they follow. */
     const send = (type, id, args) => {
       const attachments = [];
@@ -597,12 +559,10 @@
       socket.send('4' + (count ? `${type + 3}${count}-` : type) + id + text);
       attachments.forEach((each) => socket.send(each));
     };
-
     const hear = () => {
       clearTimeout(silence);
       silence = setTimeout(over, patience, 'ping timeout');
     };
-
     const receive = (data) => {
       hear();
       try {
@@ -624,7 +584,6 @@
         over('parse error');
       }
     };
-
     const complete = ({ kind, count, id, body, attachments }) => {
       partial = undefined;
       const fill = (_, value) => (value?._placeholder === true ? attachments[value.num] : value);
@@ -635,9 +594,7 @@
         opened();
         // First what brings back pairs and rooms, then what is meant for them.
         tell(line, 'connect');
-        const waiting = queue;
-        queue = [];
-        waiting.forEach((args) => call(() => line.emit(...args)));
+        queue.splice(0).forEach((args) => call(line.emit, ...args));
       } else if (kind === '1') over('io server disconnect', undefined, false);
       else if (kind === '4') over('', Object.assign(problem(content.message), { data: content.data }), false);
       else if (kind % 3 === 0) {
@@ -654,7 +611,6 @@
         if (!OWN_EVENTS.test(content[0])) tell(line, ...content, ...(id ? [ack] : []));
       }
     };
-
     /** It is over with this WebSocket. */
     const over = (reason, detail, mayRetry = reconnect) => {
       const { connected } = line;
@@ -675,7 +631,6 @@
     Object.assign(line, {
       io: { opts: { query } },
       connected: false,
-
       /** Connects again after `disconnect`; happens by itself at first and after a loss. */
       connect() {
         stop();
@@ -689,11 +644,11 @@
         made.onclose = (event) => socket === made && over('transport close', event);
         // A close event follows and says it all; some implementations throw when nobody listens.
         made.onerror = ignore;
+        // How long the server may be silent, in ms.
         patience = TIMEOUT_MS;
         hear();
         return line;
       },
-
       /** Ends the connection, and no other follows until `connect`. */
       disconnect() {
         stop();
@@ -702,7 +657,6 @@
         if (socket) over(CLOSED_BY_US, undefined, false);
         return line;
       },
-
       /** Sends an event; a function as the last argument is called with the answer. Waits for a connection. */
       emit(...args) {
         if (line.connected && socket.readyState === 1) {
