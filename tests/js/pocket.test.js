@@ -702,7 +702,7 @@ test('a program written for pocketsocket runs unchanged', async (t) => {
     }
   }
   const context = vm.createContext({
-    ...{ Blob, Event, EventTarget, MessageEvent, URL, WebSocket: Led, clearTimeout, setTimeout },
+    ...{ AbortController, Blob, Event, EventTarget, MessageEvent, URL, WebSocket: Led, clearTimeout, setTimeout },
     console: { log: (...args) => lines.push(args) },
   });
   const [client, example] = await Promise.all(

@@ -42,7 +42,11 @@ async function example(t, server, file, address, globals = {}) {
       super(url.replace(address, server.ws), ...rest);
     }
   };
-  const context = vm.createContext({ EventTarget, Event, MessageEvent, queueMicrotask, setTimeout, clearTimeout, setInterval, clearInterval, Blob, WebSocket: led, ...globals });
+  const context = vm.createContext({
+    ...{ AbortController, Blob, Event, EventTarget, MessageEvent, URL, WebSocket: led },
+    ...{ clearInterval, clearTimeout, queueMicrotask, setInterval, setTimeout },
+    ...globals,
+  });
   for (const script of await Promise.all(scripts)) vm.runInContext(script, context);
   const text = await readFile(new URL(`examples/${file}`, import.meta.url), 'utf8');
   return vm.runInContext(`${text}; globalThis`, context);

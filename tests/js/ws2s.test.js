@@ -410,7 +410,8 @@ test('a program written for ws2s runs unchanged', async (t) => {
     }
   }
   const context = vm.createContext({
-    ...{ TextDecoder, TextEncoder, Uint8Array, WebSocket: Led, atob, btoa, clearInterval, setInterval, setTimeout },
+    ...{ AbortController, TextDecoder, TextEncoder, URL, Uint8Array, WebSocket: Led, atob, btoa },
+    ...{ clearInterval, clearTimeout, setInterval, setTimeout },
     console: { log: (...args) => lines.push(args) },
   });
   const [client, example] = await Promise.all(
