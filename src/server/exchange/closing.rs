@@ -67,7 +67,7 @@ impl Exchange {
         if matches!(self.conns[id as usize].phase, Phase::Open(_)) {
             self.metrics.too_slow += 1;
             let limit = self.config.limits.max_queue;
-            self.close(turn, id, CloseCode::Policy, format!("too slow: more than {limit} bytes wait (--max-queue)"));
+            self.close(turn, id, CloseCode::Again, format!("too slow: more than {limit} bytes wait (--max-queue)"));
         }
     }
 
@@ -236,7 +236,7 @@ impl Exchange {
             Phase::Open(_) if conn.is_pinged => {
                 let limit = self.config.limits.pong_timeout;
                 let reason = format!("no answer to a ping within {limit:?} (--pong-timeout)");
-                self.close(turn, id, CloseCode::Policy, reason);
+                self.close(turn, id, CloseCode::Error, reason);
             }
             Phase::Open(_) => {
                 conn.is_pinged = true;
