@@ -1,13 +1,10 @@
-/** What administrators see of the console and others do not; how all of it looks. */
+/** What administrators see of the console and others do not. */
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
 import { launch, visitor } from './support/browser.js';
 import { page } from './support/site.js';
-import { echoServer, enter, entry, expectAccessible, expectContrast, open, pairOfTabs, say } from './support/rooms.js';
+import { echoServer, entry, open, pairOfTabs, say } from './support/rooms.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
 const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
@@ -85,64 +82,6 @@ real('a page of another origin cannot look, nor close anybody', async (t) => {
   await say(victim, '#name', 'still here');
   await entry(victim, '#name', 'out', 'still here').waitFor();
 });
-
-const WINDOWS = {
-  'phone-dark': { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark' },
-  'phone-light': { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'light' },
-  'desktop-dark': { viewport: { width: 1280, height: 860 }, colorScheme: 'dark' },
-  'desktop-light': { viewport: { width: 1280, height: 860 }, colorScheme: 'light' },
-};
-const pictures = process.env.SCREENSHOTS ?? (NO_SERVER ? '' : await mkdtemp(join(tmpdir(), 'jackfield-console-')));
-if (pictures) console.error(`pictures of the console: ${pictures}`);
-
-for (const [name, options] of Object.entries(WINDOWS)) {
-  real(`${name}: every page fits, every control has a name, every text can be read`, async (t) => {
-    const target = await echoServer(t);
-    const server = await jackfield(t, { args: ['--bridge-allow', target.address] });
-    const context = await visitor(t, browser, options);
-    const look = async (shown, what) => {
-      await shown.bringToFront();
-      await expectAccessible(shown, `${name} ${what}`);
-      await expectContrast(shown, `${name} ${what}`);
-      await shown.screenshot({ path: join(pictures, `${name}-${what}.png`), fullPage: true, animations: 'disabled' });
-    };
-    const alone = await open(context, server);
-    await look(alone, 'pair');
-    await alone.close();
-    const [first, second] = await pairOfTabs(context, server);
-    await say(second, '#pair', 'x'.repeat(300));
-    await say(first, '#pair', 'short');
-    await entry(second, '#pair', 'in', 'short').waitFor();
-    await look(second, 'paired');
-    const [name1, name2] = [await open(context, server, '#name=demo'), await open(context, server, '#name=demo')];
-    await name1.getByText('1 other is here.').waitFor();
-    await say(name2, '#name', 'hello');
-    await entry(name1, '#name', 'in', 'hello').waitFor();
-    await look(name1, 'name');
-    const [room1, room2] = [await open(context, server, '#channels=demo'), await open(context, server, '#channels=demo')];
-    await room1.getByRole('button', { name: 'Signal' }).click();
-    await entry(room2, '#channels', 'in', 'clock.tick').waitFor();
-    await look(room1, 'channels');
-    const device = await open(context, server, '#devices=kitchen');
-    await open(context, server, '#devices=door');
-    await device.getByText('2 connected, 2 available').waitFor();
-    await look(device, 'devices');
-    const tcp = await open(context, server, `#tcp=${target.address}`);
-    await tcp.getByLabel('Line to send').fill('PING');
-    await tcp.getByLabel('Line to send').press('Enter');
-    await tcp.locator('.received').waitFor();
-    await look(tcp, 'tcp');
-    const live = await open(context, server, '#live');
-    await live.locator('.bridges-list li', { hasText: target.address }).waitFor();
-    await live.locator('.chart .value', { hasText: '/s' }).first().waitFor();
-    await look(live, 'live');
-    const plain = await context.newPage();
-    for (const [path, what] of [['/', 'here'], ['/client/', 'clients']]) {
-      await plain.goto(server.http + path);
-      await look(plain, what);
-    }
-  });
-}
 
 real('the first pages lead to what they name', async (t) => {
   const server = await jackfield(t);

@@ -62,6 +62,9 @@ export function lost({ code, reason, retryMs }) {
   return `no connection${why && ` (${why})`}, next try in ${seconds} s`;
 }
 
+/** Why a connection is not tried again, in words. */
+export const over = ({ code, reason }) => `over: ${reason || `code ${code}`}`;
+
 /** Keeps an element scrolled to its end, until a person scrolls up. */
 export function follower(log) {
   let isFollowing = true;

@@ -2,8 +2,9 @@
 import { WebShare } from '../client/webshare.mjs';
 import { Conversation } from './conversation.js';
 import { copyText } from './copy.js';
-import { lost, stateOf } from './dom.js';
+import { lost, over, stateOf } from './dom.js';
 import { draw } from './qr.js';
+import { isAboutToken, token } from './token.js';
 
 /** What the server's codes mean to the person in front of the page. */
 const MEANING = {
@@ -31,7 +32,7 @@ export function pairRoom(panel, { server }) {
   const [jack, key, copyKey, copyLink, link, figure] = ['.jack', '.key', '.copy-key', '.copy-link', '.open-partner', '.qr'].map(find);
   const [form, field] = ['.partner-form', '.partner-key'].map(find);
   const [pairButton, unpairButton] = ['.pair-button', '.unpair-button'].map(find);
-  const share = new WebShare(`${server}/webshare`, { binary: true });
+  const share = new WebShare(`${server}/webshare`, { binary: true, token });
   const talk = new Conversation(panel, (as, data) => {
     const failed = talk.message('out', as, data);
     const sent = as === 'bytes' ? share.relayBinary(data) : share.relay(data);
@@ -65,7 +66,7 @@ export function pairRoom(panel, { server }) {
     link.hidden = copyKey.disabled = copyLink.disabled = pairButton.disabled = false;
     figure.hidden = !draw(figure.querySelector('svg'), link.href);
     figure.querySelector('figcaption').textContent = isLoopback
-      ? 'For a phone, open this page under this machine’s address on the network.'
+      ? 'Opens on this machine only. For a phone, serve the network (--listen) and open this page under that address.'
       : 'A camera opens this page, paired.';
     if (detail.previous) talk.note(`Connected again. Your key is now ${detail.key}; before it was ${detail.previous}.`);
     showState('open', 'connected');
@@ -75,8 +76,8 @@ export function pairRoom(panel, { server }) {
     pairButton.disabled = true;
     showPair();
   });
-  share.addEventListener('close', ({ reason, code }) => {
-    showState('closed', `over: ${reason || `code ${code}`}`);
+  share.addEventListener('close', (event) => {
+    showState('closed', isAboutToken(event.reason) ? 'no token' : over(event));
     pairButton.disabled = true;
     showPair();
   });
