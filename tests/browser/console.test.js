@@ -49,7 +49,7 @@ for (const [kind, options] of Object.entries({ desktop: {}, phone: PHONE })) {
     const start = Date.now();
     const page = await context.newPage();
     await page.goto(server.http);
-    await page.getByRole('link', { name: 'the console' }).click();
+    await page.getByRole('link', { name: 'Try it in the console' }).click();
     const [second] = await Promise.all([
       context.waitForEvent('page'),
       page.getByRole('link', { name: 'Open a partner tab' }).click(),
@@ -153,7 +153,7 @@ real('Channels: an event reaches the other tab, and its sender is told that the 
     context.waitForEvent('page'),
     first.getByRole('link', { name: 'Join from another tab' }).click(),
   ]);
-  await first.getByText('127.0.0.1 came.').waitFor();
+  await first.getByText('127.0.0.1 joined.').waitFor();
   await second.locator('#channels .state[data-state=open]').waitFor();
   const away = await open(context, server, '#channels=elsewhere');
   await second.getByLabel('Event', { exact: true }).fill('tock');

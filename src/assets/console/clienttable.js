@@ -75,6 +75,7 @@ export class ClientTable {
       return cell;
     });
     const [who, does, state, since, received, sent, queue, act] = cells;
+    who.className = 'address';
     does.className = 'wide';
     since.className = queue.className = 'number';
     received.className = sent.className = 'number io';
@@ -97,13 +98,13 @@ export class ClientTable {
     if (client.partner) what.push(' with ', element('bdi', 'mono', names.get(client.partner) ?? client.partner));
     if (targets.has(client.id)) what.push(' to ', element('bdi', 'mono', targets.get(client.id)));
     does.replaceChildren(...what);
-    state.className = `is-${client.state}`;
+    state.className = `plain-cell is-${client.state}`;
     state.textContent = STATES[client.state] ?? client.state;
     if (client.waits_for !== undefined) state.append(` until ${names.get(client.waits_for) ?? 'a target'} reads`);
     since.textContent = span(client.since_s);
     received.textContent = size(client.received_bytes ?? 0);
     sent.textContent = size(client.sent_bytes ?? 0);
-    queue.textContent = client.queued ? size(client.queued) : '–';
+    queue.textContent = client.queued ? size(client.queued) : '';
   }
 
   /**
@@ -116,7 +117,7 @@ export class ClientTable {
     for (const [id, { row, state, button }] of this.#rows) {
       if (present.has(id)) continue;
       if (isHeld) {
-        state.className = 'quiet';
+        state.className = 'plain-cell quiet';
         state.textContent = 'gone';
         button.disabled = true;
         continue;

@@ -84,8 +84,8 @@ export function devicesRoom(room, { base, server, role }) {
       look();
     });
     on('connect_error', (error) => {
-      if (!isAboutToken(error.message)) talk.fail(error.message);
-      showState('lost', 'refused');
+      if (isAboutToken(error.message)) showState('lost', 'no token');
+      else showState('lost', /^(transport|xhr|websocket)/.test(error.message) ? 'no connection, tries again' : `refused: ${error.message}`);
     });
     on('disconnect', (reason) => {
       showState('lost', 'no connection, tries again');
@@ -134,11 +134,11 @@ export function devicesRoom(room, { base, server, role }) {
         row.append(made);
         return made;
       };
-      cell('Id', element('bdi', 'mono', each.id ?? '–'));
-      cell('State', STATES[each.state] ?? each.state).className = `is-${each.state}`;
-      cell('Partner', element('bdi', 'mono', each.partner ?? '–'));
-      cell('Transport', each.transport);
-      cell('Address', element('bdi', 'mono', each.address ?? '–'));
+      cell('Id', element('bdi', 'mono', each.id ?? '–')).className = 'wide';
+      cell('State', STATES[each.state] ?? each.state).className = `plain-cell is-${each.state}`;
+      cell('Partner', ...(each.partner === undefined || each.partner === null ? [] : [element('bdi', 'mono', each.partner)]));
+      cell('Transport', each.transport).className = 'plain-cell';
+      cell('Address', element('bdi', 'mono', each.address ?? '–')).className = 'address plain-cell';
       cell('Here for', span(Math.max(0, (Date.now() - each.since) / 1000))).className = 'number';
       const act = cell('');
       act.className = 'act';
@@ -169,12 +169,14 @@ export function devicesRoom(room, { base, server, role }) {
     if (!role.is_admin || !isEntered || document.visibilityState === 'hidden') return;
     try {
       const told = await (await fetch(`${base}/api/devices`, { headers: fields })).json();
+      center.classList.remove('is-stale');
       const minute = Math.floor(Date.now() / 10_000);
       const key = JSON.stringify([told, device?.clientId, device?.connected, partner, minute]);
       if (key !== drawn) showDevices(told);
       drawn = key;
     } catch {
       tell('the server does not answer');
+      center.classList.add('is-stale');
       drawn = undefined;
     }
     clearTimeout(timer);

@@ -31,7 +31,7 @@ export function pairRoom(panel, { server }) {
   const showState = stateOf(panel);
   const [jack, key, copyKey, copyLink, link, figure] = ['.jack', '.key', '.copy-key', '.copy-link', '.open-partner', '.qr'].map(find);
   const [form, field] = ['.partner-form', '.partner-key'].map(find);
-  const [pairButton, unpairButton] = ['.pair-button', '.unpair-button'].map(find);
+  const [pairButton, unpairButton, error] = ['.pair-button', '.unpair-button', '.partner-form .error'].map(find);
   const share = new WebShare(`${server}/webshare`, { binary: true, token });
   const talk = new Conversation(panel, (as, data) => {
     const failed = talk.message('out', as, data);
@@ -39,6 +39,11 @@ export function pairRoom(panel, { server }) {
     sent.catch((error) => failed(explain(error)));
   });
 
+  /** What is wrong with pairing is said where that is done. */
+  const fail = (text = '') => {
+    error.textContent = text;
+    error.hidden = !text;
+  };
   const showPair = () => {
     const isPaired = Boolean(share.pairedTo);
     jack.classList.toggle('is-paired', isPaired);
@@ -49,13 +54,13 @@ export function pairRoom(panel, { server }) {
     talk.isEnabled = isPaired;
   };
   const pair = async (target) => {
-    talk.fail();
+    fail();
     field.value = target;
     try {
       await share.pair(target);
       return true;
-    } catch (error) {
-      talk.fail(explain(error));
+    } catch (failure) {
+      fail(explain(failure));
       return false;
     }
   };
@@ -82,6 +87,7 @@ export function pairRoom(panel, { server }) {
     showPair();
   });
   share.addEventListener('pair', ({ detail }) => {
+    fail();
     talk.fail();
     talk.note(`Paired with ${detail.with}.`);
     showPair();
@@ -105,7 +111,7 @@ export function pairRoom(panel, { server }) {
   });
   unpairButton.addEventListener('click', async () => {
     const partner = share.pairedTo;
-    await share.unpair().then(() => talk.note(`You left ${partner}.`), (error) => talk.fail(explain(error)));
+    await share.unpair().then(() => talk.note(`You left ${partner}.`), (failure) => fail(explain(failure)));
     field.value = '';
     showPair();
     field.focus();

@@ -7,9 +7,6 @@ import { stateOf } from './dom.js';
 
 const PLACE = 'jackfield token';
 
-/** How long a server that wants no token may take to say a key. */
-const PATIENCE_MS = 1500;
-
 /** What a JWT is made of, which is also what may stand in a subprotocol and in a field. */
 const JWT = /^[\w.-]+$/;
 
@@ -48,6 +45,7 @@ export function askForToken(reason) {
   line.hidden = form.querySelector('.primary').hidden = false;
   forget.hidden = !token;
   showState('lost', token ? 'not accepted' : 'none yet');
+  form.classList.remove('is-used');
   form.hidden = false;
 }
 
@@ -68,19 +66,15 @@ export function watchForToken(server) {
     why.textContent = 'Every room shows this tab’s token to the server.';
     line.hidden = form.querySelector('.primary').hidden = true;
     forget.hidden = form.hidden = false;
+    form.classList.add('is-used');
     showState('open', 'in use');
   }
-  // Whoever may connect gets a key at once; others are waited for in silence.
+  // Whoever may connect gets an answer; others are told why not.
   const probe = new WebSocket(`${server}/webshare`, subprotocols ?? []);
-  let timer;
-  probe.onopen = () => (timer = setTimeout(() => {
-    isAboutToken('no token');
-    probe.close();
-  }, PATIENCE_MS));
+  probe.onopen = () => probe.send('{"command":"key"}');
   probe.onmessage = () => probe.close();
-  probe.onclose = ({ reason }) => {
-    clearTimeout(timer);
-    if (/not accepted/.test(reason)) isAboutToken(reason);
+  probe.onclose = ({ code, reason }) => {
+    if (code === 1008 && (!token || /not accepted/.test(reason))) isAboutToken(reason);
   };
 }
 
