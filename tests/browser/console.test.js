@@ -3,13 +3,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import jsQR from 'jsqr';
 import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
 import { launch, visitor } from './support/browser.js';
-import { echoServer, enter, entry, open, pairOfTabs, say } from './support/rooms.js';
-
-/** Markup, and characters that turn the direction of what is beside them. */
-const HOSTILE = '<img src=x onerror=alert(1)><script>alert(2)</script>\u202e\u2066';
+import { HOSTILE, echoServer, enter, entry, open, pairOfTabs, say } from './support/rooms.js';
+import { PHONE } from './support/windows.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
 const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
@@ -19,47 +16,6 @@ before(async () => {
   if (!NO_SERVER) browser = await launch();
 });
 after(() => browser?.close());
-
-const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
-
-/** What a camera reads in the QR code on the page. */
-async function scan(page) {
-  const pixels = await page.locator('.qr svg').evaluate(async (svg) => {
-    const copy = svg.cloneNode(true);
-    copy.setAttribute('width', 400);
-    copy.setAttribute('height', 400);
-    copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-    const dark = new Path2D(svg.querySelector('path').getAttribute('d'));
-    const canvas = Object.assign(document.createElement('canvas'), { width: 400, height: 400 });
-    const context = canvas.getContext('2d');
-    context.fillStyle = '#fff';
-    context.fillRect(0, 0, 400, 400);
-    context.fillStyle = getComputedStyle(svg).fill;
-    context.scale(400 / svg.viewBox.baseVal.width, 400 / svg.viewBox.baseVal.height);
-    context.fill(dark);
-    return [...context.getImageData(0, 0, 400, 400).data];
-  });
-  return jsQR(Uint8ClampedArray.from(pixels), 400, 400)?.data;
-}
-
-for (const [kind, options] of Object.entries({ desktop: {}, phone: PHONE })) {
-  real(`${kind}: a new person pairs two tabs within 15 seconds, by what the page says alone`, async (t) => {
-    const server = await jackfield(t);
-    const context = await visitor(t, browser, options);
-    const start = Date.now();
-    const page = await context.newPage();
-    await page.goto(server.http);
-    await page.getByRole('link', { name: 'Try it in the console' }).click();
-    const [second] = await Promise.all([
-      context.waitForEvent('page'),
-      page.getByRole('link', { name: 'Open a partner tab' }).click(),
-    ]);
-    await second.getByRole('button', { name: 'Unpair' }).waitFor();
-    await say(second, '#pair', 'hello');
-    await entry(page, '#pair', 'in', 'hello').waitFor();
-    assert.ok(Date.now() - start < 15_000, `${Date.now() - start} ms`);
-  });
-}
 
 real('Pair: two tabs relay both ways, text, JSON and files', async (t) => {
   const server = await jackfield(t);
@@ -88,20 +44,6 @@ real('Pair: two tabs relay both ways, text, JSON and files', async (t) => {
   await second.getByRole('button', { name: 'Unpair' }).click();
   await first.getByText(`${secondKey} is no longer paired with you.`).waitFor();
   assert.ok(await first.locator('#pair textarea').isDisabled());
-});
-
-real('Pair: a phone joins by the code on the screen of another browser', async (t) => {
-  const server = await jackfield(t);
-  const [desk, phone] = [await visitor(t, browser), await visitor(t, browser, PHONE)];
-  const screen = await open(desk, server);
-  const read = await scan(screen);
-  assert.equal(read, `${server.http}/console#pair=${await screen.locator('.key').first().textContent()}`);
-  const held = await phone.newPage();
-  await held.goto(read);
-  await Promise.all([screen, held].map((page) => page.getByRole('button', { name: 'Unpair' }).waitFor()));
-  await say(held, '#pair', 'from the phone');
-  await entry(screen, '#pair', 'in', 'from the phone').waitFor();
-  assert.equal(await screen.locator('.qr').isVisible(), false, 'a code that is used up goes away');
 });
 
 real('Pair: errors are said in words', async (t) => {
