@@ -48,7 +48,7 @@ export class Chart {
     });
     this.#top = element('span', 'top', '');
     const scale = element('p', 'scale');
-    this.#start = element('span', '', '1 minute ago');
+    this.#start = element('span', '', '1 min ago');
     scale.append(this.#start, element('span', '', 'now'));
     const plot = element('div', 'plot');
     plot.append(this.#svg, this.#top);
@@ -60,11 +60,11 @@ export class Chart {
   add(at, values) {
     this.#points.push({ at, values });
     while (this.#points[0].at < at - MOST_SECONDS) this.#points.shift();
-    const minutes = Math.ceil(Math.max(at - this.#points[0].at, LEAST_SECONDS) / 60);
-    const ago = minutes === 1 ? 'minute' : `${minutes} minutes`;
-    this.#start.textContent = minutes === 1 ? '1 minute ago' : `${ago} ago`;
+    const seconds = Math.max(at - this.#points[0].at, LEAST_SECONDS);
+    const past = `${Math.floor(seconds / 60)} min${seconds % 60 < 1 ? '' : ` ${Math.floor(seconds % 60)} s`}`;
+    this.#start.textContent = `${past} ago`;
     const top = this.#ceiling(Math.max(...this.#points.flatMap((point) => point.values.map((value) => value ?? 0))));
-    const x = (point) => (WIDTH * (1 - (at - point.at) / (minutes * 60))).toFixed(1);
+    const x = (point) => (WIDTH * (1 - (at - point.at) / seconds)).toFixed(1);
     const y = (value) => (HEIGHT - 1 - ((HEIGHT - 2) * value) / top).toFixed(1);
     this.#lines.forEach(({ line, area, value: shown }, i) => {
       const [path, filled] = this.#paths(i, x, y);
@@ -74,7 +74,7 @@ export class Chart {
     });
     this.#top.textContent = this.#format(top);
     const named = this.#lines.map(({ name }, i) => `${name} ${values[i] === undefined ? 'unknown' : this.#format(values[i])}`);
-    this.#svg.setAttribute('aria-label', `${this.#title}, last ${ago}, now ${named.join(', ')}, top ${this.#format(top)}`);
+    this.#svg.setAttribute('aria-label', `${this.#title}, last ${past}, now ${named.join(', ')}, top ${this.#format(top)}`);
   }
 
   /** A line, broken where nothing is known, and the area below it. */

@@ -49,7 +49,7 @@ export class ClientTable {
   }
 
   /** Shows a snapshot of the server. */
-  show({ clients, bridges, gauges }) {
+  show({ clients, bridges, links, gauges }) {
     const names = new Map(clients.map((client) => [client.id, client.address]));
     const targets = new Map(bridges.map((bridge) => [bridge.client, bridge.target]));
     const hasBytes = clients.some((client) => client.received_bytes !== undefined);
@@ -59,7 +59,9 @@ export class ClientTable {
       this.#fill(this.#rows.get(client.id), client, names, targets);
     }
     this.#place(clients);
-    const total = gauges.connections - gauges.bridges - gauges.dials;
+    // What this server has dialled is no client of it.
+    const dialled = links.filter(({ state }) => state === 'dialled').length;
+    const total = gauges.connections - gauges.bridges - gauges.dials - dialled;
     this.#panel.querySelector('.count').textContent =
       total > clients.length ? `${number(clients.length)} of ${number(total)}` : number(total);
     this.#showToggle();
