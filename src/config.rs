@@ -46,6 +46,45 @@ impl Root {
     }
 }
 
+/// An application protocol that can be switched off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Switch {
+    /// Pairs by key: `/webshare`, and who speaks it at `/`.
+    Webshare,
+    /// Rooms: `/pocket`, and who speaks it at `/`.
+    Pocket,
+    /// Socket.IO devices: `/socket.io/`.
+    P2p,
+    /// Named channels: `/local/NAME`, `/broadcast/NAME`.
+    Named,
+    /// TCP in JSON: `/ws2s`, and who speaks it at `/`.
+    Ws2s,
+    /// Raw TCP: `/tcp/TARGET`.
+    Tcp,
+    /// Channels with peer ids: `/network/NAME`.
+    Network,
+}
+
+impl Switch {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Webshare, Self::Pocket, Self::P2p, Self::Named, Self::Ws2s, Self::Tcp, Self::Network];
+
+    /// Its name, as options and messages have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Webshare => "webshare",
+            Self::Pocket => "pocket",
+            Self::P2p => "p2p",
+            Self::Named => "named",
+            Self::Ws2s => "ws2s",
+            Self::Tcp => "tcp",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// One address to listen on, with the protocol that answers at its `/`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Listen {
@@ -53,15 +92,17 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Who answers at `/`.
     pub root: Root,
+    /// Whether every connection begins with a PROXY header (versions 1 and 2), which says who the client is.
+    pub proxy: bool,
     /// Whether clients must speak TLS.
     pub tls: bool,
 }
 
 impl Listen {
-    /// A plain listener.
+    /// A plain listener: clients come to it themselves.
     #[must_use]
     pub fn new(address: SocketAddr, root: Root) -> Self {
-        Self { address, root, tls: false }
+        Self { address, root, proxy: false, tls: false }
     }
 }
 
@@ -94,6 +135,9 @@ pub struct Config {
     /// Host names, beside `localhost`, this machine's own and any IP address, that requests may name.
     /// Default: none. Prevents DNS rebinding.
     pub allow_host: Vec<String>,
+    /// Proxies that are believed when they say whom a connection or a request is for: `ADDRESS` or `ADDRESS/PREFIX`.
+    /// Default: none; on listeners with `proxy`, those of this machine. Prevents clients from inventing addresses.
+    pub trusted_proxy: Vec<String>,
     /// Where the bridge may connect to: `PATTERN:PORTS`, see `net::targets`. Default: nowhere. Prevents strangers from
     /// reaching through this machine what they cannot reach themselves.
     pub bridge_allow: Vec<String>,
@@ -101,6 +145,8 @@ pub struct Config {
     /// target needs no entry in `bridge_allow` and may have any address, as the operator named exactly this one; where
     /// the host is a name, whoever controls it in DNS decides which address that is.
     pub bridge_names: Vec<(String, String, u16)>,
+    /// Protocols that are switched off: their paths answer 404, and nobody becomes theirs at `/`. Default: none.
+    pub without: Vec<Switch>,
     /// Keys that tokens may be signed with. Default: none, and whoever may connect may do everything. With one, clients
     /// must show a token.
     pub token_key: Vec<TokenKey>,
@@ -139,8 +185,10 @@ impl Default for Config {
             tls_key: None,
             allow_origin: Vec::new(),
             allow_host: Vec::new(),
+            trusted_proxy: Vec::new(),
             bridge_allow: Vec::new(),
             bridge_names: Vec::new(),
+            without: Vec::new(),
             token_key: Vec::new(),
             token_revoked: Vec::new(),
             token_in_query: false,
@@ -252,6 +300,19 @@ pub struct Limits {
     /// `--max-queue`: bytes waiting for one member of a channel above which it is closed as too slow (1008).
     /// Default: 1 MiB. Prevents one slow reader from holding everybody's memory.
     pub max_queue: usize,
+    /// `--max-memory`: bytes of everything that waits for clients or for more from them: write queues, mailboxes, halves of
+    /// requests and messages; 0 sets no bound. Default: 256 MiB. From three quarters of it on, new sessions are refused
+    /// (503) and senders wait for receivers that are hardly behind; from seven eighths on, clients that have taken nothing
+    /// for longest are closed; above it, those that hold most. Prevents many modest clients from doing together what none
+    /// of them may.
+    pub max_memory: usize,
+    /// `--write-stall-timeout`: how long a client may take not a byte of what waits for it; 0 waits for ever. Default:
+    /// 30 s. Prevents clients that never read from holding their queue. Targets of the bridge may stop as long as they like.
+    pub write_stall_timeout: Duration,
+    /// `--first-message-timeout`: how long a client that belongs to nobody until it speaks (`/` of an `auto` listener) may
+    /// stay silent; 0 waits for ever. Default: 0, as pages may connect long before they have something to say, and such a
+    /// client is sent nothing and costs no more than any idle one.
+    pub first_message_timeout: Duration,
     /// `--control-rate`: control frames accepted per second from one client. Default: 50. Above the burst: close 1008.
     pub control_rate: u32,
     /// `--control-burst`: control frames accepted at once from one client. Default: 200.
@@ -326,6 +387,9 @@ impl Default for Limits {
             max_fragments: 4096,
             queue_high: 256 * 1024,
             max_queue: 1024 * 1024,
+            max_memory: 256 * 1024 * 1024,
+            write_stall_timeout: Duration::from_secs(30),
+            first_message_timeout: Duration::ZERO,
             control_rate: 50,
             control_burst: 200,
             ping_interval: Duration::from_secs(54),

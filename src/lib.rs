@@ -14,7 +14,7 @@
 //! | 1 | [`net`] | mio, sockets, TLS, timers: moves bytes, knows no protocol |
 //! | 0 | [`frame`], [`http`], [`json`], [`access`] | codecs: slices in, slices out; tokens: text in, permissions out |
 //!
-//! [`config`] is plain data that everyone may read.
+//! [`config`] is plain data that everyone may read, [`memory`] counts what clients make us remember.
 //!
 //! There are two tables: connections, by mio's token, and sessions. They are two because a participant need not have a
 //! socket of its own.
@@ -52,6 +52,7 @@ pub mod frame;
 pub mod http;
 pub mod hub;
 pub mod json;
+pub mod memory;
 pub mod net;
 pub mod protocol;
 pub mod server;

@@ -5,7 +5,7 @@ mod common;
 use std::io::Write;
 use std::time::Duration;
 
-use common::client::{Client, Trouble};
+use common::client::Client;
 use common::frame::{CLOSE, Frame, PONG, binary, continuation, ping, pong, text};
 use common::http::upgrade_request;
 use common::process::Process;
@@ -198,10 +198,14 @@ fn connections_up_to_the_limit() {
         let mut late = Client::connect(server.address());
         let _ = late.stream().write_all(upgrade_request(server.address(), "/local/a").as_bytes());
         let answer = late.try_response("GET");
-        assert!(matches!(answer, Err(Trouble::End | Trouble::Reset)), "{answer:?}");
+        let refusal = answer.expect("it is told why");
+        assert_eq!(refusal.status, 503, "{refusal:?}");
+        assert!(refusal.text().contains("--max-connections") && refusal.header("retry-after").is_some(), "{refusal:?}");
+        late.expect_end();
     }
     let values = metrics.read();
     assert_eq!(values["jackfield_connections"], 4.0);
+    assert_eq!(values["jackfield_refused_total{option=\"max-connections\"}"], 5.0);
     assert_eq!(values["jackfield_connections_turned_away_total"], 5.0);
     // Those who are there are not disturbed, and a place that gets free is given away.
     clients[0].round_trip();
@@ -349,6 +353,33 @@ fn everything_is_given_back_after_abuse() {
     server.expect_all_given_back();
 }
 
+/// Others have opened so many that the server meets the end of its descriptors before its own limit.
+#[test]
+fn t19_a_server_without_any_descriptor_left_says_so_and_lives() {
+    let server = Process::start_among_descriptors(120, 70);
+    let mut first = server.client("/local/many?echo=1");
+    let mut metrics = Metrics::of(server.address());
+    let mut crowd: Vec<_> = (0..150)
+        .map(|_| {
+            let client = Client::connect(server.address());
+            let _ = client.stream().write_all(upgrade_request(server.address(), "/local/other").as_bytes());
+            client
+        })
+        .collect();
+    let answers: Vec<_> = crowd.iter_mut().filter_map(|client| client.try_response("GET").ok()).collect();
+    let open = answers.iter().filter(|answer| answer.status == 101).count();
+    assert!((5..50).contains(&open), "{open} of 150 were let in");
+    let is_told = |answer: &&common::http::Response| answer.status == 503 && answer.text().contains("file descriptor");
+    assert!(answers.iter().filter(is_told).count() > 10, "{answers:?}");
+    // Those who are there are served, by pages too, and those who come later are let in again.
+    first.send(&text("still here"));
+    first.expect_text("still here");
+    assert!(metrics.value("jackfield_connections_turned_away_total") >= 100.0);
+    drop(crowd);
+    metrics.wait_for("room", |values| values["jackfield_connections"] == 2.0);
+    server.client("/local/many").close();
+}
+
 #[test]
 fn a_server_that_runs_out_of_descriptors_lives() {
     // As `ulimit -n 100` does for a shell's children.
@@ -361,8 +392,12 @@ fn a_server_that_runs_out_of_descriptors_lives() {
             client
         })
         .collect();
-    let open = crowd.iter_mut().filter_map(|client| client.try_response("GET").ok()).count();
+    let answers: Vec<_> = crowd.iter_mut().filter_map(|client| client.try_response("GET").ok()).collect();
+    let open = answers.iter().filter(|answer| answer.status == 101).count();
     assert!((10..100).contains(&open), "{open} of 150 were let in");
+    let refusals: Vec<_> = answers.iter().filter(|answer| answer.status != 101).collect();
+    assert!(refusals.iter().all(|refusal| refusal.status == 503), "{refusals:?}");
+    assert!(refusals.iter().any(|refusal| refusal.text().contains("--max-connections")), "{refusals:?}");
     first.round_trip();
     first.send(&text("still here"));
     // Those who were let in hear it, and those who were not have made room when they are gone.

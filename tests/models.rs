@@ -38,6 +38,13 @@ fn sessions_do_what_their_models_foresee_on_every_seed() {
     }
 }
 
+#[test]
+fn proxies_are_heard_alike_on_every_seed() {
+    for seed in seeds("proxies") {
+        models::proxies::check(&seed);
+    }
+}
+
 /// Any JSON text, with duplicate names, odd spacing and escapes.
 fn json() -> impl Strategy<Value = String> {
     let space = "[ \t\r\n]{0,2}";
@@ -97,6 +104,28 @@ proptest! {
     #[test]
     fn json_fields_agree_with_serde_json_on_json_like_noise(text in r#"[\[\]{}:,"\\ u0-2aetrufalsn.\-+]{0,24}"#) {
         models::json::check(&text);
+    }
+
+    #[test]
+    fn proxies_are_heard_alike_however_they_speak(
+        start in prop_oneof![Just(Vec::new()), Just(b"PROXY TCP4 ".to_vec()), Just(b"PROXY TCP6 ".to_vec()), Just(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0".to_vec())],
+        rest in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        models::proxies::check_header(&[start, rest].concat());
+    }
+
+    #[test]
+    fn whatever_an_address_is_it_is_heard(ip in any::<std::net::IpAddr>(), port in any::<u16>()) {
+        models::proxies::check_round_trip((ip, port).into());
+    }
+
+    #[test]
+    fn nobody_invents_an_address(
+        forged in r#"[ -~]{0,40}"#,
+        likely in r#"((for=|by=)?["\\]?[0-9.:\[\]_a-f"\\]{0,12}[,; ]){0,6}"#,
+    ) {
+        models::proxies::check_fields(&forged);
+        models::proxies::check_fields(&likely);
     }
 
     #[test]

@@ -6,5 +6,6 @@
 
 pub(crate) mod input;
 pub(crate) mod json;
+pub(crate) mod proxies;
 pub(crate) mod session;
 pub(crate) mod token;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::units::Unit;
 use crate::cli::{access, bridge, lan};
-use crate::config::{Config, Listen, Root};
+use crate::config::{Config, Root};
 
 /// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`, and for administrators
 /// to `admin`.
@@ -23,13 +23,15 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
             Root::Network => "at /NAME the channel /network/NAME answers",
         };
         let scheme = if listen.tls { "https" } else { "http" };
-        out += &format!("  listening  {:<28} {root}\n", format!("{scheme}://{address}/"));
+        let proxied = if listen.proxy { ", for proxies only: with a PROXY header" } else { "" };
+        out += &format!("  listening  {:<28} {root}{proxied}\n", format!("{scheme}://{address}/"));
     }
-    let (http, ws) = match config.listen.first() {
-        Some(Listen { tls: true, .. }) => ("https", "wss"),
-        _ => ("http", "ws"),
-    };
-    if let Some(here) = addresses.first().copied().map(from_here) {
+    // Addresses to open, so none where a header must come first, unless there is no other.
+    let listeners = || addresses.iter().zip(&config.listen);
+    let direct = listeners().find(|(_, listen)| !listen.proxy).or_else(|| listeners().next());
+    if let Some((address, listen)) = direct {
+        let here = from_here(*address);
+        let (http, ws) = if listen.tls { ("https", "wss") } else { ("http", "ws") };
         let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
         out += &format!("  console    {http}://{here}/console\n");
         for address in admin {
@@ -43,6 +45,7 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
         out += &format!("  pocket     {ws}://{here}/pocket, rooms with ?room=NAME ({echo})\n");
         out += &format!("  channels   {ws}://{here}/local/NAME and /broadcast/NAME ({presence})\n");
         out += &format!("  ws2s       {ws}://{here}/ws2s (TCP sockets, to where the bridge may go)\n");
+        out += &format!("  devices    {http}://{here}/socket.io/ (Socket.IO 2 to 4, and /client/p2p.js)\n");
         if let Some(line) = access::line(config) {
             out += &format!("  access     {line}\n");
         }
@@ -73,6 +76,16 @@ pub(super) fn warnings(config: &Config, addresses: &[SocketAddr]) -> Vec<String>
     }
     for address in config.admin.iter().filter(|address| !is_loopback(address.ip())) {
         out.push(format!("--admin {address} makes whoever reaches it from other machines an administrator"));
+    }
+    let deaf = addresses
+        .iter()
+        .zip(&config.listen)
+        .filter(|(address, listen)| listen.proxy && !is_loopback(address.ip()) && config.trusted_proxy.is_empty());
+    for (address, _) in deaf {
+        out.push(format!("{address} hears only proxies on this machine: --trusted-proxy names others"));
+    }
+    if config.trusted_proxy.iter().any(|entry| entry.ends_with("/0")) {
+        out.push("--trusted-proxy with /0 lets every client say that it is somebody else".to_owned());
     }
     let is_any = |list: &[String]| list.iter().any(|entry| entry == "*");
     if is_any(&config.allow_origin) {
@@ -115,6 +128,7 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Listen;
 
     fn listening(listen: &[(&str, Root)]) -> (Config, Vec<SocketAddr>) {
         let addresses: Vec<SocketAddr> = listen.iter().map(|(address, _)| address.parse().unwrap()).collect();
@@ -134,6 +148,7 @@ mod tests {
              pocket     ws://127.0.0.1:9009/pocket, rooms with ?room=NAME (echo with ?echo=1)\n  \
              channels   ws://127.0.0.1:9009/local/NAME and /broadcast/NAME (presence with ?presence=1)\n  \
              ws2s       ws://127.0.0.1:9009/ws2s (TCP sockets, to where the bridge may go)\n  \
+             devices    http://127.0.0.1:9009/socket.io/ (Socket.IO 2 to 4, and /client/p2p.js)\n  \
              bridge     off: nothing is allowed (--bridge-allow)\n"
         );
         assert_eq!(banner(&config, &addresses, &[]), expected);
@@ -154,9 +169,9 @@ mod tests {
         assert_eq!(lines[4], "  console    http://127.0.0.1:80/console");
         assert!(lines[6].ends_with("(echo for everybody)"));
         assert!(lines[7].ends_with("(presence for everybody)"));
-        assert!(lines[9].starts_with("  lan        /broadcast and /network are "), "{}", lines[9]);
+        assert!(lines[10].starts_with("  lan        /broadcast and /network are "), "{}", lines[10]);
         assert_eq!(
-            lines[11..],
+            lines[12..],
             [
                 "  warning    0.0.0.0:80, [::]:81 can be reached from other machines, without encryption (tls+ in --listen)"
             ]
@@ -193,6 +208,21 @@ mod tests {
                  when the next one comes is closed as too slow",
             ]
         );
+    }
+
+    #[test]
+    fn proxies_are_asked_for_where_they_must_come_first() {
+        let (mut config, addresses) = listening(&[("0.0.0.0:1", Root::Auto), ("127.0.0.1:2", Root::Auto)]);
+        config.listen[0].proxy = true;
+        let text = banner(&config, &addresses, &[]);
+        assert!(text.contains("decides who answers, for proxies only: with a PROXY header\n"), "{text}");
+        assert!(text.contains("  console    http://127.0.0.1:2/console\n"), "{text}");
+        let deaf = "0.0.0.0:1 hears only proxies on this machine: --trusted-proxy names others";
+        assert!(warnings(&config, &addresses).contains(&deaf.to_owned()), "{text}");
+        config.trusted_proxy = vec!["0.0.0.0/0".to_owned()];
+        let invented = "--trusted-proxy with /0 lets every client say that it is somebody else";
+        let warnings = warnings(&config, &addresses);
+        assert!(warnings.contains(&invented.to_owned()) && !warnings.contains(&deaf.to_owned()), "{warnings:?}");
     }
 
     #[test]

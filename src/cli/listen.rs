@@ -1,4 +1,4 @@
-//! `[tls+][ROOT@]HOST:PORT`, and the originals' own ports. Layer 3, beside `main`.
+//! `[proxy+][tls+][ROOT@]HOST:PORT`, and the originals' own ports. Layer 3, beside `main`.
 //!
 //! One entry is one listener. A name is looked up once, at start, and its first address is taken, IPv4 before IPv6;
 //! `localhost` is always 127.0.0.1 and `*` is 0.0.0.0, so that neither depends on this machine's tables.
@@ -16,6 +16,8 @@ pub(super) type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 const CLASSIC: [(u16, Root); 4] =
     [(9000, Root::Webshare), (8001, Root::Pocket), (9009, Root::Named), (3613, Root::Ws2s)];
 
+/// Stands in front of an entry whose connections begin with a PROXY header.
+const PROXY: &str = "proxy+";
 /// Stands in front of an entry whose clients speak TLS.
 const TLS: &str = "tls+";
 
@@ -24,6 +26,8 @@ const TLS: &str = "tls+";
 pub(super) struct Entry {
     /// `None` where the entry leaves it to [`resolve`].
     root: Option<Root>,
+    /// Whether connections begin with a PROXY header.
+    proxy: bool,
     /// Whether clients speak TLS.
     tls: bool,
     place: Place,
@@ -44,17 +48,20 @@ impl From<&Listen> for Entry {
 impl Entry {
     /// The entry of an address without a root.
     pub(super) fn plain(address: &SocketAddr) -> Self {
-        Self { tls: false, root: None, place: Place::Address(*address) }
+        Self { proxy: false, tls: false, root: None, place: Place::Address(*address) }
     }
 
     /// The entry that says all about `listen`, leaving nothing to [`resolve`].
     pub(super) fn explicit(listen: &Listen) -> Self {
-        Self { root: Some(listen.root), tls: listen.tls, place: Place::Address(listen.address) }
+        Self { root: Some(listen.root), proxy: listen.proxy, tls: listen.tls, place: Place::Address(listen.address) }
     }
 }
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.proxy {
+            f.write_str(PROXY)?;
+        }
         if self.tls {
             f.write_str(TLS)?;
         }
@@ -73,6 +80,7 @@ impl fmt::Display for Entry {
 /// # Errors
 /// What is wrong with it and what would be right.
 pub(super) fn read(text: &str) -> Result<Entry, String> {
+    let (proxy, text) = text.strip_prefix(PROXY).map_or((false, text), |rest| (true, rest));
     let (tls, text) = text.strip_prefix(TLS).map_or((false, text), |rest| (true, rest));
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
@@ -117,7 +125,7 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
     } else {
         return Err(format!("{host:?} is neither a host name nor an address"));
     };
-    Ok(Entry { root, tls, place })
+    Ok(Entry { root, proxy, tls, place })
 }
 
 /// Reads an entry that has no root.
@@ -165,7 +173,7 @@ pub(super) fn resolve(entries: &[Entry], classic: bool, lookup: Lookup) -> Resul
         };
         let original = CLASSIC.into_iter().find(|(port, _)| classic && *port == address.port());
         let root = entry.root.or(original.map(|(_, root)| root)).unwrap_or_default();
-        listen.push(Listen { tls: entry.tls, ..Listen::new(address, root) });
+        listen.push(Listen { proxy: entry.proxy, tls: entry.tls, ..Listen::new(address, root) });
     }
     if classic {
         for mut address in listen.clone().into_iter().map(|listen| listen.address) {
@@ -244,8 +252,11 @@ mod tests {
             "webshare@host.example:1",
             "pocket@0.0.0.0:8001",
             "ws2s@host:1",
+            "proxy+127.0.0.1:1",
+            "proxy+pocket@[::1]:1",
             "tls+127.0.0.1:1",
             "tls+pocket@[::1]:1",
+            "proxy+tls+pocket@[::1]:1",
         ] {
             assert_eq!(read(text).unwrap().to_string(), text);
         }

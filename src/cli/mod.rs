@@ -9,6 +9,7 @@ mod banner;
 mod bridge;
 #[cfg(feature = "tls")]
 mod certificate;
+mod exposure;
 mod file;
 mod flags;
 mod generate;

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::settings::Settings;
 use crate::cli::units::Unit;
-use crate::cli::{access, bridge, lan, listen};
-use crate::http::guard::{is_host, is_origin};
+use crate::cli::{access, bridge, exposure, lan, listen};
 
 /// One thing that can be configured.
 pub(super) struct Setting {
@@ -215,9 +214,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Where to listen. HOST is an address, a name, or * for every IPv4 address; port 0 takes a free one. ROOT \
               says who answers at `/`: auto (the client's first message decides), webshare, pocket (which clients \
               that only listen need), ws2s, named (nobody), or network (nobody, and `/NAME` is `/network/NAME`). With \
-              tls+ in front, clients speak TLS: https:// and wss:// (--tls-cert).",
+              tls+ in front, clients speak TLS: https:// and wss:// (--tls-cert). With proxy+ before that, every \
+              connection begins with a PROXY header (version 1 or 2), as HAProxy's send-proxy writes it.",
         kind: Kind::List {
-            placeholder: "[tls+][ROOT@]HOST:PORT",
+            placeholder: "[proxy+][tls+][ROOT@]HOST:PORT",
             continues: never,
             get: |settings| settings.listen.iter().map(ToString::to_string).collect(),
             set: |settings, texts| {
@@ -298,44 +298,13 @@ pub(super) const SETTINGS: &[Setting] = &[
             set: |settings, number| settings.config.verbose = number,
         },
     },
-    Setting {
-        name: "allow-origin",
-        short: None,
-        group: Group::Access,
-        doc: "Web pages that may connect, beside this server's own: https://example.com, null, or * for all. Keeps \
-              foreign pages from driving this server through a visitor's browser.",
-        kind: Kind::List {
-            placeholder: "ORIGIN",
-            continues: never,
-            get: |settings| settings.config.allow_origin.clone(),
-            set: |settings, texts| {
-                let form = "expected SCHEME://HOST or SCHEME://HOST:PORT without a path, null, or * for all";
-                settings.config.allow_origin = checked(texts, form, is_origin)?;
-                Ok(())
-            },
-        },
-    },
-    Setting {
-        name: "allow-host",
-        short: None,
-        group: Group::Access,
-        doc: "Host names that requests may use, beside localhost, this machine's own and any address: example.com, \
-              *.example.com, or * for all. Prevents DNS rebinding.",
-        kind: Kind::List {
-            placeholder: "HOST",
-            continues: never,
-            get: |settings| settings.config.allow_host.clone(),
-            set: |settings, texts| {
-                let form = "expected HOST or HOST:PORT without a scheme, *.DOMAIN, or * for all";
-                settings.config.allow_host = checked(texts, form, is_host)?;
-                Ok(())
-            },
-        },
-    },
+    exposure::ALLOW_ORIGIN,
+    exposure::ALLOW_HOST,
     access::TOKEN_KEY,
     access::TOKEN_REVOKED,
     access::TOKEN_IN_QUERY,
     access::ANONYMOUS,
+    exposure::TRUSTED_PROXY,
     Setting {
         name: "token-timeout",
         short: None,
@@ -350,6 +319,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     lan::PEER,
     lan::SECRET,
     lan::OFF_LINK,
+    exposure::WITHOUT,
     Setting {
         name: "presence",
         short: None,
@@ -457,6 +427,33 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "Bytes waiting for one member of a channel above which it is closed as too slow (1008), so that it does \
               not hold everybody's memory; at least --queue-high.",
         kind: limit!(Bytes, max_queue, 4 * KIB, GIB),
+    },
+    Setting {
+        name: "max-memory",
+        short: None,
+        group: Group::Limits,
+        doc: "Bytes of everything that waits for clients or for more from them, over all of them; 0 sets no bound. From \
+              three quarters of it on, new sessions are refused (503) and senders wait sooner; from seven eighths on, \
+              clients that have taken nothing for longest are closed; above it, those that hold most.",
+        kind: match limit!(Bytes, max_memory, 4 * KIB * KIB, 4 * GIB - 1) {
+            Kind::Number { unit, range, get, set, .. } => Kind::Number { unit, range, or_zero: true, get, set },
+            other => other,
+        },
+    },
+    Setting {
+        name: "write-stall-timeout",
+        short: None,
+        group: Group::Limits,
+        doc: "How long a client may take not a byte of what waits for it before it is dropped; 0 waits for ever.",
+        kind: time!(write_stall_timeout, SHORT_MS, HOUR_MS, or_zero),
+    },
+    Setting {
+        name: "first-message-timeout",
+        short: None,
+        group: Group::Limits,
+        doc: "How long a client that belongs to no protocol until it speaks (at `/`) may stay silent before it is closed; \
+              0 waits for ever.",
+        kind: time!(first_message_timeout, SHORT_MS, HOUR_MS, or_zero),
     },
     Setting {
         name: "control-rate",
@@ -655,7 +652,7 @@ pub(super) fn about(text: &str, texts: &[&str], wrong: String) -> String {
     if texts.len() > 1 { format!("{text:?}: {wrong}") } else { wrong }
 }
 
-fn checked(texts: &[&str], form: &str, is_right: fn(&str) -> bool) -> Result<Vec<String>, String> {
+pub(super) fn checked(texts: &[&str], form: &str, is_right: fn(&str) -> bool) -> Result<Vec<String>, String> {
     match texts.iter().find(|text| !is_right(text)) {
         Some(text) => Err(about(text, texts, form.to_owned())),
         None => Ok(texts.iter().map(ToString::to_string).collect()),

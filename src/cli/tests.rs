@@ -61,7 +61,7 @@ fn every_field_of_the_configuration_is_an_option() {
     let debug = format!("{:?}", Config { limits: Limits::default(), ..Config::default() });
     let fields = debug.split([' ', '{', '[']).filter_map(|word| word.strip_suffix(':'));
     let mut count = 0;
-    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "tls" | "limits" | "lan")) {
+    for field in fields.filter(|field| !matches!(*field, "address" | "root" | "proxy" | "tls" | "limits" | "lan")) {
         // Of what may be given several times, an option gives one.
         let option = match field {
             "bridge_names" => "bridge_name",
@@ -430,6 +430,8 @@ proptest! {
                     "allow-origin" => "https://example.com:8443",
                     "bridge-allow" => "[fd00::]/8:80,8000-8100",
                     "bridge-name" => "db=[::1]:5432",
+                    "trusted-proxy" => "fd00::/8",
+                    "without" => "p2p",
                     "token-key" => "site@https://login.example=/etc/site.pem",
                     "anonymous" => "subscribe=/local/*",
                     "lan-peer" => "[fd00::1]:9009",

@@ -12,6 +12,7 @@ use super::message::{HEADROOM, Kind, Message, header_len};
 use super::pool::Pool;
 use super::split::{Head, Sender, Violation};
 use super::utf8::{Utf8, is_utf8};
+use crate::memory::Charge;
 
 /// Frames up to this payload are moved up behind the frame before them, so that a burst leaves as one slice: below it,
 /// moving the bytes costs less than one more entry in a vectored write.
@@ -78,6 +79,8 @@ struct Open {
     text: Utf8,
     /// The data frame that is arriving; `None` between fragments.
     frame: Option<Arriving>,
+    /// For the buffer, unless it is one of the pool's, of which there are always as many.
+    charge: Charge,
 }
 
 /// A data frame whose header is complete and whose payload is not.
@@ -159,7 +162,7 @@ impl Assembler {
                     window.start += head.header_len;
                     if let Some(spare) = self.spare_for(&head, window, len, buffer.len(), pool) {
                         let adopted = std::mem::replace(buffer, spare);
-                        return self.adopt(&head, data, len, adopted, window).map(|()| None);
+                        return self.adopt(&head, data, len, adopted, window, pool).map(|()| None);
                     }
                     self.begin(&head, data, len, arrived, pool);
                     if len == 0
@@ -212,6 +215,12 @@ impl Assembler {
         }
     }
 
+    /// The memory that it takes, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.open.as_deref().map_or(0, |open| open.charge.bytes())
+    }
+
     /// Whether a data frame's payload is arriving.
     fn is_inside_frame(&self) -> bool {
         self.open.as_deref().is_some_and(|open| open.frame.is_some())
@@ -260,9 +269,10 @@ impl Assembler {
         len: usize,
         buffer: Vec<u8>,
         window: &mut Window,
+        pool: &Pool,
     ) -> Result<(), Violation> {
         let (start, arrived) = (window.start, window.end - window.start);
-        let mut open = Box::new(Open::new(data, buffer, start));
+        let mut open = Box::new(Open::new(data, buffer, start, pool.charge()));
         open.fragments = 1;
         open.frame = Some(Arriving { missing: len, key: head.key, is_final: head.is_final });
         self.open = Some(open);
@@ -275,8 +285,11 @@ impl Assembler {
         let open = self.open.get_or_insert_with(|| {
             let arrived = arrived.min(len);
             let spare = if arrived >= ADOPT_BYTES { pool.take() } else { None };
+            let own = if spare.is_some() { 0 } else { HEADROOM + arrived };
             let buffer = spare.unwrap_or_else(|| vec![0; HEADROOM + arrived]);
-            Box::new(Open::new(data, buffer, HEADROOM))
+            let mut open = Open::new(data, buffer, HEADROOM, pool.charge());
+            open.charge.set(size_of::<Open>() + own);
+            Box::new(open)
         });
         open.fragments += 1;
         if len > 0 {
@@ -301,9 +314,9 @@ impl Assembler {
 
 impl Open {
     /// A message of which nothing has arrived; `start` spare bytes are in front of it.
-    fn new(data: Data, buffer: Vec<u8>, start: usize) -> Self {
+    fn new(data: Data, buffer: Vec<u8>, start: usize, charge: Charge) -> Self {
         let kind = if data == Data::Text { Kind::Text } else { Kind::Binary };
-        Self { kind, buffer, start, filled: start, fragments: 0, text: Utf8::default(), frame: None }
+        Self { kind, buffer, start, filled: start, fragments: 0, text: Utf8::default(), frame: None, charge }
     }
 
     /// `bytes` of room behind what is filled. The buffer grows to twice its length at most, and no further than the
@@ -315,6 +328,7 @@ impl Open {
             let len = (self.buffer.len() * 2).min(self.filled + missing).max(end);
             self.buffer.reserve_exact(len - self.buffer.len());
             self.buffer.resize(len, 0);
+            self.charge.set(size_of::<Self>() + self.buffer.capacity());
         }
         &mut self.buffer[self.filled..end]
     }

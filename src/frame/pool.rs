@@ -5,6 +5,8 @@
 //! buffer itself along, the loop receives into the next one, and what was relayed comes back. There are no more than
 //! [`BUFFERS`] of them however many messages are under way; whoever finds none makes do with a buffer that grows.
 
+use crate::memory::{Account, Charge};
+
 /// The length of each, in bytes: a message of 1 MiB with its header, wherever in a small burst it begins.
 pub const BUFFER_BYTES: usize = 1024 * 1024 + 4096;
 
@@ -18,9 +20,21 @@ pub struct Pool {
     spares: Vec<Vec<u8>>,
     /// Those here and those lent; invariant: `made ≤ BUFFERS`.
     made: usize,
+    memory: Account,
 }
 
 impl Pool {
+    /// An empty one, for messages that are charged to this account.
+    #[must_use]
+    pub fn new(memory: Account) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
+    /// A charge for a message that is being put together.
+    pub(super) fn charge(&self) -> Charge {
+        self.memory.charge()
+    }
+
     /// A buffer of any content, if one is left.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         if self.spares.is_empty() && self.made < BUFFERS {

@@ -11,6 +11,7 @@
 
 pub mod authority;
 pub mod error;
+pub mod forwarded;
 pub mod guard;
 pub mod head;
 pub mod opening;

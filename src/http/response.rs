@@ -101,7 +101,9 @@ impl<'o> Response<'o> {
 
 /// Appends a refusal that people can read: the status, and one sentence that says why.
 pub fn refuse(out: &mut Vec<u8>, status: u16, message: &str, framing: Framing) {
-    readable(Response::begin(out, status, framing), status, message);
+    let response = Response::begin(out, status, framing);
+    let response = if status == 503 { response.header("Retry-After", RETRY_AFTER_S) } else { response };
+    readable(response, status, message);
 }
 
 /// Appends 401 (RFC 9110 §15.5.2): a bearer's token (RFC 6750 §3) is needed, or is not accepted.
@@ -122,6 +124,9 @@ pub fn method_not_allowed(out: &mut Vec<u8>, allow: &str, framing: Framing) {
 pub fn not_modified(out: &mut Vec<u8>, etag: &str, framing: Framing) {
     Response::begin(out, 304, framing).header("ETag", etag).empty();
 }
+
+/// When a client that found no room may try again, in seconds (RFC 9110 §10.2.3).
+pub const RETRY_AFTER_S: &str = "5";
 
 fn readable(response: Response<'_>, status: u16, message: &str) {
     let text = format!("{status} {}\n\n{message}\n", reason(status));

@@ -97,6 +97,19 @@ pub enum BadNet {
     Mapped(IpAddr),
 }
 
+impl fmt::Display for BadNet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => f.write_str("expected an address or a range, such as 10.0.0.5 or 10.0.0.0/8"),
+            Self::Prefix(most) => write!(f, "the prefix must be from 0 to {most}"),
+            Self::Inside(net) => write!(f, "the range begins elsewhere: {net}"),
+            Self::Mapped(address) => write!(f, "an IPv4 address in IPv6 is judged as IPv4: {address}"),
+        }
+    }
+}
+
+impl std::error::Error for BadNet {}
+
 /// The bits of an address of its family.
 const fn bits(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }

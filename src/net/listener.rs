@@ -30,8 +30,9 @@ pub enum Accepted {
     Connection(TcpStream, SocketAddr),
     /// Nobody waits.
     Nobody,
-    /// A peer had to be turned away because no descriptor is left.
-    TurnedAway,
+    /// No descriptor is left but the one in reserve, which this peer has: it must be turned away at once, and
+    /// [`Listener::recover`] called.
+    TurnedAway(TcpStream),
     /// A peer was gone before it was accepted, or the system is short of something; try the next one.
     Failed(io::Error),
 }
@@ -74,13 +75,23 @@ impl Listener {
                     self.reserve = reserve();
                     return Accepted::Failed(error);
                 }
-                let turned_away = self.tcp.accept();
-                drop(turned_away);
-                self.reserve = reserve();
-                Accepted::TurnedAway
+                match self.tcp.accept() {
+                    Ok((stream, _)) => Accepted::TurnedAway(stream),
+                    Err(error) => {
+                        self.recover();
+                        Accepted::Failed(error)
+                    }
+                }
             }
             Err(error) => Accepted::Failed(error),
         }
+    }
+}
+
+impl Listener {
+    /// Takes the descriptor in reserve again, once the peer that was turned away has let go of it.
+    pub fn recover(&mut self) {
+        self.reserve = reserve();
     }
 }
 
@@ -105,12 +116,32 @@ impl Census {
     /// Counts a connection in, unless its address already has `limit` of them.
     pub fn admit(&mut self, peer: IpAddr, limit: usize) -> bool {
         let Some(address) = counted(peer) else { return true };
-        let count = self.counts.entry(address).or_default();
-        let is_admitted = *count < limit;
-        if is_admitted {
-            *count += 1;
+        if self.counts.get(&address).copied().unwrap_or(0) >= limit {
+            return false;
         }
-        is_admitted
+        *self.counts.entry(address).or_default() += 1;
+        true
+    }
+
+    /// Counts a connection of `from` as one of `to` from now on, unless that already has `limit` of them.
+    pub fn move_to(&mut self, from: IpAddr, to: IpAddr, limit: usize) -> bool {
+        let is_moved = counted(from) == counted(to) || self.admit(to, limit);
+        if is_moved && counted(from) != counted(to) {
+            self.leave(from);
+        }
+        is_moved
+    }
+
+    /// The most connections that one address has.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.counts.values().copied().max().unwrap_or(0)
+    }
+
+    /// How many connections are counted, over all addresses.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.counts.values().sum()
     }
 
     /// Counts a connection out.

@@ -5,11 +5,13 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
+use crate::memory::{Account, Charge};
+
 /// Chunks of one vectored write; the kernel takes at most 1,024, and more than this gains nothing.
 pub const MAX_SLICES: usize = 64;
 
-/// What a chunk costs beside its bytes: its place in the queue and what the allocator adds to a small piece of memory.
-const CHUNK_BYTES: usize = 64;
+/// What a chunk costs beside its bytes: its place in the queue, its owner and what the allocator adds to both.
+const CHUNK_BYTES: usize = 128;
 
 /// Bytes waiting for a socket, oldest first. Empty, it owns no heap.
 #[derive(Debug, Default)]
@@ -17,11 +19,16 @@ pub struct WriteQueue {
     waiting: Option<Box<Waiting>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     chunks: VecDeque<Bytes>,
     /// Invariant: the sum of the chunks' lengths, and `> 0`.
     bytes: usize,
+    /// Bytes that were taken since something waits.
+    taken: u64,
+    is_watched: bool,
+    /// For the places of the chunks; whoever made them has charged what is in them.
+    charge: Charge,
 }
 
 impl WriteQueue {
@@ -43,14 +50,28 @@ impl WriteQueue {
         self.waiting.is_none()
     }
 
-    /// Appends a chunk; it may be shared with other queues.
-    pub fn push(&mut self, chunk: Bytes) {
+    /// Appends a chunk, which is charged already where it is not ours for ever; it may be shared with other queues.
+    pub fn push(&mut self, chunk: Bytes, memory: &Account) {
         if chunk.is_empty() {
             return;
         }
-        let waiting = self.waiting.get_or_insert_default();
+        let new =
+            || Waiting { chunks: VecDeque::new(), bytes: 0, taken: 0, is_watched: false, charge: memory.charge() };
+        let waiting = self.waiting.get_or_insert_with(|| Box::new(new()));
         waiting.bytes += chunk.len();
         waiting.chunks.push_back(chunk);
+        waiting.charge.set(size_of::<Waiting>() + waiting.chunks.capacity() * size_of::<Bytes>());
+    }
+
+    /// How many bytes were taken since something waits, if something does and somebody watches it.
+    #[must_use]
+    pub fn taken(&self) -> Option<u64> {
+        self.waiting.as_ref().filter(|waiting| waiting.is_watched).map(|waiting| waiting.taken)
+    }
+
+    /// Notes that somebody watches what waits until nothing does; whether that is news.
+    pub fn watch(&mut self) -> bool {
+        self.waiting.as_mut().is_some_and(|waiting| !std::mem::replace(&mut waiting.is_watched, true))
     }
 
     /// The oldest chunks, for one vectored write.
@@ -69,6 +90,7 @@ impl WriteQueue {
         let Some(waiting) = &mut self.waiting else { return };
         debug_assert!(written <= waiting.bytes);
         waiting.bytes -= written;
+        waiting.taken += written as u64;
         while let Some(chunk) = waiting.chunks.front_mut() {
             if written < chunk.len() {
                 chunk.advance(written);
@@ -87,16 +109,18 @@ mod tests {
 
     #[test]
     fn advancing_crosses_chunks_and_frees_the_heap_at_the_end() {
-        let mut queue = WriteQueue::default();
+        let (mut queue, memory) = (WriteQueue::default(), Account::default());
         for chunk in ["abc", "", "defg", "h"] {
-            queue.push(Bytes::from_static(chunk.as_bytes()));
+            queue.push(Bytes::from_static(chunk.as_bytes()), &memory);
         }
         assert_eq!(queue.len(), 8);
         queue.advance(4);
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let filled = queue.slices(&mut slices);
         assert_eq!(slices[..filled].iter().map(|slice| &slice[..]).collect::<Vec<_>>(), [&b"efg"[..], b"h"]);
+        assert!(memory.used() > 0);
         queue.advance(4);
         assert!(queue.is_empty());
+        assert_eq!(memory.used(), 0);
     }
 }

@@ -41,16 +41,12 @@ impl Socket {
 
     /// One receive.
     pub fn recv(&mut self, buffer: &mut [u8]) -> Received {
-        loop {
-            return match self.stream.recv(buffer) {
-                Ok(0) => Received::End,
-                Ok(bytes) => Received::Bytes(bytes),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
-                Err(error) if error.kind() == ErrorKind::ResourceBusy => Received::Later,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => Received::Failed(error),
-            };
-        }
+        received(|| self.stream.recv(buffer))
+    }
+
+    /// What one receive would bring, without taking it.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> Received {
+        received(|| self.stream.peek(buffer))
     }
 
     /// Whether a receive that brought `received` bytes of the `asked` left nothing behind.
@@ -126,6 +122,22 @@ impl Socket {
         self.queue.weight() + self.stream.pending()
     }
 
+    /// Drops what waits: nothing more can be written.
+    pub fn forget(&mut self) {
+        self.queue = WriteQueue::default();
+    }
+
+    /// See [`WriteQueue::taken`].
+    #[must_use]
+    pub fn taken(&self) -> Option<u64> {
+        self.queue.taken()
+    }
+
+    /// See [`WriteQueue::watch`].
+    pub fn watch(&mut self) -> bool {
+        self.queue.watch()
+    }
+
     /// Bytes that wait to be written.
     #[must_use]
     pub fn queued(&self) -> usize {
@@ -134,6 +146,21 @@ impl Socket {
 
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         write(&mut self.stream, slices)
+    }
+}
+
+/// What a receive came to, once it is not interrupted.
+#[inline]
+fn received(mut receive: impl FnMut() -> io::Result<usize>) -> Received {
+    loop {
+        return match receive() {
+            Ok(0) => Received::End,
+            Ok(bytes) => Received::Bytes(bytes),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Received::Nothing,
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => Received::Later,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => Received::Failed(error),
+        };
     }
 }
 

@@ -47,6 +47,14 @@ impl Stream {
         }
     }
 
+    /// As [`recv`](Self::recv) of a stream that is not secured yet, and what is received stays to be received again.
+    ///
+    /// # Errors
+    /// As `recv(2)`; `WouldBlock` if nothing is there.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.tcp.peek(buffer)
+    }
+
     /// Whether the next receive may bring something though the last one did not fill its buffer.
     #[must_use]
     pub fn has_more(&self) -> bool {

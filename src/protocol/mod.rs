@@ -246,6 +246,14 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Whether the client belongs to nobody until it speaks, which it may have to do in time.
+    #[must_use]
+    pub fn must_speak(&self) -> bool {
+        matches!(self, Self::Undecided(_))
+    }
+}
+
 impl Protocol for Session {
     fn on_open(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         match self {
@@ -274,12 +282,14 @@ impl Protocol for Session {
             Self::Tcp(tcp) => tcp.on_message(cx, message, fx),
             Self::Device(device) => device.on_message(cx, message, fx),
             Self::Probe(probe) => probe.on_message(cx, message, fx),
-            Self::Undecided(undecided) => {
-                let mut session = undecided.decide(&message);
-                session.on_open(cx, fx);
-                session.on_message(cx, message, fx);
-                *self = session;
-            }
+            Self::Undecided(undecided) => match undecided.decide(&message, cx.config) {
+                Ok(mut session) => {
+                    session.on_open(cx, fx);
+                    session.on_message(cx, message, fx);
+                    *self = session;
+                }
+                Err(refusal) => fx.close(cx.id, CloseCode::Policy, &refusal.to_string()),
+            },
         }
     }
 

@@ -6,8 +6,10 @@
 
 use super::Session;
 use super::pocket::Pocket;
+use super::route::{Refusal, is_on};
 use super::webshare::Webshare;
 use super::ws2s::{Dialect, Ws2s};
+use crate::config::{Config, Switch};
 use crate::frame::message::{Kind, Message};
 use crate::json::fields;
 
@@ -21,6 +23,16 @@ pub enum RootProtocol {
     /// An object whose `command` is one of ws2s's own, or that has a `host`, `port` or `data` and neither `echo` nor
     /// `body`.
     Ws2s,
+}
+
+impl RootProtocol {
+    fn switch(self) -> Switch {
+        match self {
+            Self::Webshare => Switch::Webshare,
+            Self::Pocket => Switch::Pocket,
+            Self::Ws2s => Switch::Ws2s,
+        }
+    }
 }
 
 /// Decides from a client's first message, once and for good.
@@ -59,13 +71,17 @@ impl Undecided {
     }
 
     /// The session that its first message makes it.
-    #[must_use]
-    pub fn decide(&self, first: &Message<'_>) -> Session {
-        match decide(first.kind(), first.payload()) {
+    ///
+    /// # Errors
+    /// [`Refusal::SwitchedOff`], when the operator has none of this protocol.
+    pub fn decide(&self, first: &Message<'_>, config: &Config) -> Result<Session, Refusal> {
+        let protocol = decide(first.kind(), first.payload());
+        is_on(protocol.switch(), config)?;
+        Ok(match protocol {
             RootProtocol::Webshare => Session::Webshare(Webshare::new(self.wants_binary)),
             RootProtocol::Pocket => Session::Pocket(Pocket::new(&self.room, self.wants_echo)),
             RootProtocol::Ws2s => Session::Ws2s(Ws2s::new(self.dialect)),
-        }
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use super::root::Undecided;
 use super::tcp::Tcp;
 use super::webshare::Webshare;
 use super::ws2s::{Dialect, Ws2s};
-use crate::config::{Config, Root};
+use crate::config::{Config, Root, Switch};
 use crate::http::request::Request;
 
 /// Why an upgrade leads nowhere.
@@ -30,6 +30,10 @@ pub enum Refusal {
     NoSuchTarget,
     /// This listener's `/` answers nobody.
     NoRoot,
+    /// The operator has switched this protocol off.
+    SwitchedOff(Switch),
+    /// The operator has switched off everybody who could answer at `/`.
+    AllSwitchedOff,
     /// This listener's `/` answers nobody, but `/NAME` does.
     NoNetworkRoot,
 }
@@ -57,10 +61,48 @@ impl fmt::Display for Refusal {
                 f,
                 "not a name for a channel or a room: it takes 1 to {limit} of the characters A-Z a-z 0-9 . _ + = * - (--max-name)"
             ),
+            Self::SwitchedOff(switch) => write!(f, "{0} is switched off here (--without {0})", switch.name()),
+            Self::AllSwitchedOff => f.write_str("everybody who could answer at / is switched off here (--without)"),
             Self::NoNetworkRoot => f.write_str("this port serves network channels: open /NAME"),
             Self::NoRoot => f.write_str("this port serves named channels only: open /local/NAME or /broadcast/NAME"),
         }
     }
+}
+
+/// Whether the protocol that lives at a path may be used, whatever the request: the one gate in front of all of them. At
+/// the root of a listener that leaves it to the first message, [`Undecided`] asks again for the one that was chosen.
+///
+/// # Errors
+/// [`Refusal::SwitchedOff`], [`Refusal::AllSwitchedOff`].
+pub fn admit(path: &str, root: Root, config: &Config) -> Result<(), Refusal> {
+    let switch = match path {
+        "/webshare" => Switch::Webshare,
+        "/pocket" => Switch::Pocket,
+        "/ws2s" => Switch::Ws2s,
+        "/socket.io" | "/socket.io/" => Switch::P2p,
+        "/" => match root {
+            Root::Webshare => Switch::Webshare,
+            Root::Pocket => Switch::Pocket,
+            Root::Ws2s => Switch::Ws2s,
+            Root::Named | Root::Network => return Ok(()),
+            Root::Auto => {
+                let candidates = [Switch::Webshare, Switch::Pocket, Switch::Ws2s];
+                let is_left = candidates.iter().any(|switch| !config.without.contains(switch));
+                return if is_left { Ok(()) } else { Err(Refusal::AllSwitchedOff) };
+            }
+        },
+        path if path.starts_with("/tcp/") => Switch::Tcp,
+        path if path.starts_with("/local/") || path.starts_with("/broadcast/") => Switch::Named,
+        path if path.starts_with("/network/") => Switch::Network,
+        path if root == Root::Network && !path[1..].contains('/') => Switch::Network,
+        _ => return Ok(()),
+    };
+    is_on(switch, config)
+}
+
+/// Whether a protocol is on.
+pub(super) fn is_on(switch: Switch, config: &Config) -> Result<(), Refusal> {
+    if config.without.contains(&switch) { Err(Refusal::SwitchedOff(switch)) } else { Ok(()) }
 }
 
 /// The session behind a request, before its opening handshake.
@@ -68,6 +110,7 @@ impl fmt::Display for Refusal {
 /// # Errors
 /// [`Refusal`], to be answered as a response.
 pub fn route(request: &Request<'_>, root: Root, config: &Config) -> Result<Session, Refusal> {
+    admit(request.path, root, config)?;
     let limit = config.limits.max_name;
     let binary = request.query_flag("binary");
     let wants_echo = || config.echo || request.query_flag("echo");

@@ -359,7 +359,7 @@ impl Exchange {
 
     /// A client's first message. Returns whether its session is open now.
     pub(super) fn on_first(&mut self, turn: &mut Turn, id: ConnId, session: SessionId, first: First) -> bool {
-        let peer = self.conns[id as usize].peer;
+        let peer = self.conns[id as usize].client();
         let reason = match first {
             First::Other => return true,
             First::NoToken => "the first message must be a token, {\"token\":\"…\"} (--token-key)",

@@ -26,7 +26,7 @@ use crate::net::socket::{Received, Socket};
 use crate::net::stream::Stream;
 use crate::net::targets::Host;
 use crate::net::timer::{Alarm, Fired, Ticks};
-use crate::protocol::{BridgeEvent, Context, DialError, Protocol};
+use crate::protocol::{BridgeEvent, Context, DialError, Protocol, Session};
 
 /// The wheel's owners from this one on are dials; connections are below.
 pub(super) const FIRST_DIAL: u32 = FIRST_LISTENER as u32;
@@ -72,6 +72,13 @@ impl Exchange {
         self.hang_up(turn, session);
         let Some(own) = self.outlets.get(session) else { return };
         if let Err(error) = self.start_dial(turn, session, own, host, port) {
+            // A client of /tcp is closed for it, which is counted then.
+            let stays = matches!(self.sessions[session.0 as usize], Session::Ws2s(_));
+            if let DialError::TooMany(option) = error
+                && stays
+            {
+                self.refusals.count(option);
+            }
             self.report(turn, session, BridgeEvent::Failed(error));
         }
     }
@@ -85,7 +92,7 @@ impl Exchange {
         port: u16,
     ) -> Result<(), DialError> {
         let limits = &self.config.limits;
-        let peer = self.conns[own as usize].peer;
+        let peer = self.conns[own as usize].client();
         let is_configured = self.config.bridge_names.iter().any(|(_, name, number)| *name == host && *number == port);
         let names = &self.config.bridge_names;
         let names = names.iter().filter(|(_, name, number)| *name == host && *number == port);
@@ -221,7 +228,7 @@ impl Exchange {
                 }
                 self.bridges.set(session, Some(id));
                 if let Some(own) = self.outlets.get(session) {
-                    let (peer, at) = (self.conns[own as usize].peer, self.conns[id as usize].peer);
+                    let (peer, at) = (self.conns[own as usize].client(), self.conns[id as usize].peer());
                     info!("{peer}: reached {:?} at {at}", dial.host);
                 }
                 self.report(turn, session, BridgeEvent::Open);
@@ -245,7 +252,7 @@ impl Exchange {
             self.remove(turn, id);
         }
         if let Some(own) = self.outlets.get(dial.session) {
-            let peer = self.conns[own as usize].peer;
+            let peer = self.conns[own as usize].client();
             self.bridged.leave(peer.ip());
             info!("{peer}: {:?} port {} not reached: {error:?}", dial.host, dial.port);
         }
@@ -300,7 +307,7 @@ impl Exchange {
         if !idle.is_zero() {
             turn.wheel.set(&mut conn.alarm, id, idle.into());
         }
-        let address = Some(self.conns[own as usize].peer);
+        let address = Some(self.conns[own as usize].client());
         let Self { sessions, hub, batch, deeds, scratch, config, buffer, access, .. } = self;
         let permit = access.permit(session);
         let place = Place::of(scratch);
@@ -326,7 +333,7 @@ impl Exchange {
         if std::mem::take(&mut conn.was_written) {
             return turn.wheel.set(&mut conn.alarm, id, self.config.limits.bridge_idle.into());
         }
-        info!("{}: {}", self.conns[id as usize].peer, Ending::TimedOut("an idle bridge (--bridge-idle)"));
+        info!("{}: {}", self.conns[id as usize].peer(), Ending::TimedOut("an idle bridge (--bridge-idle)"));
         self.end_bridge(turn, id, session);
         self.report(turn, session, BridgeEvent::Broken(io::ErrorKind::TimedOut));
     }
@@ -340,7 +347,7 @@ impl Exchange {
                 self.remove(turn, id);
             }
             if let Some(own) = self.outlets.get(session) {
-                self.bridged.leave(self.conns[own as usize].peer.ip());
+                self.bridged.leave(self.conns[own as usize].client().ip());
                 self.conns[own as usize].is_held = false;
                 self.revisit(turn, own);
             }
@@ -362,7 +369,7 @@ impl Exchange {
         self.bridges.set(session, None);
         self.resume(turn, Behind::socket(id));
         if let Some(own) = self.outlets.get(session) {
-            self.bridged.leave(self.conns[own as usize].peer.ip());
+            self.bridged.leave(self.conns[own as usize].client().ip());
         }
     }
 }

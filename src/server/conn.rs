@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use super::client::Address;
 use crate::config::Limits;
 use crate::frame::assemble::Assembler;
 use crate::hub::SessionId;
@@ -62,7 +63,8 @@ pub(super) struct Connection {
     pub(super) end: End,
     /// Which listener accepted it.
     pub(super) listener: u16,
-    pub(super) peer: SocketAddr,
+    /// The other end of the socket, and the client that it is for.
+    pub(super) address: Address,
     /// Which of all connections that were ever accepted this is (the low bits): with the slot it names this one and no
     /// later one.
     pub(super) serial: u32,
@@ -105,6 +107,8 @@ impl End {
 /// What a connection's bytes mean.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Phase {
+    /// A PROXY header; the deadline is for it and the first request head together.
+    Preamble,
     /// Requests; the deadline is for the next complete head.
     Http,
     /// A request to Engine.IO that is not answered yet; the deadline is for its body.
@@ -144,10 +148,22 @@ impl Connection {
             was_written: false,
             end: End::Client,
             listener,
-            peer,
+            address: Address::Peer(peer),
             serial: 0,
             since: 0,
         }
+    }
+
+    /// The memory that it holds, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.socket.weight() + self.carry.len() + self.assembler.weight()
+    }
+
+    /// Gives that memory back, once it has ended.
+    pub(super) fn forget(&mut self) {
+        self.socket.forget();
+        self.carry = Carry::default();
+        self.assembler = Assembler::default();
     }
 
     /// Whether it is being finished or is between requests, and something is still to be written.
@@ -184,6 +200,18 @@ impl ControlBudget {
     }
 }
 
+impl Ending {
+    /// The reason of an end that we decide, which names the option behind it.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::ByUs(_, reason) => Some(reason),
+            Self::TimedOut(reason) | Self::Shed(reason) => Some(reason),
+            // Whoever turns away counts it.
+            Self::TurnedAway(_) | Self::ByPeer(_) | Self::Vanished | Self::Broken(_) | Self::Answered => None,
+        }
+    }
+}
+
 /// Why a connection ends, for the log.
 #[derive(Debug)]
 pub(super) enum Ending {
@@ -199,6 +227,10 @@ pub(super) enum Ending {
     Answered,
     /// A deadline passed.
     TimedOut(&'static str),
+    /// Its memory is needed.
+    Shed(&'static str),
+    /// It was turned away before anything was said.
+    TurnedAway(&'static str),
 }
 
 impl std::fmt::Display for Ending {
@@ -211,6 +243,8 @@ impl std::fmt::Display for Ending {
             Self::Broken(error) => write!(f, "broken: {error}"),
             Self::Answered => f.write_str("answered"),
             Self::TimedOut(what) => write!(f, "timed out: {what}"),
+            Self::Shed(reason) => write!(f, "closed to give memory back: {reason}"),
+            Self::TurnedAway(reason) => write!(f, "turned away: {reason}"),
         }
     }
 }

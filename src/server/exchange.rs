@@ -2,32 +2,39 @@
 //! paused and resumed. Layer 3; the traffic is in [`super::relay`], the end in [`closing`].
 
 mod closing;
+mod shedding;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 use mio::event::Event;
+use mio::net::TcpStream;
 use mio::{Interest, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use self::shedding::{Farewells, Stalls};
 use super::StartError;
 use super::access::{Access, Entrance, FIRST_LEASE};
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
-use super::conn::{Behind, ConnId, Connection, Phase};
+use super::client::Trusted;
+use super::conn::{Behind, ConnId, Connection, Ending, Phase};
 use super::control::{Controls, Order};
 use super::links::{LINKS_OWNER, Links};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
+use super::usage::Refusals;
 use crate::config::{Config, Listen, Secret};
 use crate::frame::pool::{Pool, large_buffer};
 use crate::hub::shared::{InstanceId, Sharing};
 use crate::hub::{Hub, SessionId};
+use crate::memory::Account;
 use crate::net::listener::{Accepted, Census, Listener};
 use crate::net::reactor::{Handler, Turn, token};
 use crate::net::resolve::Resolver;
@@ -71,6 +78,8 @@ pub(super) struct Exchange {
     /// Where everybody receives, up to `SCRATCH_BYTES` at a time; a long message may take it along.
     pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
+    /// What clients make us remember.
+    pub(super) memory: Account,
     pub(super) batch: Batch,
     /// The response being put together, used again for the next.
     pub(super) reply: Vec<u8>,
@@ -83,6 +92,8 @@ pub(super) struct Exchange {
     /// Who waits for whom to catch up, by the one that is behind. Invariant: `waiting[b]` has `c` ⇔ `conns[c].waits_for = b`.
     pub(super) waiting: HashMap<Behind, Vec<ConnId>>,
     pub(super) census: Census,
+    /// Proxies that are believed when they say whom a connection is for.
+    pub(super) trusted: Trusted,
     /// Sessions without a socket, and requests to them.
     pub(super) polling: Polling,
     /// What sessions may do.
@@ -107,6 +118,11 @@ pub(super) struct Exchange {
     /// With fewer connections than this the tables are cut to what they hold.
     shrinks_below: usize,
     ended_sessions: Vec<SessionId>,
+    stalls: Stalls,
+    /// Connections that are behind since the last event.
+    fresh: Vec<ConnId>,
+    farewells: Farewells,
+    pub(super) refusals: Refusals,
     /// When a drain must be over.
     drains_until: Option<Instant>,
     drain_alarm: Alarm,
@@ -116,6 +132,8 @@ pub(super) struct Exchange {
 /// Deadlines in the wheel's unit.
 struct Spans {
     handshake: Ticks,
+    /// `None` waits for ever.
+    first_message: Option<Ticks>,
     link: Ticks,
     /// `None` never pings.
     idle: Option<Ticks>,
@@ -166,15 +184,18 @@ impl Exchange {
         let limits = &config.limits;
         let spans = Spans {
             handshake: limits.handshake_timeout.into(),
+            first_message: (!limits.first_message_timeout.is_zero()).then(|| limits.first_message_timeout.into()),
             link: limits.link_ping_interval.into(),
             idle: (!limits.ping_interval.is_zero()).then(|| limits.ping_interval.into()),
             pong: limits.pong_timeout.into(),
             close: limits.close_timeout.into(),
         };
+        let trusted = Trusted::parse(&config.trusted_proxy).map_err(StartError::BadProxy)?;
         let targets = Targets::parse(&config.bridge_allow).map_err(StartError::BadTarget)?;
         let access = Access::new(&config).map_err(StartError::Access)?;
         let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
+        let memory = Account::default();
         let mut hub = Hub::default();
         let mut id = [0; 16];
         if config.lan_is_on() {
@@ -198,7 +219,8 @@ impl Exchange {
             hub,
             links: Links::new(&config, InstanceId::new(id), &addresses, move || waker.wake()),
             scratch: large_buffer(),
-            pool: Pool::default(),
+            pool: Pool::new(memory.clone()),
+            memory,
             batch: Batch::default(),
             reply: Vec::new(),
             buffer: Vec::new(),
@@ -206,6 +228,7 @@ impl Exchange {
             failures: Vec::new(),
             waiting: HashMap::new(),
             census: Census::default(),
+            trusted,
             polling: Polling::default(),
             access,
             alarms: HashMap::new(),
@@ -220,6 +243,10 @@ impl Exchange {
             shrinks_below: 0,
             warned: None,
             ended_sessions: Vec::new(),
+            stalls: Stalls::default(),
+            fresh: Vec::new(),
+            farewells: Farewells::default(),
+            refusals: Refusals::default(),
             drains_until: None,
             drain_alarm: Alarm::default(),
             is_stopped: false,
@@ -231,24 +258,16 @@ impl Exchange {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some((socket, listen)) = self.listeners.get_mut(listener) else { return };
             match socket.accept() {
-                Accepted::Connection(tcp, peer) => {
-                    let mut stream = Stream::plain(tcp);
-                    if listen.tls {
-                        match self.tls.as_ref().map(Tls::accept) {
-                            Some(Ok(session)) => stream.secure(session),
-                            Some(Err(error)) => {
-                                self.turned_away(turn, &error.to_string());
-                                continue;
-                            }
-                            // A listener for TLS does not start without a certificate.
-                            None => continue,
-                        }
-                    }
-                    self.admit(turn, stream, peer, listener);
-                }
+                Accepted::Connection(stream, peer) => self.admit(turn, stream, peer, listener),
                 Accepted::Nobody => return,
-                Accepted::TurnedAway => {
-                    self.turned_away(turn, "no file descriptor is left (raise `ulimit -n`)");
+                Accepted::TurnedAway(stream) => {
+                    if listen.tls {
+                        drop(stream);
+                    } else {
+                        self.farewells.say_in_passing(stream, NO_DESCRIPTOR);
+                    }
+                    socket.recover();
+                    self.turned_away(turn, NO_DESCRIPTOR);
                 }
                 Accepted::Failed(error) => debug!("accepting failed: {error}"),
             }
@@ -257,8 +276,9 @@ impl Exchange {
     }
 
     /// Counts a connection that was turned away, and says so once a second: a flood of them must not flood the log.
-    fn turned_away(&mut self, turn: &Turn, reason: &str) {
+    pub(super) fn turned_away(&mut self, turn: &Turn, reason: &str) {
         self.metrics.turned_away += 1;
+        self.refusals.count(reason);
         let is_due = self.warned.is_none_or(|(at, _)| turn.now.saturating_duration_since(at) >= Duration::from_secs(1));
         if is_due {
             let before = self.warned.map_or(0, |(_, count)| count);
@@ -269,17 +289,25 @@ impl Exchange {
     }
 
     /// Takes a new connection into the table, if the limits allow it.
-    fn admit(&mut self, turn: &mut Turn, stream: Stream, peer: std::net::SocketAddr, listener: usize) {
+    fn admit(&mut self, turn: &mut Turn, stream: TcpStream, peer: SocketAddr, listener: usize) {
         let limits = &self.config.limits;
+        let Listen { proxy: is_proxied, tls: is_secure, .. } = self.listeners[listener].1;
+        let per_address = self.trusted.limit_of(peer.ip(), is_proxied, limits.max_per_address);
         let refusal = if self.conns.len() >= self.max_connections {
             Some("too many connections (--max-connections)")
-        } else if !self.census.admit(peer.ip(), limits.max_per_address) {
+        } else if is_proxied && !self.trusted.may_speak_for_others(peer.ip()) {
+            Some("only proxies may connect here (--trusted-proxy)")
+        } else if !self.census.admit(peer.ip(), per_address) {
             Some("too many connections from one address (--max-per-address)")
         } else {
             None
         };
         if let Some(reason) = refusal {
             debug!("{peer}: turned away: {reason}");
+            // It would not be understood where TLS is spoken.
+            if !is_secure {
+                self.refuse_at_once(turn, stream, reason);
+            }
             return self.turned_away(turn, reason);
         }
         if self.conns.len() > ROOMY_SLOTS && self.conns.len() > self.conns.capacity() / 4 {
@@ -288,7 +316,7 @@ impl Exchange {
         let listener = u16::try_from(listener).expect("the configuration holds fewer listeners");
         let entry = self.conns.vacant_entry();
         let id = u32::try_from(entry.key()).expect("descriptors are fewer");
-        let conn = entry.insert(Connection::new(Socket::new(stream), peer, listener, limits));
+        let conn = entry.insert(Connection::new(Socket::new(Stream::plain(stream)), peer, listener, limits));
         let interests = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = turn.registry.register(conn.socket.stream(), token(id), interests) {
             warn!("{peer}: not registered: {error}");
@@ -300,6 +328,29 @@ impl Exchange {
         conn.serial = self.metrics.accepted as u32;
         conn.since = second(turn.now, self.started);
         turn.wheel.set(&mut conn.alarm, id, self.spans.handshake);
+        if is_proxied {
+            conn.phase = Phase::Preamble;
+        } else {
+            self.secure(turn, id);
+        }
+    }
+
+    /// Lets a connection speak TLS from here on, if its listener does.
+    pub(super) fn secure(&mut self, turn: &mut Turn, id: ConnId) {
+        let conn = &mut self.conns[id as usize];
+        if !self.listeners[usize::from(conn.listener)].1.tls {
+            return;
+        }
+        // A listener for TLS does not start without a certificate.
+        let Some(tls) = &self.tls else { return };
+        match tls.accept() {
+            Ok(session) => conn.socket.stream().secure(session),
+            Err(error) => {
+                let reason = error.to_string();
+                self.turned_away(turn, &reason);
+                self.end(turn, id, &Ending::Broken(io::Error::other(reason)));
+            }
+        }
     }
 
     /// The opening handshake is answered: frames of `session` follow. `entrance` says whether they are heard at once.
@@ -308,7 +359,12 @@ impl Exchange {
         self.outlets.set(session, Some(id));
         self.conns[id as usize].phase = Phase::Open(session);
         self.metrics.handshakes += 1;
-        self.touch(turn, id);
+        match self.spans.first_message {
+            Some(span) if self.sessions[session.0 as usize].must_speak() => {
+                turn.wheel.set(&mut self.conns[id as usize].alarm, id, span);
+            }
+            _ => self.touch(turn, id),
+        }
         let refusal = if let Entrance::Refused(reason) = entrance { Some(reason) } else { None };
         if self.enter(turn, session, entrance) {
             self.act(turn, session, Some(id), |session, cx, fx| session.on_open(cx, fx));
@@ -328,7 +384,7 @@ impl Exchange {
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
     ) {
         let address = match self.outlets.get(id) {
-            Some(conn) => Some(self.conns[conn as usize].peer),
+            Some(conn) => Some(self.conns[conn as usize].client()),
             None => self.polling.peer(id),
         };
         let Self { sessions, hub, batch, deeds, scratch, config, buffer, access, .. } = self;
@@ -343,6 +399,13 @@ impl Exchange {
     #[inline]
     pub(super) fn touch(&mut self, turn: &mut Turn, id: ConnId) {
         let conn = &mut self.conns[id as usize];
+        // Until it has spoken, bytes buy no time.
+        if self.spans.first_message.is_some()
+            && let Phase::Open(session) = conn.phase
+            && self.sessions[session.0 as usize].must_speak()
+        {
+            return;
+        }
         conn.is_pinged = false;
         if let Some(idle) = if conn.end.is_link() { Some(self.spans.link) } else { self.spans.idle } {
             turn.wheel.set(&mut conn.alarm, id, idle);
@@ -463,6 +526,15 @@ impl Exchange {
 /// The wheel's owners from this one on are sessions that want to be called; connections are below, leases above.
 const FIRST_SESSION: u32 = 1 << 30;
 
+/// The wheel's owner that stands for the look at who takes nothing.
+const STALL_OWNER: u32 = u32::MAX - 1;
+
+/// The wheel's owner that stands for the connections that were told why they are not served.
+const FAREWELL_OWNER: u32 = u32::MAX - 2;
+
+/// What a client is told when no descriptor is left for it.
+const NO_DESCRIPTOR: &str = "no file descriptor is left (raise `ulimit -n`, or lower --max-connections)";
+
 /// The wheel's owner that stands for the drain; connections are numbered from 0 and fewer.
 const DRAIN_OWNER: u32 = u32::MAX;
 
@@ -523,6 +595,12 @@ impl Handler for Exchange {
     }
 
     fn on_deadline(&mut self, turn: &mut Turn, fired: Fired) {
+        if fired.owner == STALL_OWNER {
+            return self.on_stall_sweep(turn, fired);
+        }
+        if fired.owner == FAREWELL_OWNER {
+            return self.farewells.on_deadline(turn, fired);
+        }
         if fired.owner == LINKS_OWNER {
             self.on_links_alarm(turn, fired);
             return self.settle(turn);

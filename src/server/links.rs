@@ -258,7 +258,7 @@ impl Exchange {
                 News::Linked(session) => {
                     discovery.on_linked(session);
                     if let Some(conn) = self.outlets.get(session) {
-                        info!("{}: linked", self.conns[conn as usize].peer);
+                        info!("{}: linked", self.conns[conn as usize].client());
                     }
                 }
             }
@@ -398,7 +398,7 @@ impl Exchange {
 
     /// This attempt came to nothing: the next address is tried, unless the server itself said no.
     pub(super) fn fail_link(&mut self, turn: &mut Turn, id: ConnId, why: Failure, what: &str) {
-        debug!("{}: no link: {what}", self.conns[id as usize].peer);
+        debug!("{}: no link: {what}", self.conns[id as usize].client());
         self.remove(turn, id);
         let Some(Attempt { dial, candidates, .. }) = self.links.attempts.remove(&id) else { return };
         match why {
@@ -441,7 +441,7 @@ impl Exchange {
             Some(_) => format!("{}{}", Cargo::of(&dial.path).prefix(), dial.key),
             None => dial.path.to_string(),
         };
-        let peer = self.conns[id as usize].peer;
+        let peer = self.conns[id as usize].client();
         // A zone means something on this machine only (RFC 6874 §1).
         let host = SocketAddr::new(peer.ip(), peer.port()).to_string();
         let instance = sharing.id().to_string();
@@ -450,8 +450,9 @@ impl Exchange {
         let fields = [(ORIGINAL, "true"), (INSTANCE, &*instance), ("Sec-WebSocket-Protocol", offer)];
         let mut request = Vec::with_capacity(512);
         attempt.opening = Some(Opening::write(&mut request, &host, &path, random, &fields));
-        let keep =
-            |written: usize, queue: &mut crate::net::queue::WriteQueue| queue.push(request[written..].to_vec().into());
+        let keep = |written: usize, queue: &mut crate::net::queue::WriteQueue| {
+            queue.push(self.memory.keep(request[written..].to_vec()), &self.memory)
+        };
         if let Err(error) = self.conns[id as usize].socket.send(&[std::io::IoSlice::new(&request)], keep) {
             self.fail_link(turn, id, Failure::Unreachable, &error.to_string());
         }
@@ -468,7 +469,7 @@ impl Exchange {
         let received = match conn.socket.recv(&mut self.scratch[kept..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
             Received::Nothing | Received::Later => {
-                conn.carry.keep(&self.scratch[..kept]);
+                conn.carry.keep(&self.scratch[..kept], &self.memory);
                 return Progress::Stop;
             }
             Received::End => {
@@ -495,7 +496,7 @@ impl Exchange {
         let wanted = if sharing.secret().is_some() { PROVED } else { OPEN };
         let reply = match opening.read(bytes, &[wanted], self.config.limits.max_head) {
             Ok(Some(reply)) => reply,
-            Ok(None) => return self.conns[id as usize].carry.keep(bytes),
+            Ok(None) => return self.conns[id as usize].carry.keep(bytes, &self.memory),
             Err(error) => return self.fail_link(turn, id, Failure::Unreachable, &error.to_string()),
         };
         let far = match judge(&reply, wanted, sharing) {
@@ -519,8 +520,8 @@ impl Exchange {
             return self.remove(turn, id);
         }
         let conn = &mut self.conns[id as usize];
-        let address = conn.peer.ip();
-        info!("{}: dialled for {}", conn.peer, dial.path);
+        let address = conn.client().ip();
+        info!("{}: dialled for {}", conn.client(), dial.path);
         self.links.masking += 1;
         let session =
             self.open(turn, id, Session::Link(Box::new(Link::new(dial.key, cargo, far, nonce))), Entrance::Free);
@@ -535,7 +536,7 @@ impl Exchange {
         let (key, instance) = (link.key(), link.far().instance());
         let conn = &mut self.conns[id as usize];
         conn.end = End::Peer;
-        let from = conn.peer.ip();
+        let from = conn.client().ip();
         let session = self.open(turn, id, Session::Link(Box::new(link)), Entrance::Free);
         self.links.discovery.on_accepted(session, key, instance, from, turn.now);
         session

@@ -13,6 +13,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::conn::{ConnId, Connection, Ending, Phase};
 use super::exchange::{Exchange, second};
+use super::usage::Usage;
 use crate::hub::SessionId;
 use crate::json::write::Writer;
 use crate::net::reactor::Turn;
@@ -68,11 +69,11 @@ impl Exchange {
         let Some(conn) = self.conns.get(slot as usize).filter(|conn| is_meant(conn)) else { return false };
         match conn.phase {
             Phase::Open(_) => {
-                info!("{}: an administrator closes it", conn.peer);
+                info!("{}: an administrator closes it", conn.client());
                 self.close(turn, slot, CloseCode::Policy, "closed by an administrator".to_owned());
                 true
             }
-            Phase::Http | Phase::Polling => {
+            Phase::Preamble | Phase::Http | Phase::Polling => {
                 self.end(turn, slot, &Ending::ByUs(CloseCode::Policy, "by an administrator".to_owned()));
                 true
             }
@@ -80,20 +81,20 @@ impl Exchange {
         }
     }
 
+    /// The limits of which a use can be shown; the others are told once they have refused something.
     fn write_limits(&self, json: &mut Writer<'_>) {
-        let limits = &self.config.limits;
-        let fullest = self.conns.iter().map(|(_, conn)| conn.socket.weight()).max().unwrap_or(0);
-        let most_bridges = if limits.max_bridges > 0 { limits.max_bridges } else { self.max_connections };
-        for (what, used, limit, option) in [
-            ("connections", self.conns.len(), self.max_connections, "--max-connections"),
-            ("bridges", self.bridges.count() + self.dials.len(), most_bridges, "--max-bridges"),
-            ("longest queue, bytes", fullest, limits.max_queue, "--max-queue"),
-        ] {
+        for Usage { option, limit, used } in self.usage() {
+            let refused = self.refusals.of(option);
+            if used.is_none() && refused == 0 {
+                continue;
+            }
             json.object(|json| {
-                json.name("what").string(what);
-                json.name("used").number(used as u64);
+                json.name("option").string(&format!("--{option}"));
                 json.name("limit").number(limit as u64);
-                json.name("option").string(option);
+                if let Some(used) = used {
+                    json.name("used").number(used as u64);
+                }
+                json.name("refused").number(refused);
             });
         }
     }
@@ -124,12 +125,13 @@ impl Exchange {
 
     fn write_client(&self, json: &mut Writer<'_>, slot: ConnId, conn: &Connection, now: u32) {
         json.name("id").string(&id(slot, conn));
-        json.name("address").string(&conn.peer.to_string());
-        json.name("derived").string("socket");
+        json.name("address").string(&conn.client().to_string());
+        json.name("derived").string(conn.derivation().as_str());
         json.name("listener").number(conn.listener.into());
         json.name("since_s").number(now.saturating_sub(conn.since).into());
         json.name("queued").number(conn.socket.weight() as u64);
         let state = match conn.phase {
+            Phase::Preamble => "proxy header",
             Phase::Http => "request",
             Phase::Polling => "polling",
             Phase::Open(_) if conn.waits_for.is_some() => "paused",
@@ -181,7 +183,7 @@ impl Exchange {
             _ => None,
         };
         let bridges = self.conns.iter().filter_map(|(_, conn)| Some((conn, session(conn)?)));
-        let weighed = bridges.map(|(conn, session)| (Reverse(conn.socket.weight()), session.0, conn.peer, conn));
+        let weighed = bridges.map(|(conn, session)| (Reverse(conn.socket.weight()), session.0, conn.client(), conn));
         let weighed = weighed.map(|(weight, session, peer, conn)| ((weight, session, peer), conn));
         let mut weighed: Vec<_> = weighed.collect();
         weighed.sort_unstable_by_key(|(rank, _)| *rank);
@@ -205,7 +207,7 @@ impl Exchange {
         });
         for (conn, channel) in links.take(MOST_OTHERS) {
             json.object(|json| {
-                json.name("peer").string(&conn.peer.to_string());
+                json.name("peer").string(&conn.client().to_string());
                 json.name("channel").string(channel.map_or("", |channel| self.hub.channels.name(channel)));
                 json.name("state").string(if conn.end.is_ours() { "dialled" } else { "accepted" });
                 json.name("since_s").number(now.saturating_sub(conn.since).into());

@@ -25,6 +25,8 @@ pub(super) struct Metrics {
     pub(super) violations: u64,
     /// Members of a channel closed because they read too slowly.
     pub(super) too_slow: u64,
+    /// Connections and sessions closed to give memory back.
+    pub(super) shed: u64,
     /// Tokens that were shown and not accepted.
     pub(super) tokens_refused: u64,
     /// Sessions ended because their token expired or was revoked.
@@ -51,7 +53,7 @@ impl Metrics {
     }
 
     /// Names and values, in the form of the page that shows them.
-    pub(super) fn rows(&self) -> [(&'static str, u64); 15] {
+    pub(super) fn rows(&self) -> [(&'static str, u64); 16] {
         [
             ("jackfield_connections_accepted_total", self.accepted),
             ("jackfield_connections_turned_away_total", self.turned_away),
@@ -64,6 +66,7 @@ impl Metrics {
             ("jackfield_sent_bytes_total", self.sent_bytes),
             ("jackfield_violations_total", self.violations),
             ("jackfield_too_slow_total", self.too_slow),
+            ("jackfield_shed_total", self.shed),
             ("jackfield_tokens_refused_total", self.tokens_refused),
             ("jackfield_grants_ended_total", self.grants_ended),
             ("jackfield_tls_handshakes_total", self.tls_handshakes),

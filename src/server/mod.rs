@@ -6,6 +6,7 @@
 mod access;
 mod batch;
 mod bridge;
+mod client;
 mod conn;
 mod control;
 mod exchange;
@@ -16,6 +17,7 @@ mod pages;
 mod polling;
 mod relay;
 mod reload;
+mod usage;
 
 use std::fmt;
 use std::io;
@@ -25,6 +27,7 @@ use log::warn;
 use mio::{Interest, Token};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+pub use client::BadProxy;
 pub use control::Handle;
 
 use crate::config::{Config, Listen, Root};
@@ -36,8 +39,12 @@ use crate::net::tls::BadIdentity;
 use control::Controls;
 use exchange::{Exchange, FIRST_LISTENER};
 
-/// Descriptors that are not for clients: listeners, epoll, signals, log, the reserve, and some to spare.
-const OWN_DESCRIPTORS: u64 = 64;
+/// Descriptors that are not for clients: epoll, signals, log, connections that are told why they are not served, and some
+/// to spare.
+const OWN_DESCRIPTORS: u64 = 62;
+
+/// A listener's own, and its reserve.
+const DESCRIPTORS_PER_LISTENER: u64 = 2;
 
 /// A server that listens and does not run yet.
 pub struct Server {
@@ -60,6 +67,8 @@ pub enum StartError {
     BadEntry(BadEntry),
     /// A target of the bridge that is none.
     BadTarget(BadTarget),
+    /// A proxy that is no address.
+    BadProxy(BadProxy),
     /// A key, a list of revoked tokens or a capability is none.
     Access(String),
     /// A listener speaks TLS and no certificate is named.
@@ -77,6 +86,7 @@ impl fmt::Display for StartError {
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
+            Self::BadProxy(error) => error.fmt(f),
             Self::Access(error) => f.write_str(error),
             Self::NoCertificate(address) => {
                 write!(f, "{address} is to speak TLS and has no certificate (--tls-cert, --tls-key)")
@@ -116,7 +126,7 @@ impl Server {
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
             listeners.push((listener, Listen::new(*address, Root::Auto)));
         }
-        let max_connections = max_connections(config.limits.max_connections);
+        let max_connections = max_connections(config.limits.max_connections, listeners.len());
         let now = turn.now;
         let exchange = Exchange::new(config, listeners, first_admin, controls, max_connections, now)?;
         Ok(Self { reactor, exchange })
@@ -162,14 +172,15 @@ impl Server {
 
 /// Raises the limit on descriptors as far as the system lets us, and fits the limit on connections into it. One thread
 /// and small tables make every descriptor worth having.
-fn max_connections(wanted: usize) -> usize {
+fn max_connections(wanted: usize, listeners: usize) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current < maximum || (current.is_some() && maximum.is_none()) {
         // Refused, the old limit stays, which is read again below.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let possible = usize::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX);
+    let own = OWN_DESCRIPTORS + DESCRIPTORS_PER_LISTENER * listeners as u64;
+    let possible = usize::try_from(descriptors.saturating_sub(own)).unwrap_or(usize::MAX);
     if wanted > possible {
         warn!(
             "--max-connections {wanted} needs more file descriptors than the {descriptors} allowed; using {possible}"

@@ -19,7 +19,8 @@ use sha1::{Digest, Sha1};
 
 use self::engine::is_engine;
 use super::access::{Entrance, Unauthorized, is_token_subprotocol};
-use super::conn::{ConnId, Ending, Phase};
+use super::client::{Attribution, Derivation};
+use super::conn::{ConnId, Connection, Ending, Phase};
 use super::exchange::Exchange;
 use super::links::Links;
 use super::polling::{Action, AnswerTo, Ask, decline};
@@ -35,10 +36,13 @@ use crate::hub::Hub;
 use crate::net::reactor::Turn;
 use crate::protocol::Session;
 use crate::protocol::link::Link;
-use crate::protocol::route::route;
+use crate::protocol::route::{admit, route};
 
 /// How long a browser may use our files without asking whether they are still right, in words of RFC 9111 §5.2.2.
 const CACHING: &str = "no-cache";
+
+/// What a client is told that wants a session when there is no room for it.
+pub(super) const MEMORY_IS_SHORT: &str = "Memory is short (--max-memory): try again later.";
 
 /// What all requests are answered with.
 pub(super) struct Pages {
@@ -55,6 +59,8 @@ struct Origin<'s> {
     root: Root,
     is_loopback_listener: bool,
     is_loopback_peer: bool,
+    /// Memory is short: nobody new is let in.
+    is_full: bool,
     /// Whether the listener is the administrators'; `None` where they have none of their own.
     is_admin: Option<bool>,
     /// It shows a token that makes its sender an administrator.
@@ -115,7 +121,10 @@ impl Pages {
             return self.upgrade(request, from, config, hub, framing, out);
         }
         if is_engine(request.path) {
-            return self.ask(request, from, config, out);
+            return match admit(request.path, from.root, config) {
+                Ok(()) => self.ask(request, from, config, out),
+                Err(refusal) => refusal_of(refusal.status(), &refusal.to_string(), framing, out),
+            };
         }
         let is_read = matches!(request.method, Method::Get | Method::Head);
         if let Some(call) = api::read(request)
@@ -182,8 +191,12 @@ impl Pages {
         out: &mut Vec<u8>,
     ) -> Answer {
         let refused = match upgrade::check(request) {
+            Ok(_) if from.is_full => (503, MEMORY_IS_SHORT.to_owned()),
             Err(error) => (error.status(), error.message().to_owned()),
             Ok(handshake) => {
+                if let Err(refusal) = admit(request.path, from.root, config) {
+                    return refusal_of(refusal.status(), &refusal.to_string(), framing, out);
+                }
                 // A link's way in is its own: it names no origin, or one that is none.
                 match from.links.answer(request, &handshake, from.peer, hub, config, out) {
                     None => {}
@@ -281,20 +294,23 @@ impl Exchange {
         let received = &self.scratch[..window.end];
         // A head that dribbles in is looked at once, however many pieces it comes in.
         if scanned > 0 && matches!(end_of_head(received, scanned, self.config.limits.max_head), Ok(None)) {
-            self.conns[id as usize].carry.keep(received);
+            self.conns[id as usize].carry.keep(received, &self.memory);
             return;
         }
         loop {
+            let is_full = self.is_tight();
             let conn = &mut self.conns[id as usize];
             let (listener, listen) = &self.listeners[usize::from(conn.listener)];
-            let from = Origin {
+            let from = |conn: &Connection, has_admin_token: bool| Origin {
                 root: listen.root,
-                is_loopback_listener: listener.address().ip().to_canonical().is_loopback(),
-                is_loopback_peer: conn.peer.ip().to_canonical().is_loopback(),
+                is_loopback_listener: listener.address().ip().to_canonical().is_loopback()
+                    && conn.derivation() == Derivation::Peer,
+                is_loopback_peer: conn.is_from_here(),
+                is_full,
                 is_admin: (self.first_admin < self.listeners.len())
                     .then_some(usize::from(conn.listener) >= self.first_admin),
-                has_admin_token: false,
-                peer: conn.peer.ip(),
+                has_admin_token,
+                peer: conn.client().ip(),
                 links: &self.links,
             };
             let limits = &self.config.limits;
@@ -303,19 +319,27 @@ impl Exchange {
             reply.clear();
             let answer = match parse(bytes, limits.max_head, limits.max_headers) {
                 Ok(None) => {
-                    conn.carry.keep(bytes);
+                    conn.carry.keep(bytes, &self.memory);
                     self.reply = reply;
                     return;
                 }
                 Err(error) => {
-                    info!("{}: bad request: {}", conn.peer, error.message());
+                    info!("{}: bad request: {}", conn.client(), error.message());
+                    self.refusals.count(error.message());
                     refuse(&mut reply, error.status(), error.message(), Framing::CLOSE);
                     Answer::Response(Framing::CLOSE)
                 }
                 Ok(Some(request)) => {
                     window.start += request.head_len;
-                    let from = Origin { has_admin_token: self.access.is_admin(&request, turn.wall), ..from };
-                    let mut answer = self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply);
+                    let limit = limits.max_per_address;
+                    let attribution = Attribution { trusted: &self.trusted, census: &mut self.census, limit };
+                    let mut answer = match attribution.attribute(conn, &request) {
+                        Ok(()) => {
+                            let from = from(conn, self.access.is_admin(&request, turn.wall));
+                            self.pages.answer(&request, from, &self.config, &mut self.hub, &mut reply)
+                        }
+                        Err((status, reason)) => refusal_of(status, reason, Framing::CLOSE, &mut reply),
+                    };
                     // Only of what would be answered anyway, so that a token opens nothing but what it permits.
                     if answer.begins_session() {
                         match self.access.entrance(&request, &self.config, turn.wall) {
@@ -327,11 +351,12 @@ impl Exchange {
                         }
                     }
                     match &answer {
-                        Answer::Session(..) | Answer::Link(_) => info!("{}: opened {}", conn.peer, request.path),
+                        Answer::Session(..) | Answer::Link(_) => info!("{}: opened {}", conn.client(), request.path),
                         Answer::Refusal(_, status, reason) => {
-                            info!("{}: {status} for {}: {reason}", conn.peer, request.path);
+                            self.refusals.count(reason);
+                            info!("{}: {status} for {}: {reason}", conn.client(), request.path);
                         }
-                        _ => debug!("{}: {} {}", conn.peer, request.method.as_str(), request.path),
+                        _ => debug!("{}: {} {}", conn.client(), request.method.as_str(), request.path),
                     }
                     answer
                 }
@@ -351,7 +376,7 @@ impl Exchange {
                         let conn = &mut self.conns[id as usize];
                         match conn.phase {
                             Phase::Open(_) if conn.is_held => {
-                                conn.carry.keep(&self.scratch[window.start..window.end]);
+                                conn.carry.keep(&self.scratch[window.start..window.end], &self.memory);
                                 conn.has_unread = window.start < window.end;
                             }
                             Phase::Open(session) => self.on_frames(turn, id, session, window),
@@ -391,7 +416,7 @@ impl Exchange {
             }
             // Whoever asks for more than it reads is not kept either.
             if !framing.keep_alive || conn.socket.weight() > self.config.limits.queue_high {
-                debug!("{}: {}", conn.peer, Ending::Answered);
+                debug!("{}: {}", conn.client(), Ending::Answered);
                 return self.finish(turn, id, &[]);
             }
             self.await_request(turn, id);
@@ -408,9 +433,9 @@ impl Exchange {
         let parts = if body.is_empty() { &slices[..1] } else { &slices[..] };
         let sent = conn.socket.send(parts, |written, queue| {
             if let Some(rest) = head.get(written..) {
-                queue.push(Bytes::copy_from_slice(rest));
+                queue.push(self.memory.keep(rest.to_vec()), &self.memory);
             }
-            queue.push(Bytes::from_static(&body[written.saturating_sub(head.len())..]));
+            queue.push(Bytes::from_static(&body[written.saturating_sub(head.len())..]), &self.memory);
         });
         if let Err(error) = sent {
             self.end(turn, id, &Ending::Broken(error));
@@ -424,12 +449,14 @@ impl Exchange {
         if !conn.carry.is_empty() {
             refuse(&mut reply, 408, "The request took too long to arrive (--handshake-timeout).", Framing::CLOSE);
         }
-        info!("{}: {}", conn.peer, Ending::TimedOut("no request (--handshake-timeout)"));
+        let ending = Ending::TimedOut("no request (--handshake-timeout)");
+        info!("{}: {ending}", conn.client());
+        self.refusals.count(ending.refusal().unwrap_or_default());
         self.finish(turn, id, &reply);
     }
 
     /// What there is right now, by the names of the page that shows it.
-    pub(super) fn gauges(&self) -> [(&'static str, usize); 15] {
+    pub(super) fn gauges(&self) -> [(&'static str, usize); 18] {
         let queued: usize = self.conns.iter().map(|(_, conn)| conn.socket.weight()).sum();
         [
             ("jackfield_connections", self.conns.len()),
@@ -446,7 +473,10 @@ impl Exchange {
             ("jackfield_polling_sessions", self.polling.len()),
             ("jackfield_held_requests", self.polling.held()),
             ("jackfield_paused_connections", self.waiting.values().map(Vec::len).sum()),
+            ("jackfield_stalled_connections", self.stalled()),
+            ("jackfield_counted_connections", self.census.total()),
             ("jackfield_queued_bytes", queued + self.polling.queued()),
+            ("jackfield_memory_bytes", self.memory.used()),
         ]
     }
 
@@ -456,10 +486,25 @@ impl Exchange {
         for (name, value) in self.gauges() {
             writeln!(page, "# TYPE {name} gauge\n{name} {value}").expect("writing to memory does not fail");
         }
+        let usage = self.usage();
+        let limits = usage.iter().map(|usage| (usage.option, Some(usage.limit)));
+        let used = usage.iter().map(|usage| (usage.option, usage.used));
+        write_by_option(&mut page, "jackfield_limit", limits);
+        write_by_option(&mut page, "jackfield_used", used);
         let dropped = ("jackfield_announcements_dropped_total", self.links.dropped());
         for (name, value) in self.metrics.rows().into_iter().chain([dropped]) {
             writeln!(page, "# TYPE {name} counter\n{name} {value}").expect("writing to memory does not fail");
         }
+        self.refusals.write(&mut page);
         page
+    }
+}
+
+/// A gauge for every option that has a value.
+fn write_by_option(page: &mut String, name: &str, values: impl Iterator<Item = (&'static str, Option<usize>)>) {
+    writeln!(page, "# TYPE {name} gauge").expect("writing to memory does not fail");
+    for (option, value) in values {
+        let Some(value) = value else { continue };
+        writeln!(page, "{name}{{option=\"{option}\"}} {value}").expect("writing to memory does not fail");
     }
 }

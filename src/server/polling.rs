@@ -24,6 +24,7 @@ use crate::frame::write::push_data_header;
 use crate::http::response::Framing;
 use crate::hub::SessionId;
 use crate::hub::ids::Key;
+use crate::memory::Charge;
 use crate::net::listener::Census;
 use crate::net::reactor::Turn;
 use crate::protocol::Protocol;
@@ -60,6 +61,8 @@ struct Mailbox {
     peer: SocketAddr,
     /// Whole frames.
     frames: Vec<u8>,
+    /// For them.
+    charge: Charge,
     /// The connection of the GET that is held.
     poll: Option<ConnId>,
     /// The connection of the POST that has no receipt yet.
@@ -82,6 +85,24 @@ impl Polling {
     /// How many requests are not answered yet.
     pub(super) fn held(&self) -> usize {
         self.asks.len()
+    }
+
+    /// What every session that polls holds, in bytes.
+    pub(super) fn weights(&self) -> impl Iterator<Item = (usize, SessionId)> {
+        self.mailboxes.iter().map(|(session, mailbox)| (mailbox.frames.capacity(), *session))
+    }
+
+    /// What the body of a request on this connection holds, in bytes.
+    pub(super) fn body_weight(&self, id: ConnId) -> usize {
+        match self.asks.get(&id) {
+            Some(Pending::Body(post) | Pending::Packets(post)) => post.weight(),
+            _ => 0,
+        }
+    }
+
+    /// The most sessions that the clients of one address have.
+    pub(super) fn most_of_one(&self) -> usize {
+        self.census.most()
     }
 
     /// Bytes that wait in mailboxes.
@@ -141,6 +162,7 @@ impl Polling {
     pub(super) fn empty(&mut self, session: SessionId) {
         if let Some(mailbox) = self.mailboxes.get_mut(&session) {
             mailbox.frames = Vec::new();
+            mailbox.charge.set(0);
         }
     }
 
@@ -185,6 +207,7 @@ impl Exchange {
         for slice in slices {
             mailbox.frames.extend_from_slice(slice);
         }
+        mailbox.charge.set(mailbox.frames.capacity());
         if mailbox.poll.is_some() {
             self.polling.due.push(session);
         } else if keeps_pace
@@ -200,6 +223,7 @@ impl Exchange {
         let Some(mailbox) = self.polling.mailboxes.get_mut(&session) else { return };
         push_data_header(&mut mailbox.frames, Kind::Text, packet.len());
         mailbox.frames.extend_from_slice(packet);
+        mailbox.charge.set(mailbox.frames.capacity());
         if mailbox.poll.is_some() {
             self.polling.due.push(session);
         }
@@ -215,6 +239,7 @@ impl Exchange {
         let Some(id) = mailbox.poll.take() else { return };
         let revision = mailbox.revision;
         let frames = std::mem::take(&mut mailbox.frames);
+        mailbox.charge.set(0);
         let Some(Pending::Poll { answer_to, .. }) = self.polling.asks.remove(&id) else { return };
         self.answer_with(turn, id, &answer_to, revision, &frames);
         self.resume(turn, Behind::mailbox(session));
@@ -232,6 +257,7 @@ impl Exchange {
         let mailbox = self.polling.mailboxes.get_mut(&session).expect("it is here");
         let frames = std::mem::take(&mut mailbox.frames);
         info!("{}: session closed: {reason}", mailbox.peer);
+        self.refusals.count(reason);
         self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
         let mailbox = self.polling.take(session).expect("it is here");
         self.polling.census.leave(mailbox.peer.ip());

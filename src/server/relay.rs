@@ -12,7 +12,7 @@
 //! Between the two system calls nothing is allocated, and no payload byte moves but those of small frames in a burst,
 //! which close up so that they leave as one slice (see `frame::assemble`).
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
@@ -26,6 +26,7 @@ use crate::frame::close::ClosePayload;
 use crate::frame::split::{Sender, Violation};
 use crate::hub::SessionId;
 use crate::net::queue::MAX_SLICES;
+use crate::net::queue::WriteQueue;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
@@ -95,6 +96,7 @@ impl Exchange {
         match conn.phase {
             Phase::Bridge(session) => return self.on_bridge_readable(turn, id, session),
             Phase::Polling => return self.on_ask_readable(turn, id),
+            Phase::Preamble => return self.on_preamble(turn, id),
             Phase::Linking => return self.on_link_readable(turn, id),
             _ => {}
         }
@@ -119,7 +121,7 @@ impl Exchange {
         let received = match conn.socket.recv(&mut self.scratch[kept..SCRATCH_BYTES]) {
             Received::Bytes(bytes) => bytes,
             other => {
-                conn.carry.keep(&self.scratch[..kept]);
+                conn.carry.keep(&self.scratch[..kept], &self.memory);
                 return self.on_silence(turn, id, other);
             }
         };
@@ -128,7 +130,13 @@ impl Exchange {
         match conn.phase {
             Phase::Open(session) => self.on_frames(turn, id, session, window),
             Phase::Http => self.on_requests(turn, id, window, kept),
-            Phase::Polling | Phase::Linking | Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => {}
+            Phase::Preamble
+            | Phase::Polling
+            | Phase::Linking
+            | Phase::Dialing(_)
+            | Phase::Bridge(_)
+            | Phase::Closing
+            | Phase::Ended => {}
         }
         self.progress(id, received, asked)
     }
@@ -189,7 +197,7 @@ impl Exchange {
         }
         let conn = &mut self.conns[id as usize];
         conn.has_unread = (conn.is_held || share == 0) && window.start < window.end;
-        conn.carry.keep(&self.scratch[window.start..window.end]);
+        conn.carry.keep(&self.scratch[window.start..window.end], &self.memory);
     }
 
     /// Frames that arrived while the connection was held, or requests behind one that was.
@@ -226,7 +234,7 @@ impl Exchange {
         let mut is_first = matches!(awaits, Awaits::Token | Awaits::NoToken);
         let place = Place::of(scratch);
         let sender = if conn.end.is_masking() { Sender::Server } else { Sender::Client };
-        let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
+        let (address, now, wall) = (Some(conn.client()), turn.now, turn.wall);
         let mut cx = Context { id: session, address, now, wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: place };
         while !fx.batch.is_full() && fx.deeds.is_empty() && *share > 0 {
@@ -276,7 +284,7 @@ impl Exchange {
         match conn.assembler.received(received) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
-                let (address, now, wall) = (Some(conn.peer), turn.now, turn.wall);
+                let (address, now, wall) = (Some(conn.client()), turn.now, turn.wall);
                 let permit = access.permit(session);
                 let mut cx = Context { id: session, address, now, wall, permit, hub, config, buffer };
                 let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
@@ -315,7 +323,7 @@ impl Exchange {
     /// Writes `slices` to everybody in the lane.
     #[inline]
     fn write_lane(&mut self, lane: &Lane, slices: &[IoSlice<'_>], reader: Option<ConnId>) {
-        let (high, hard) = (self.config.limits.queue_high, self.config.limits.max_queue);
+        let (high, hard) = (self.high_mark(), self.config.limits.max_queue);
         // What is left over is copied once for all who are behind; for one receiver, only what is left over.
         let mut shared: Option<Bytes> = None;
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
@@ -339,25 +347,39 @@ impl Exchange {
             self.metrics.on_write(bytes);
             conn.was_written |= lane.is_bridge;
             let sent = conn.socket.send(slices, |written, queue| match lane.only {
-                Some(_) => queue.push(copy(slices, written)),
-                None => queue.push(shared.get_or_insert_with(|| copy(slices, 0)).slice(written..)),
+                Some(_) => queue.push(self.memory.keep(copy(slices, written)), &self.memory),
+                None => {
+                    let shared = shared.get_or_insert_with(|| self.memory.keep(copy(slices, 0)));
+                    queue.push(shared.slice(written..), &self.memory);
+                }
             });
-            if let Err(error) = sent {
-                self.failures.push((to, Some(error)));
-            } else if (lane.keeps_pace || is_own)
-                && conn.socket.weight() > high
-                && let Some(reader) = reader
-            {
-                self.pause(reader, Behind::socket(to));
-            }
+            self.on_sent(to, sent, (lane.keeps_pace || is_own).then_some(high), reader);
         }
     }
 }
 
 impl Exchange {
+    /// Something was sent to `to`; its sender must wait as soon as more than `high` bytes do, if there is such a mark.
+    #[inline]
+    fn on_sent(&mut self, to: ConnId, sent: io::Result<()>, high: Option<usize>, reader: Option<ConnId>) {
+        let socket = &mut self.conns[to as usize].socket;
+        if let Err(error) = sent {
+            self.failures.push((to, Some(error)));
+        } else if socket.queued() > 0 {
+            let is_new = socket.watch();
+            let waits = high.is_some_and(|high| socket.weight() > high);
+            if is_new {
+                self.watch_stall(to);
+            }
+            if waits && let Some(reader) = reader {
+                self.pause(reader, Behind::socket(to));
+            }
+        }
+    }
+
     /// Writes a lane to those of its receivers that we are clients of: masked, which is done once for all of them.
     fn write_masked(&mut self, batch: &Batch, lane: &Lane, scratch: &[u8], reader: Option<ConnId>) {
-        let (high, hard) = (self.config.limits.queue_high, self.config.limits.max_queue);
+        let (high, hard) = (self.high_mark(), self.config.limits.max_queue);
         let mut shared: Option<Bytes> = None;
         for receiver in lane.receivers() {
             let Some(to) = self.outlets.get(receiver) else { continue };
@@ -372,24 +394,19 @@ impl Exchange {
             }
             let frames = shared.get_or_insert_with(|| {
                 let bytes = |piece| batch.bytes(lane, piece, scratch);
-                self.links.masks.mask(&lane.pieces.iter().map(bytes).collect::<Vec<_>>().concat()).into()
+                let pieces: Vec<_> = lane.pieces.iter().map(bytes).collect();
+                self.memory.keep(self.links.masks.mask(&pieces.concat()))
             });
             self.metrics.writes += 1;
-            let sent = conn.socket.send(&[IoSlice::new(frames)], |written, queue| queue.push(frames.slice(written..)));
-            if let Err(error) = sent {
-                self.failures.push((to, Some(error)));
-            } else if (lane.keeps_pace || is_own)
-                && conn.socket.weight() > high
-                && let Some(reader) = reader
-            {
-                self.pause(reader, Behind::socket(to));
-            }
+            let keep = |written, queue: &mut WriteQueue| queue.push(frames.slice(written..), &self.memory);
+            let sent = conn.socket.send(&[IoSlice::new(frames)], keep);
+            self.on_sent(to, sent, (lane.keeps_pace || is_own).then_some(high), reader);
         }
     }
 }
 
 /// The slices as one, without their first `skip` bytes.
-fn copy(slices: &[IoSlice<'_>], mut skip: usize) -> Bytes {
+fn copy(slices: &[IoSlice<'_>], mut skip: usize) -> Vec<u8> {
     let total: usize = slices.iter().map(|slice| slice.len()).sum();
     let mut bytes = Vec::with_capacity(total - skip);
     for slice in slices {
@@ -397,5 +414,5 @@ fn copy(slices: &[IoSlice<'_>], mut skip: usize) -> Bytes {
         bytes.extend_from_slice(&slice[skipped..]);
         skip -= skipped;
     }
-    bytes.into()
+    bytes
 }

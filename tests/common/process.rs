@@ -55,6 +55,18 @@ impl Process {
         Self::spawn(shell, arguments)
     }
 
+    /// As `start_with_descriptors`, with so many of them open already.
+    #[track_caller]
+    pub(crate) fn start_among_descriptors(limit: u32, open: u32) -> Self {
+        let mut shell = Command::new("/bin/bash");
+        let script = format!(
+            "for ((i = 10; i < {end}; i++)); do eval \"exec $i</dev/null\"; done; ulimit -n {limit} && exec \"$0\" \"$@\"",
+            end = 10 + open
+        );
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_jackfield")]);
+        Self::spawn(shell, &[])
+    }
+
     /// As `start`, under strace, which writes the program's calls of the system to the file
     /// `log`: those that `calls` selects ("trace=read,write"), each in one line.
     #[track_caller]

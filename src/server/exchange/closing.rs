@@ -25,6 +25,7 @@ impl Exchange {
     /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
     /// connection may cause the end of any number of others, so nothing that ends one calls this.
     pub(in crate::server) fn settle(&mut self, turn: &mut Turn) {
+        self.watch_fresh(turn);
         loop {
             if let Some((id, error)) = self.failures.pop() {
                 match error {
@@ -47,7 +48,7 @@ impl Exchange {
                 self.answer_poll(turn, session);
             } else if self.tend_links(turn) {
                 continue;
-            } else {
+            } else if self.memory.used() < self.slow_mark() || !self.shed(turn) {
                 return;
             }
         }
@@ -116,7 +117,9 @@ impl Exchange {
         conn.carry = Carry::default();
         conn.assembler.abandon(&mut self.pool);
         (conn.is_held, conn.has_unread) = (false, false);
-        let keep = |written: usize, queue: &mut WriteQueue| queue.push(last[written..].to_vec().into());
+        let keep = |written: usize, queue: &mut WriteQueue| {
+            queue.push(self.memory.keep(last[written..].to_vec()), &self.memory)
+        };
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
             return self.end(turn, id, &Ending::Broken(error));
         }
@@ -146,7 +149,8 @@ impl Exchange {
     fn depart(&mut self, turn: &mut Turn, id: ConnId, why: &Ending) {
         let conn = &mut self.conns[id as usize];
         if conn.phase != Phase::Ended && conn.phase != Phase::Closing {
-            info!("{}: {why}", conn.peer);
+            info!("{}: {why}", conn.client());
+            self.refusals.count(why.refusal().unwrap_or_default());
         }
         if conn.phase == Phase::Polling {
             return self.abandon_ask(id);
@@ -177,8 +181,9 @@ impl Exchange {
         conn.phase = Phase::Ended;
         conn.socket.part();
         conn.assembler.abandon(&mut self.pool);
+        conn.forget();
         if !conn.end.is_ours() {
-            self.census.leave(conn.peer.ip());
+            self.census.leave(conn.client().ip());
         }
         self.ended.push(id);
         self.resume(turn, Behind::socket(id));
@@ -208,6 +213,10 @@ impl Exchange {
     pub(in crate::server) fn on_passed_deadline(&mut self, turn: &mut Turn, id: ConnId) {
         let conn = &mut self.conns[id as usize];
         match conn.phase {
+            Phase::Preamble => {
+                let what = "no PROXY header, which a listener with proxy+ expects (--handshake-timeout)";
+                self.end(turn, id, &Ending::TimedOut(what));
+            }
             Phase::Http => self.on_request_timeout(turn, id),
             Phase::Polling => self.on_ask_timeout(turn, id),
             Phase::Open(_) if conn.waits_for.is_some() || conn.is_held => {
@@ -216,6 +225,13 @@ impl Exchange {
                     self.send_control(turn, id, Control::Pong);
                 }
                 self.touch(turn, id);
+            }
+            Phase::Open(session)
+                if self.spans.first_message.is_some() && self.sessions[session.0 as usize].must_speak() =>
+            {
+                let limit = self.config.limits.first_message_timeout;
+                let reason = format!("nothing said within {limit:?} (--first-message-timeout)");
+                self.close(turn, id, CloseCode::Policy, reason);
             }
             Phase::Open(_) if conn.is_pinged => {
                 let limit = self.config.limits.pong_timeout;
@@ -241,7 +257,9 @@ impl Exchange {
         let mut frame = Vec::with_capacity(8);
         push_control(&mut frame, control, &[]);
         let frame = self.as_sent_on(id, frame);
-        let keep = |written: usize, queue: &mut WriteQueue| queue.push(frame[written..].to_vec().into());
+        let keep = |written: usize, queue: &mut WriteQueue| {
+            queue.push(self.memory.keep(frame[written..].to_vec()), &self.memory)
+        };
         if let Err(error) = self.conns[id as usize].socket.send(&[io::IoSlice::new(&frame)], keep) {
             self.end(turn, id, &Ending::Broken(error));
         }
@@ -269,7 +287,7 @@ impl Exchange {
         let ids: Vec<ConnId> = self.conns.iter().map(|(id, _)| id as ConnId).collect();
         for id in ids {
             match self.conns[id as usize].phase {
-                Phase::Http | Phase::Polling | Phase::Linking => {
+                Phase::Preamble | Phase::Http | Phase::Polling | Phase::Linking => {
                     self.end(turn, id, &Ending::TimedOut("the server is shutting down"))
                 }
                 Phase::Open(_) => {

@@ -15,6 +15,7 @@ use super::requests::{Action, AnswerTo, Ask, decline, shared_with};
 use crate::frame::message::{HEADROOM, Message};
 use crate::http::response::Response;
 use crate::hub::SessionId;
+use crate::memory::Charge;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
@@ -37,8 +38,17 @@ pub(super) struct Post {
     /// Bytes of body in all.
     length: usize,
     body: Vec<u8>,
+    /// For the body.
+    charge: Charge,
     /// Packets that have been handled.
     handled: usize,
+}
+
+impl Post {
+    /// What its body holds, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.charge.bytes()
+    }
 }
 
 impl Exchange {
@@ -67,7 +77,9 @@ impl Exchange {
         }
         answer_to.framing.keep_alive = keep_alive;
         mailbox.post = Some(id);
-        let post = Box::new(Post { session, answer_to, content_type, length, body: begun, handled: 0 });
+        let mut charge = self.memory.charge();
+        charge.set(begun.capacity());
+        let post = Box::new(Post { session, answer_to, content_type, length, body: begun, charge, handled: 0 });
         if is_whole {
             return self.begin_packets(turn, id, post);
         }
@@ -88,6 +100,7 @@ impl Exchange {
             other => return self.on_silence(turn, id, other),
         };
         post.body.extend_from_slice(&self.scratch[..received]);
+        post.charge.set(post.body.capacity());
         self.metrics.on_read(received);
         if post.body.len() == post.length
             && let Some(Pending::Body(post)) = self.polling.asks.remove(&id)

@@ -6,7 +6,6 @@
 
 use std::io::IoSlice;
 
-use bytes::Bytes;
 use log::{debug, info};
 use tungstenite::protocol::frame::coding::CloseCode;
 
@@ -14,11 +13,12 @@ use super::super::access::Entrance;
 use super::super::batch::Deed;
 use super::super::conn::{ConnId, Ending, Phase};
 use super::super::exchange::Exchange;
+use super::super::pages::MEMORY_IS_SHORT;
 use super::super::relay::Progress;
 use super::posts::Post;
 use super::{Frames, Mailbox};
 use crate::frame::assemble::Window;
-use crate::http::response::{CHALLENGE, Framing, Response, refuse};
+use crate::http::response::{CHALLENGE, Framing, RETRY_AFTER_S, Response, refuse};
 use crate::hub::SessionId;
 use crate::hub::ids::Key;
 use crate::net::reactor::Turn;
@@ -76,7 +76,7 @@ impl Exchange {
         let (body, rest) = rest.split_at(ask.body.min(rest.len()));
         let begun = body.to_vec();
         if rest.len() <= self.config.limits.max_head {
-            conn.carry.keep(rest);
+            conn.carry.keep(rest, &self.memory);
         } else {
             // It would be kept, and moved, once for each of many requests.
             ask.answer_to.framing.keep_alive = false;
@@ -117,8 +117,10 @@ impl Exchange {
         entrance: Entrance,
         answer_to: AnswerTo,
     ) {
-        let peer = self.conns[id as usize].peer;
-        let refusal = if self.polling.len() >= self.max_connections {
+        let peer = self.conns[id as usize].client();
+        let refusal = if self.is_tight() {
+            Some(MEMORY_IS_SHORT)
+        } else if self.polling.len() >= self.max_connections {
             Some("too many sessions (--max-connections)")
         } else if !self.polling.census.admit(peer.ip(), self.config.limits.max_per_address) {
             Some("too many sessions from one address (--max-per-address)")
@@ -134,7 +136,8 @@ impl Exchange {
         };
         let slot = self.sessions.insert(Session::Device(Box::new(device(sid))));
         let session = SessionId(u32::try_from(slot).expect("limited as connections are"));
-        let mailbox = Mailbox { sid, revision, peer, frames: Vec::new(), poll: None, post: None };
+        let charge = self.memory.charge();
+        let mailbox = Mailbox { sid, revision, peer, frames: Vec::new(), charge, poll: None, post: None };
         self.polling.mailboxes.insert(session, mailbox);
         info!("{peer}: opened /socket.io/, polling");
         self.hold(id, session, answer_to);
@@ -143,7 +146,8 @@ impl Exchange {
     }
 
     fn unavailable(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, reason: &str) {
-        info!("{}: 503 for /socket.io/: {reason}", self.conns[id as usize].peer);
+        self.refusals.count(reason);
+        info!("{}: 503 for /socket.io/: {reason}", self.conns[id as usize].client());
         let mut reply = Vec::with_capacity(256);
         decline(&mut reply, answer_to, 503, reason);
         self.answer(turn, id, answer_to.framing, &reply);
@@ -204,11 +208,11 @@ impl Exchange {
                 let asked = SCRATCH_BYTES - kept;
                 let received = conn.socket.recv(&mut self.scratch[kept..]);
                 let Received::Bytes(received) = received else {
-                    conn.carry.keep(&self.scratch[..kept]);
+                    conn.carry.keep(&self.scratch[..kept], &self.memory);
                     return self.on_silence(turn, id, received);
                 };
                 self.metrics.on_read(received);
-                conn.carry.keep(&self.scratch[..kept + received]);
+                conn.carry.keep(&self.scratch[..kept + received], &self.memory);
                 if kept + received > self.config.limits.max_head {
                     self.end(turn, id, &Ending::TimedOut("it sent too much behind a poll (--max-head)"));
                     return Progress::Stop;
@@ -267,7 +271,7 @@ impl Exchange {
 
     /// Answers with an error of Engine.IO.
     pub(super) fn refuse_ask(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, error: Error) {
-        debug!("{}: {error:?} at /socket.io/", self.conns[id as usize].peer);
+        debug!("{}: {error:?} at /socket.io/", self.conns[id as usize].client());
         let mut reply = Vec::with_capacity(256);
         refuse_with(&mut reply, answer_to, error, None);
         self.answer(turn, id, answer_to.framing, &reply);
@@ -292,7 +296,7 @@ impl Exchange {
         let stays = framing.keep_alive && !is_draining && conn.socket.weight() <= self.config.limits.queue_high;
         conn.has_unread = stays && !conn.carry.is_empty();
         if !stays {
-            debug!("{}: {}", conn.peer, Ending::Answered);
+            debug!("{}: {}", conn.client(), Ending::Answered);
             self.finish(turn, id, &[]);
         } else {
             if conn.has_unread {
@@ -309,10 +313,12 @@ impl Exchange {
 
     pub(super) fn write_raw(&mut self, turn: &mut Turn, id: ConnId, bytes: &[u8]) {
         let sent = self.conns[id as usize].socket.send(&[IoSlice::new(bytes)], |written, queue| {
-            queue.push(Bytes::copy_from_slice(&bytes[written..]));
+            queue.push(self.memory.keep(bytes[written..].to_vec()), &self.memory);
         });
-        if let Err(error) = sent {
-            self.end(turn, id, &Ending::Broken(error));
+        match sent {
+            Err(error) => self.end(turn, id, &Ending::Broken(error)),
+            Ok(()) if self.conns[id as usize].socket.watch() => self.watch_stall(id),
+            Ok(()) => {}
         }
     }
 }
@@ -330,7 +336,7 @@ pub(in crate::server) fn decline(reply: &mut Vec<u8>, answer_to: &AnswerTo, stat
     let response = response.header("Cache-Control", "no-store");
     let response = match status {
         401 => response.header(CHALLENGE.0, CHALLENGE.1),
-        503 => response.header("Retry-After", "5"),
+        503 => response.header("Retry-After", RETRY_AFTER_S),
         _ => response,
     };
     response.body("text/plain; charset=utf-8", reason.as_bytes());

@@ -1,0 +1,272 @@
+//! What happens when there is too much of something: clients that take nothing, memory, connections. Layer 3.
+//!
+//! As memory fills up ([`crate::memory`]), these happen one after the other:
+//!
+//! 1. *tight*, from three quarters on: nobody new is let in (503), and whoever sends to one receiver waits as soon as that
+//!    falls behind at all, so that pairs and bridges stop growing instead of losing anything;
+//! 2. *slow*, from seven eighths on: who has taken nothing for longest is closed;
+//! 3. *full*: who holds most is closed, until there is room again.
+//!
+//! The first is asked where it matters, the others after each event, for the price of reading one number.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use super::super::conn::{ConnId, Ending, Phase};
+use super::{Exchange, FAREWELL_OWNER, STALL_OWNER};
+use crate::http::response::{Framing, refuse};
+use crate::net::reactor::Turn;
+use crate::net::timer::{Alarm, Fired};
+
+/// What may wait for one receiver before its sender pauses, while memory is tight, in bytes.
+const TIGHT_HIGH_BYTES: usize = 16 * 1024;
+
+/// Who has taken nothing for less than this is not called slow.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// How often, at least, it is looked who has taken nothing, and how often at most when memory runs out.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Why a connection goes that is slow while memory is short.
+const SLOWEST: &str = "memory is short, and it has taken nothing for longest (--max-memory)";
+
+/// Why a connection goes that holds much while memory is short.
+const LARGEST: &str = "memory is short, and it holds most (--max-memory)";
+
+/// Connections for which something waits.
+#[derive(Debug, Default)]
+pub(super) struct Stalls {
+    by_conn: HashMap<ConnId, Stall>,
+    alarm: Alarm,
+    /// When the slowest were last looked for.
+    shed_at: Option<Instant>,
+}
+
+/// How much a connection had taken, and since when that is so, to the precision of a sweep.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    taken: u64,
+    since: Instant,
+}
+
+impl Exchange {
+    /// Whether nobody new is to be let in.
+    pub(in crate::server) fn is_tight(&self) -> bool {
+        self.memory.used() >= self.mark(6)
+    }
+
+    /// Bytes from which on the slowest are closed.
+    pub(in crate::server) fn slow_mark(&self) -> usize {
+        self.mark(7)
+    }
+
+    /// Bytes that may wait for one receiver before its sender pauses.
+    pub(in crate::server) fn high_mark(&self) -> usize {
+        let high = self.config.limits.queue_high;
+        if self.is_tight() { high.min(TIGHT_HIGH_BYTES) } else { high }
+    }
+
+    /// So many eighths of `--max-memory`.
+    fn mark(&self, eighths: usize) -> usize {
+        match self.config.limits.max_memory {
+            0 => usize::MAX,
+            ceiling => ceiling / 8 * eighths,
+        }
+    }
+
+    /// Connections for which something waits, as far as was looked.
+    pub(in crate::server) fn stalled(&self) -> usize {
+        self.stalls.by_conn.len()
+    }
+
+    /// Something waits for a connection that was up to date.
+    #[cold]
+    pub(in crate::server) fn watch_stall(&mut self, id: ConnId) {
+        self.fresh.push(id);
+    }
+
+    /// Begins to watch those for which something waits since the last look, and looks again in a while.
+    pub(super) fn watch_fresh(&mut self, turn: &mut Turn) {
+        if self.fresh.is_empty() {
+            return;
+        }
+        if self.stalls.by_conn.is_empty() {
+            let sweep = self.sweep();
+            turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, sweep.into());
+        }
+        for id in self.fresh.drain(..) {
+            self.stalls.by_conn.insert(id, Stall { taken: 0, since: turn.now });
+        }
+    }
+
+    fn sweep(&self) -> Duration {
+        let patience = self.config.limits.write_stall_timeout;
+        if patience.is_zero() { SWEEP } else { SWEEP.min(patience / 4) }
+    }
+
+    /// Looks who has taken something, and lets go of those who have not for too long.
+    pub(super) fn on_stall_sweep(&mut self, turn: &mut Turn, fired: Fired) {
+        if !turn.wheel.has_passed(&mut self.stalls.alarm, fired) {
+            return;
+        }
+        let patience = self.config.limits.write_stall_timeout;
+        // The system says that a socket takes bytes again when a third of what it holds is gone, which may be megabytes:
+        // whether it has taken any is found out by offering some.
+        let watched: Vec<ConnId> = self.stalls.by_conn.keys().copied().collect();
+        for id in watched {
+            if self.conns.get(id as usize).is_some_and(|conn| conn.phase != Phase::Ended) {
+                self.on_writable(turn, id);
+            }
+        }
+        let mut gone = Vec::new();
+        let conns = &self.conns;
+        self.stalls.by_conn.retain(|id, stall| {
+            let Some(conn) = conns.get(*id as usize).filter(|conn| conn.phase != Phase::Ended) else { return false };
+            let Some(taken) = conn.socket.taken() else { return false };
+            if taken != stall.taken {
+                *stall = Stall { taken, since: turn.now };
+            } else if !patience.is_zero()
+                && !conn.end.is_ours()
+                && turn.now.saturating_duration_since(stall.since) >= patience
+            {
+                gone.push(*id);
+            }
+            true
+        });
+        for id in gone {
+            self.end(turn, id, &Ending::TimedOut("it takes nothing of what waits for it (--write-stall-timeout)"));
+        }
+        if !self.stalls.by_conn.is_empty() {
+            let sweep = self.sweep();
+            turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, sweep.into());
+        }
+        self.settle(turn);
+    }
+
+    /// Gives memory back at the cost of those who take most of it. Whether there was anybody.
+    #[cold]
+    pub(super) fn shed(&mut self, turn: &mut Turn) -> bool {
+        let is_full = self.memory.used() >= self.mark(8);
+        let is_due = self.stalls.shed_at.is_none_or(|at| turn.now.saturating_duration_since(at) >= SWEEP / 8);
+        if !is_full && !is_due {
+            return false;
+        }
+        self.stalls.shed_at = Some(turn.now);
+        let mut has_shed = false;
+        let mut slow: Vec<(Instant, ConnId)> =
+            self.stalls.by_conn.iter().map(|(id, stall)| (stall.since, *id)).collect();
+        slow.retain(|(since, id)| {
+            let is_behind = self.conns.get(*id as usize).is_some_and(|conn| conn.socket.queued() > 0);
+            is_behind && turn.now.saturating_duration_since(*since) >= SLOW
+        });
+        slow.sort_unstable();
+        for (_, id) in slow {
+            if self.memory.used() < self.mark(6) {
+                break;
+            }
+            has_shed |= self.shed_one(turn, id, SLOWEST);
+        }
+        if self.memory.used() < self.mark(8) {
+            return has_shed;
+        }
+        let held = |id: usize| self.conns[id].held() + self.polling.body_weight(id as ConnId);
+        let conns = self.conns.iter().map(|(id, _)| (held(id), Holder::Connection(id as ConnId)));
+        let mailboxes = self.polling.weights().map(|(bytes, session)| (bytes, Holder::Mailbox(session)));
+        let mut largest: Vec<(usize, Holder)> = conns.chain(mailboxes).filter(|(bytes, _)| *bytes > 0).collect();
+        largest.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (_, holder) in largest {
+            if self.memory.used() < self.slow_mark() {
+                break;
+            }
+            has_shed |= match holder {
+                Holder::Connection(id) => self.shed_one(turn, id, LARGEST),
+                Holder::Mailbox(session) => {
+                    self.metrics.shed += 1;
+                    self.close_mailbox(turn, session, CloseCode::Again, LARGEST);
+                    true
+                }
+            };
+        }
+        has_shed
+    }
+
+    /// Ends one connection to get back what it holds. It does not read, so it could not be told why; the log is.
+    fn shed_one(&mut self, turn: &mut Turn, id: ConnId, reason: &'static str) -> bool {
+        match self.conns.get(id as usize).map(|conn| conn.phase) {
+            None | Some(Phase::Ended) => return false,
+            Some(Phase::Bridge(session)) => {
+                let error = std::io::Error::other(reason);
+                self.refusals.count(reason);
+                self.bridge_failed(turn, id, session, &error);
+            }
+            Some(_) => self.end(turn, id, &Ending::Shed(reason)),
+        }
+        self.metrics.shed += 1;
+        true
+    }
+
+    /// Tells a client that is not let in why, if that can be done without waiting for it.
+    pub(super) fn refuse_at_once(&mut self, turn: &mut Turn, stream: TcpStream, reason: &str) {
+        self.farewells.say(stream, reason);
+        turn.wheel.set(&mut self.farewells.alarm, FAREWELL_OWNER, FAREWELL.into());
+    }
+}
+
+/// Who holds memory.
+#[derive(Clone, Copy)]
+enum Holder {
+    Connection(ConnId),
+    Mailbox(crate::hub::SessionId),
+}
+
+/// Connections kept for a moment after they were told why they are not served: closed at once, with the request still on
+/// its way, the system would reset them and the client might never see the answer.
+#[derive(Debug, Default)]
+pub(super) struct Farewells {
+    streams: Vec<TcpStream>,
+    alarm: Alarm,
+}
+
+/// How many of them; past that the oldest goes.
+const MOST_FAREWELLS: usize = 16;
+
+/// For how long.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+impl Farewells {
+    fn say(&mut self, mut stream: TcpStream, reason: &str) {
+        answer(&mut stream, reason);
+        if self.streams.len() == MOST_FAREWELLS {
+            self.streams.remove(0);
+        }
+        self.streams.push(stream);
+    }
+
+    /// For a connection whose descriptor is needed at once.
+    pub(super) fn say_in_passing(&mut self, mut stream: TcpStream, reason: &str) {
+        // Those that wait have descriptors that are worth more now.
+        self.streams.clear();
+        answer(&mut stream, reason);
+    }
+
+    pub(super) fn on_deadline(&mut self, turn: &mut Turn, fired: Fired) {
+        if turn.wheel.has_passed(&mut self.alarm, fired) {
+            self.streams.clear();
+        }
+    }
+}
+
+/// Writes 503 and ends our side, as far as the socket takes it: it is new, so it takes all of it.
+fn answer(stream: &mut TcpStream, reason: &str) {
+    let mut reply = Vec::with_capacity(256);
+    refuse(&mut reply, 503, reason, Framing::CLOSE);
+    // What has come already would turn the end into a reset.
+    let _ = stream.read(&mut [0; 4096]);
+    let _ = stream.write(&reply);
+    let _ = stream.shutdown(Shutdown::Write);
+}
