@@ -6,7 +6,6 @@ import { after, before, test } from 'node:test';
 import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
 import { launch, visitor } from './support/browser.js';
 import { HOSTILE, echoServer, enter, entry, open, pairOfTabs, say } from './support/rooms.js';
-import { PHONE } from './support/windows.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
 const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
@@ -198,7 +197,7 @@ real('hostile text is shown as text', async (t) => {
 
 real('a server that goes away and comes back is noticed and found again, in every room', async (t) => {
   const target = await echoServer(t);
-  const server = await jackfield(t);
+  const server = await jackfield(t, { args: ['--bridge-allow', target.address] });
   const expected = (text) => /WebSocket|ERR_CONNECTION_REFUSED|Failed to load resource/.test(text);
   const context = await visitor(t, browser, { expected });
   const [first, second] = await pairOfTabs(context, server);
@@ -207,7 +206,10 @@ real('a server that goes away and comes back is noticed and found again, in ever
   const channels = await open(context, server, '#channels=demo');
   const device = await open(context, server, '#devices=kitchen');
   const live = await open(context, server, '#live');
+  const tcp = await open(context, server, `#tcp=${target.address}`);
   await server.stop('SIGTERM');
+  await tcp.locator('#tcp .state[data-state=closed]').waitFor();
+  await tcp.getByText(/the connection broke|the other side closed/).waitFor();
   await first.locator('#pair .state[data-state=lost]', { hasText: 'next try in' }).waitFor();
   await Promise.all([name, channels, device, live].map((page) => page.locator('.room:visible .state[data-state=lost]').waitFor()));
   await say(name, '#name', 'waits for the connection');
@@ -218,6 +220,8 @@ real('a server that goes away and comes back is noticed and found again, in ever
   await first.getByText(/^Connected again\. Your key is now/).waitFor();
   assert.notEqual(await first.locator('.key').first().textContent(), before);
   assert.ok(await first.locator('#pair textarea').isDisabled(), 'the pair is gone');
+  await tcp.getByRole('button', { name: 'Connect', exact: true }).click();
+  await tcp.locator('#tcp .state[data-state=open]').waitFor();
   await name.getByText('1 other is here.').waitFor();
   await say(name, '#name', 'back');
   await entry(listener, '#name', 'in', 'back').waitFor();

@@ -8,6 +8,7 @@ const STATES = {
   dialing: 'dialling',
   polling: 'polling',
   linking: 'linking',
+  'proxy header': 'says who it is',
   request: 'loads pages',
   closing: 'closing',
 };
@@ -15,9 +16,8 @@ const STATES = {
 /** Where a client's address is from. */
 const DERIVED = {
   socket: 'direct',
-  'proxy-header': 'by PROXY protocol',
-  forwarded: 'by Forwarded',
-  'x-forwarded-for': 'by X-Forwarded-For',
+  'proxy-protocol': 'by PROXY header',
+  forwarded: 'by forwarding field',
 };
 
 /** The cells of a row, by their headings on a phone. */

@@ -22,6 +22,39 @@ const roundCount = (count) => {
   return Math.ceil(count / power) * power || power;
 };
 
+/** What the limits are on, for people; of others the option's own words are shown. */
+const LIMITS = {
+  '--max-connections': 'Connections',
+  '--max-per-address': 'Connections from one address',
+  '--max-memory': 'Memory for what waits',
+  '--max-queue': 'Longest queue',
+  '--max-bridges': 'Bridges',
+  '--max-bridges-per-address': 'Bridges from one address',
+  '--max-links': 'Links',
+  '--max-proxies': 'Servers found on the network',
+};
+
+/** How a value of this option is written. */
+function unitOf(option) {
+  if (/memory|queue|max-message|max-head$|max-name/.test(option)) return size;
+  if (/timeout|interval|idle/.test(option)) return (ms) => (ms < 1000 ? `${number(ms)} ms` : span(ms / 1000));
+  return number;
+}
+
+/** The row of a limit, and what in it changes. */
+function limitRow(option) {
+  const row = element('tr');
+  const name = LIMITS[option] ?? option.replace(/^--(max-)?/, '').replaceAll('-', ' ');
+  const head = element('th', '', name);
+  head.scope = 'row';
+  const [bar, value, refused] = [element('meter'), element('td', 'number'), element('td', 'number refused')];
+  const [barCell, optionCell] = [element('td', 'bar'), element('td')];
+  barCell.append(bar);
+  optionCell.append(element('code', 'quiet', option));
+  row.append(head, barCell, value, refused, optionCell);
+  return { row, name, bar, value, refused };
+}
+
 export function liveRoom(room, { base, role }) {
   const find = (selector) => room.querySelector(selector);
   const showState = stateOf(room);
@@ -85,25 +118,22 @@ export function liveRoom(room, { base, role }) {
   };
 
   /** The limits stay where they are and get new values, so that whoever reads them is not interrupted. */
-  const showLimit = ({ what, used, limit, option }) => {
-    let shown = shownLimits.get(what);
+  const showLimit = ({ option, used, limit, refused }) => {
+    let shown = shownLimits.get(option);
     if (!shown) {
-      const row = element('tr');
-      const head = element('th', '', what.replace(', bytes', ''));
-      head.scope = 'row';
-      const [bar, value] = [element('meter'), element('td', 'number')];
-      const [barCell, optionCell] = [element('td', 'bar'), element('td')];
-      barCell.append(bar);
-      optionCell.append(element('code', 'quiet', option));
-      row.append(head, barCell, value, optionCell);
-      limits.append(row);
-      shownLimits.set(what, (shown = { bar, value }));
+      shown = limitRow(option);
+      limits.append(shown.row);
+      shownLimits.set(option, shown);
     }
-    const write = what.includes('bytes') ? size : number;
-    const text = `${write(used)} of ${write(limit)}`;
-    Object.assign(shown.bar, { min: 0, max: limit, high: limit * 0.8, optimum: 0, value: used });
-    shown.bar.setAttribute('aria-label', `${what}: ${text}`);
+    const write = unitOf(option);
+    const most = limit ? write(limit) : 'no limit';
+    const text = used === undefined ? most : `${write(used)} of ${most}`;
+    // What has no bound has no share of it either.
+    shown.bar.hidden = used === undefined || !limit;
+    Object.assign(shown.bar, { min: 0, max: limit || 1, high: limit * 0.8, optimum: 0, value: used ?? 0 });
+    shown.bar.setAttribute('aria-label', `${shown.name}: ${text}`);
     shown.value.textContent = text;
+    shown.refused.textContent = refused ? `refused ${number(refused)}` : '';
   };
 
   const show = (now) => {
