@@ -31,7 +31,7 @@ real('every room works under a token that permits it, and not without', async (t
   const context = await visitor(t, browser);
   const without = await enter(context, server, '#pair');
   await without.getByText('This server asks for a token.').waitFor();
-  await without.getByText('jackfield token make').waitFor();
+  await without.getByText('jackfield token make --key').waitFor();
   assert.ok(await without.locator('.pair-button').isDisabled());
   await without.close();
 

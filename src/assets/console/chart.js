@@ -41,7 +41,7 @@ export class Chart {
       const [area, line] = [drawn('path', { class: `area n${i}` }), drawn('path', { class: `line n${i}` })];
       this.#svg.append(area, line);
       const series = element('span', `series n${i}`, `${name} `);
-      const value = element('b', 'value', '–');
+      const value = element('strong', 'value', '–');
       series.append(value);
       legend.append(series);
       return { name, area, line, value };

@@ -45,12 +45,12 @@ export function span(seconds) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** Shows a connection's state, a word for people beside one for the style. */
+/** Shows a connection's state, a word for people beside one for the style; once, as a screen reader says it again. */
 export const stateOf = (room) => {
   const shown = room.querySelector('.state');
   return (state, text) => {
     shown.dataset.state = state;
-    shown.textContent = text;
+    if (shown.textContent !== text) shown.textContent = text;
   };
 };
 
