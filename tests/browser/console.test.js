@@ -212,6 +212,7 @@ real('a server that goes away and comes back is noticed and found again, in ever
   await tcp.getByText(/the connection broke|the other side closed/).waitFor();
   await first.locator('#pair .state[data-state=lost]', { hasText: 'next try in' }).waitFor();
   await Promise.all([name, channels, device, live].map((page) => page.locator('.room:visible .state[data-state=lost]').waitFor()));
+  assert.ok(await first.locator('.own').evaluate((own) => own.inert), 'a key that the server has forgotten is not given away');
   await say(name, '#name', 'waits for the connection');
 
   const again = await jackfield(t, { port: server.port, args: ['--bridge-allow', target.address] });

@@ -44,6 +44,12 @@ export function pairRoom(panel, { server }) {
     error.textContent = text;
     error.hidden = !text;
   };
+  /** A key is of no use while the server does not know it. */
+  const showKey = (isKnown) => {
+    jack.classList.toggle('is-lost', !isKnown);
+    find('.own').inert = figure.inert = !isKnown;
+    pairButton.disabled = !isKnown;
+  };
   const showPair = () => {
     const isPaired = Boolean(share.pairedTo);
     jack.classList.toggle('is-paired', isPaired);
@@ -68,7 +74,8 @@ export function pairRoom(panel, { server }) {
   share.addEventListener('key', ({ detail }) => {
     key.textContent = detail.key;
     link.href = `#pair=${encodeURIComponent(detail.key)}`;
-    link.hidden = copyKey.disabled = copyLink.disabled = pairButton.disabled = false;
+    link.hidden = copyKey.disabled = copyLink.disabled = false;
+    showKey(true);
     figure.hidden = !draw(figure.querySelector('svg'), link.href);
     figure.querySelector('figcaption').textContent = isLoopback
       ? 'Opens on this machine only. For a phone, serve the network (--listen) and open this page under that address.'
@@ -78,12 +85,12 @@ export function pairRoom(panel, { server }) {
   });
   share.addEventListener('lost', (event) => {
     showState('lost', lost(event));
-    pairButton.disabled = true;
+    showKey(false);
     showPair();
   });
   share.addEventListener('close', (event) => {
     showState('closed', isAboutToken(event.reason) ? 'no token' : over(event));
-    pairButton.disabled = true;
+    showKey(false);
     showPair();
   });
   share.addEventListener('pair', ({ detail }) => {
