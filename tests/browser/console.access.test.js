@@ -100,9 +100,12 @@ real('keyboard: a client is closed in Live, and the focus stays in the table', a
   const member = await open(context, server, '#name=demo');
   const page = await open(context, server, '#live');
   await page.getByRole('row', { name: /\/local\/demo/ }).waitFor();
-  await tabTo(page, 'tr:has(.wide:first-of-type) td.act button, td.act button');
+  await page.locator('tr', { hasText: '/local/demo' }).evaluate((row) => (row.id = 'wanted'));
+  await tabTo(page, '#wanted button');
   await page.keyboard.press('Enter');
   await member.locator('#name .state:not([data-state=open])').waitFor();
+  await page.locator('#wanted', { hasText: 'gone' }).waitFor();
+  assert.ok(await page.evaluate(() => document.activeElement.matches('#wanted button')));
 });
 
 for (const [kind, options] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {

@@ -32,7 +32,7 @@ real('every room works under a token that permits it, and not without', async (t
   const without = await enter(context, server, '#pair');
   await without.getByText('This server asks for a token.').waitFor();
   await without.getByText('jackfield token make --key').waitFor();
-  assert.ok(await without.locator('.pair-button').isDisabled());
+  assert.ok(await without.locator('#pair .pair-button').isDisabled());
   await without.close();
 
   // The storage of a tab is its own: each shows the token itself, or inherits it from the tab that opened it.

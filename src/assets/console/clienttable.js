@@ -87,7 +87,9 @@ export class ClientTable {
     button.type = 'button';
     button.setAttribute('aria-label', `Close ${address}`);
     button.addEventListener('click', () => {
-      button.disabled = true;
+      // A button that is disabled would lose the focus.
+      if (button.ariaDisabled === 'true') return;
+      button.ariaDisabled = 'true';
       this.#close(id, address);
     });
     if (protocol) act.append(button);
@@ -121,7 +123,7 @@ export class ClientTable {
       if (isHeld) {
         state.className = 'plain-cell quiet';
         state.textContent = 'gone';
-        button.disabled = true;
+        button.ariaDisabled = 'true';
         continue;
       }
       row.remove();

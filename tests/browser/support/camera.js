@@ -1,11 +1,12 @@
 /** A camera in front of the screen: the picture of the page that a person sees, and somebody else's decoder. */
 import jsQR from 'jsqr';
 
-/** What a camera reads on the part of the page that is in the window, after scrolling to the code. */
+/** What a camera reads that is held at the code on the screen, with what is around it. */
 export async function scan(page) {
   await page.bringToFront();
   await page.locator('.qr').scrollIntoViewIfNeeded();
-  const picture = await page.screenshot({ animations: 'disabled' });
+  const { x, y, width: across, height: down } = await page.locator('.qr').boundingBox();
+  const picture = await page.screenshot({ animations: 'disabled', clip: { x: x - 10, y: y - 10, width: across + 20, height: down + 20 } });
   // The browser is the decoder of PNGs that is at hand.
   const { data, width, height } = await page.context().browser().newPage().then(async (blank) => {
     try {
