@@ -36,7 +36,7 @@ real('every room works under a token that permits it, and not without', async (t
   await without.close();
 
   // The storage of a tab is its own: each shows the token itself, or inherits it from the tab that opened it.
-  await context.addInitScript((value) => sessionStorage.setItem('jackfield token', value), token);
+  await context.addInitScript((value) => location.protocol === 'http:' && sessionStorage.setItem('jackfield token', value), token);
   const [first, second] = await pairOfTabs(context, server);
   await say(first, '#pair', 'hello');
   await entry(second, '#pair', 'in', 'hello').waitFor();

@@ -70,4 +70,4 @@ async function follow() {
 role.then(({ is_admin }) => (document.querySelector('.rooms [href="#live"]').hidden = !is_admin));
 addEventListener('hashchange', follow);
 follow();
-watchForToken(server);
+watchForToken(server, !location.hash || wishes().has('pair'));

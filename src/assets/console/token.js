@@ -60,8 +60,11 @@ export function isAboutToken(reason) {
   return isOne;
 }
 
-/** Finds out whether this server is content with what this tab has, and asks for a token if it is not. */
-export function watchForToken(server) {
+/**
+ * Says that this tab has a token, if it has; finds out whether the server is content with what it has, and asks for a
+ * token if it is not. `isProbed` where a room that is entered finds that out by itself.
+ */
+export function watchForToken(server, isProbed) {
   if (token) {
     why.textContent = 'Every room shows this tab’s token to the server.';
     line.hidden = form.querySelector('.primary').hidden = true;
@@ -69,6 +72,7 @@ export function watchForToken(server) {
     form.classList.add('is-used');
     showState('open', 'in use');
   }
+  if (isProbed) return;
   // Whoever may connect gets an answer; others are told why not.
   const probe = new WebSocket(`${server}/webshare`, subprotocols ?? []);
   probe.onopen = () => probe.send('{"command":"key"}');
