@@ -72,22 +72,22 @@ real('a token that is not accepted is said to be so, and another may be shown; i
 });
 
 real('whoever is no administrator is told how to become one; a token opens Live', async (t) => {
-  const server = await guarded(t, '--allow-host', HOST, '--anonymous', 'pair');
+  const server = await guarded(t, '--allow-host', HOST, '--anonymous', 'all');
   const named = { http: server.http.replace('127.0.0.1', HOST) };
   const context = await visitor(t, browser);
   const page = await enter(context, named, '#live');
   await page.getByText('Only administrators see what goes on here.').waitFor();
   assert.equal(await page.locator('.rooms [href="#live"]').isVisible(), false);
-  assert.equal(await page.locator('.token-form').isVisible(), false, 'who may pair anonymously is asked for nothing');
+  assert.equal(await page.locator('.token-form').isVisible(), false, 'who may do everything without one is asked for nothing');
   await page.getByRole('button', { name: 'Use a token…' }).click();
   assert.equal(await page.evaluate(() => document.activeElement.name), 'token');
   await page.keyboard.type(server.token('--admin', '--pair'));
   await page.keyboard.press('Enter');
   await page.locator('#live .state[data-state=open]').waitFor();
   await page.locator('.rooms [href="#live"]').waitFor();
-  const victim = await open(context, named);
+  const victim = await open(context, named, '#name=victim');
   await page.bringToFront();
-  const row = page.locator('.clients-panel tbody tr', { hasText: 'webshare' });
+  const row = page.locator('.clients-panel tbody tr', { hasText: '/local/victim' });
   await row.getByRole('button').click();
-  await victim.locator('#pair .state').filter({ hasText: 'administrator' }).waitFor();
+  await victim.locator('#name .state').filter({ hasText: 'administrator' }).waitFor();
 });
