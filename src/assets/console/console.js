@@ -12,6 +12,7 @@ import { liveRoom } from './live.js';
 import { nameRoom } from './name.js';
 import { pairRoom } from './pair.js';
 import { tcpRoom } from './tcp.js';
+import { fields, watchForToken } from './token.js';
 
 /** This server, wherever it is mounted: the console lies directly below its base. */
 const base = new URL('.', location.href).href.replace(/\/$/, '');
@@ -21,8 +22,10 @@ const MAKERS = { pair: pairRoom, name: nameRoom, channels: channelsRoom, devices
 const rooms = {};
 let current;
 
+const server = base.replace(/^http/, 'ws');
+
 /** What this person may see: told by the server, which does not rely on it. */
-const role = fetch(`${base}/console/role`)
+const role = fetch(`${base}/console/role`, { headers: fields })
   .then((response) => response.json())
   .catch(() => ({ is_admin: false, has_targets: true }));
 
@@ -43,8 +46,7 @@ function decode(text) {
 async function follow() {
   const asked = wishes();
   const told = await role;
-  const wanted = [...asked.keys()].find((name) => Object.hasOwn(MAKERS, name)) ?? 'pair';
-  const name = wanted === 'live' && !told.is_admin ? 'pair' : wanted;
+  const name = [...asked.keys()].find((name) => Object.hasOwn(MAKERS, name)) ?? 'pair';
   const isEntered = name !== current;
   if (isEntered) {
     rooms[current]?.leave?.();
@@ -58,7 +60,7 @@ async function follow() {
   const isMoved = isEntered && current !== undefined;
   current = name;
   const section = document.getElementById(name);
-  rooms[name] ??= MAKERS[name](section, { base, server: base.replace(/^http/, 'ws'), role: told });
+  rooms[name] ??= MAKERS[name](section, { base, server, role: told });
   // Who uses a keyboard or a screen reader goes on in the room.
   if (isMoved) section.querySelector('h2').focus({ preventScroll: true });
   if (isMoved) scrollTo(0, 0);
@@ -68,3 +70,4 @@ async function follow() {
 role.then(({ is_admin }) => (document.querySelector('.rooms [href="#live"]').hidden = !is_admin));
 addEventListener('hashchange', follow);
 follow();
+watchForToken(server, !location.hash || wishes().has('pair'));
