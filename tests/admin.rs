@@ -216,3 +216,18 @@ fn t26_names_are_data_in_the_snapshot() {
     let devices = ask(server.address(), "GET", "/api/devices", "");
     assert!(serde_json::from_slice::<Value>(&devices.body).is_ok(), "{devices:?}");
 }
+
+#[test]
+fn everybody_is_told_what_is_of_use_to_them() {
+    let role =
+        |address| -> Value { serde_json::from_slice(&ask(address, "GET", "/console/role", "").body).expect("JSON") };
+    let server = TestServer::start();
+    let all = serde_json::json!({"is_admin": true, "asks_for_tokens": false, "has_targets": false, "without": []});
+    assert_eq!(role(server.address()), all);
+    let server = TestServer::with(|config| {
+        config.without = vec![jackfield::config::Switch::P2p, jackfield::config::Switch::Ws2s];
+        free_admin(config);
+    });
+    let told = role(server.address());
+    assert_eq!((&told["is_admin"], &told["without"]), (&false.into(), &serde_json::json!(["p2p", "ws2s"])));
+}

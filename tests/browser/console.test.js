@@ -270,3 +270,12 @@ real('everything can be done from the keyboard', async (t) => {
   await first.goBack();
   await first.getByRole('button', { name: 'Unpair' }).waitFor();
 });
+
+real('rooms of protocols that are switched off are not offered', async (t) => {
+  const server = await jackfield(t, { args: ['--without', 'webshare', '--without', 'p2p'] });
+  const context = await visitor(t, browser);
+  const page = await enter(context, server, '#devices');
+  await page.locator('#name').waitFor();
+  const offered = await page.locator('.rooms a:visible').allTextContents();
+  assert.deepEqual(offered.map((text) => text.trim()), ['Name', 'Channels', 'TCP', 'Live']);
+});

@@ -27,7 +27,11 @@ const server = base.replace(/^http/, 'ws');
 /** What this person may see: told by the server, which does not rely on it. */
 const role = fetch(`${base}/console/role`, { headers: fields })
   .then((response) => response.json())
-  .catch(() => ({ is_admin: false, has_targets: true }));
+  .catch(() => ({ is_admin: false, asks_for_tokens: true, has_targets: true, without: [] }));
+
+/** What a room is for, where that can be switched off. */
+const PROTOCOLS = { pair: 'webshare', name: 'named', channels: 'pocket', devices: 'p2p', tcp: 'ws2s' };
+const isOn = (name, { without }) => !without.includes(PROTOCOLS[name]);
 
 /** The members of the address's fragment. `+` is a letter here: names may contain it. */
 function wishes() {
@@ -46,7 +50,8 @@ function decode(text) {
 async function follow() {
   const asked = wishes();
   const told = await role;
-  const name = [...asked.keys()].find((name) => Object.hasOwn(MAKERS, name)) ?? 'pair';
+  const known = Object.keys(MAKERS).filter((name) => isOn(name, told));
+  const name = [...asked.keys()].find((name) => known.includes(name)) ?? known[0];
   const isEntered = name !== current;
   if (isEntered) {
     rooms[current]?.leave?.();
@@ -67,7 +72,12 @@ async function follow() {
   rooms[name]?.enter?.(asked.get(name), asked);
 }
 
-role.then(({ is_admin }) => (document.querySelector('.rooms [href="#live"]').hidden = !is_admin));
+role.then((told) => {
+  for (const link of document.querySelectorAll('.rooms a')) {
+    const name = link.hash.slice(1);
+    link.hidden = name === 'live' ? !told.is_admin : !isOn(name, told);
+  }
+  watchForToken(server, told.asks_for_tokens && location.hash && !wishes().has('pair'));
+});
 addEventListener('hashchange', follow);
 follow();
-watchForToken(server, !location.hash || wishes().has('pair'));

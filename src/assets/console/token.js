@@ -61,10 +61,10 @@ export function isAboutToken(reason) {
 }
 
 /**
- * Says that this tab has a token, if it has; finds out whether the server is content with what it has, and asks for a
- * token if it is not. `isProbed` where a room that is entered finds that out by itself.
+ * Says that this tab has a token, if it has. With `isAsked` it finds out whether the server is content with that, and asks
+ * for a token if it is not; the room Pair finds that out by itself.
  */
-export function watchForToken(server, isProbed) {
+export function watchForToken(server, isAsked) {
   if (token) {
     why.textContent = 'Every room shows this tab’s token to the server.';
     line.hidden = form.querySelector('.primary').hidden = true;
@@ -72,7 +72,7 @@ export function watchForToken(server, isProbed) {
     form.classList.add('is-used');
     showState('open', 'in use');
   }
-  if (isProbed) return;
+  if (!isAsked) return;
   // Whoever may connect gets an answer; others are told why not.
   const probe = new WebSocket(`${server}/webshare`, subprotocols ?? []);
   probe.onopen = () => probe.send('{"command":"key"}');
