@@ -165,6 +165,27 @@ fn a_server_that_comes_back_is_linked_again() {
     bob.hears("again");
 }
 
+/// Nothing but the clock says when: nobody speaks, nobody comes and nobody looks.
+#[test]
+fn a_server_that_cannot_be_reached_is_dialled_again() {
+    let there = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let here = linked(&[there.local_addr().expect("bound")]);
+    let _alice = Independent::open(here.address(), "/broadcast/demo");
+    let (sender, attempts) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..3 {
+            let attempt = there.accept().expect("a dial");
+            drop(attempt);
+            if sender.send(()).is_err() {
+                break;
+            }
+        }
+    });
+    for _ in 0..3 {
+        attempts.recv_timeout(common::DEADLINE).expect("another attempt");
+    }
+}
+
 #[test]
 fn with_a_secret_those_who_know_it_are_linked_and_nobody_else() {
     let there = linked_with(&[], |config| secret(config, "correct horse battery"));

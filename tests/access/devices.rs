@@ -67,6 +67,8 @@ fn a_device_shows_its_token_when_it_connects() {
         client.send(&text(said));
         expect_refused(&mut client, reason);
     }
+    // Of these, one token is worth nothing; the others only permit too little.
+    assert_eq!(server.metrics().value("jackfield_tokens_refused_total"), 1.0);
     // Nothing else is heard before, and only little.
     let mut client = session(address, "&clientId=lamp", "");
     client.send(&text(r#"42["P2P_EMIT",{}]"#));
@@ -80,6 +82,45 @@ fn a_device_shows_its_token_when_it_connects() {
     assert!(client.any_text().starts_with("0{"));
     client.expect_text(format!(r#"44"{NOT_PERMITTED}""#));
     assert_eq!(client.expect_close(1008), NOT_PERMITTED);
+}
+
+/// What `SUBSCRIBE_DEVICES` answers to a device that comes through a proxy, so that this machine alone is no reason.
+fn devices_seen(address: SocketAddr, fields: &str, token: &str) -> String {
+    let mut client = session(address, "", &format!("X-Forwarded-For: 192.0.2.1\r\n{fields}"));
+    if token.is_empty() { client.send(&text("40")) } else { join(&mut client, token) }
+    expect_joined(&mut client);
+    client.send(&text(r#"420["SUBSCRIBE_DEVICES"]"#));
+    client.any_text()
+}
+
+#[test]
+fn an_administrators_device_sees_where_others_are() {
+    let files = Files::new("operator");
+    let free = |is_apart: bool| {
+        server(&files, |config| {
+            if is_apart {
+                config.admin = vec![(std::net::Ipv4Addr::LOCALHOST, 0).into()];
+            }
+        })
+    };
+    let (plain, admin) = (token(&["device=*"]), token(&["device=*", "admin"]));
+    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let open = free(false);
+    let address = open.address();
+    for (fields, token, is_operator) in [
+        (bearer(&admin), "", true),
+        (String::new(), &*admin, true),
+        (format!("Sec-WebSocket-Protocol: jackfield.token.{admin}, jackfield\r\n"), "", true),
+        (bearer(&plain), "", false),
+        (String::new(), &*plain, false),
+    ] {
+        let seen = devices_seen(address, &fields, token);
+        assert_eq!(seen.contains("\"address\":\"127.0.0.1"), is_operator, "{fields}: {seen}");
+    }
+    // Where administrators have a listener of their own, nobody is one elsewhere.
+    let apart = free(true);
+    let seen = devices_seen(apart.address(), "", &admin);
+    assert!(!seen.contains("127.0.0.1"), "{seen}");
 }
 
 #[test]

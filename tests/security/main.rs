@@ -27,6 +27,7 @@ mod t02_t30_floods;
 mod t04_t39_fragments;
 mod t07_headers;
 mod t08_crowds;
+mod t09_secrets;
 mod t10_t25_pages;
 mod t11_ids;
 mod t18_proxies;
