@@ -258,6 +258,16 @@ fn requests_that_are_no_links_are_refused() {
     }
 }
 
+/// Without a secret, whoever is not on a network of this machine must be listed.
+#[test]
+fn links_from_elsewhere_are_refused() {
+    let server = linked_with(&[], |config| config.trusted_proxy = vec!["127.0.0.1".to_owned()]);
+    for (from, status) in [("203.0.113.9", 403), ("2001:db8::9", 403), ("127.0.0.1", 101)] {
+        let fields = format!("Sec-WebSocket-Protocol: jackfield-link\r\n{ID}\r\nX-Forwarded-For: {from}");
+        assert_eq!(ask(server.address(), "/broadcast/a", &fields).1, status, "{from}");
+    }
+}
+
 #[test]
 fn t33_the_name_of_a_server_that_is_linked_is_not_taken() {
     let server = linked(&[]);

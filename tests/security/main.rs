@@ -1,23 +1,46 @@
 //! Attacks that other projects fell to, by their stable numbers (T…): each must fail when its defence is taken out.
 //!
 //! The long ones (10,000 sockets, a gigabyte, ten million of anything) run with `JACKFIELD_TEST_LONG=1`, those through a
-//! real nginx and HAProxy with `JACKFIELD_TEST_PROXIES=1`. Beside what is here, these are elsewhere, under their numbers:
+//! real nginx and HAProxy with `JACKFIELD_TEST_PROXIES=1`, those between machines with `JACKFIELD_TEST_LAN=1`. All numbers,
+//! and where they are; a file here is named after its numbers, `(unit)` stands beside the code:
 //!
 //! | T | where |
 //! |---|---|
-//! | 1, 5, 6, 39 | `conformance/` (`refusals`, `close`, `limits`); memory: `limits` |
-//! | 8, 18 | heads and handshakes as tables: `http_tables`, `handshake`, `http` |
-//! | 10, 25 | the rules as tables: `http_guard`; over sockets: `handshake` |
-//! | 11 | keys: `hub::ids`, `hub::pairs`, and the budget of guesses: `protocol::webshare` |
-//! | 12 | `fuzz/` and `models` |
-//! | 14, 15 | `bridge_targets`, `bridge_properties` |
-//! | 19 | no descriptor left: `limits` |
-//! | 22, 36 | `limits` |
-//! | 23, 32 | names: `limits`, `pocket`; the log: `logging` |
-//! | 24 | `http` |
-//! | 41 | `named` |
-//! | slow consumers, the ceiling | `memory_ceiling`, `backpressure` |
-//! | whom limits count | `proxies` |
+//! | 1, 6 | here; as tables: `conformance/` (`refusals`, `framing`, `control`) |
+//! | 2 | here |
+//! | 3 | not applicable: no extension is ever negotiated, so none has parameters |
+//! | 4, 39 | here; `limits`, `network`, `conformance/` (`fragments`, `limits`) |
+//! | 5 | here (with 1); `conformance/` (`close`) |
+//! | 7 | here; `http::upgrade` (unit) |
+//! | 8 | here; `handshake`, `http_tables`, `memory_ceiling` (`who_…`), `timeouts`, `tls`, `lan/` |
+//! | 9 | here |
+//! | 10, 25 | here; as tables: `http_guard`; `handshake`, `engine_io/` (`browsers`), `admin` |
+//! | 11 | here; `engine_io/` (names of sessions), `proxies`; `hub::pairs::guesses`, `protocol::webshare` (unit) |
+//! | 12 | `engine_io/` (`hostile`, `protocol`), `models`, `fuzz/`, `protocol::p2p` (unit) |
+//! | 13 | `engine_io/` (`bounds`, `bodies`, `protocol`); `protocol::p2p` (unit) |
+//! | 14, 15 | `bridge_targets`, `bridge_properties`, `tcp`, `access/`, `lan/` |
+//! | 16 | `access/`; `access` (unit) |
+//! | 17, 35 | `access` (unit), `access/` |
+//! | 18 | here; `http_tables`, `http`, `engine_io/` (`bodies`) |
+//! | 19 | `limits`, `tls_program`, `access/` (`secrets`) |
+//! | 20 | `access/`; `access` (unit) |
+//! | 21 | `access/` |
+//! | 22 | `access/`, `limits`; files that hold keys: `tls_program` |
+//! | 23, 32 | `limits`, `pocket`, `logging`, `engine_io/` (`errors`); `discovery::announcement`, `server::usage` (unit) |
+//! | 24 | here; `http` |
+//! | 26 | `admin`, `browser/` |
+//! | 27, 29, 33 | `links`, `network`, `access/` (`devices`), `lan/`; `discovery` (unit) |
+//! | 28 | `resolve`, `links`: threads and attempts are bounded; clients have none of their own |
+//! | 30 | here (with 2); `tls`, `memory_ceiling` |
+//! | 31 | here; `http`, `pocket` |
+//! | 34 | `access` (unit), `access/` |
+//! | 36 | here; `limits` |
+//! | 37 | `access/` (`secrets`) |
+//! | 38, 42 | not applicable: there is no backplane and no client of TLS; links between servers are at 33 |
+//! | 40 | `tls`; `net::tls` (unit) |
+//! | 41 | `named`, `admin` (a client is closed by a name that no later one has), `links`; `net::timer` (unit) |
+//! | slow consumers, the ceiling | `memory_ceiling`, `backpressure`, `limits` |
+//! | whom limits count | `proxies`; `net::proxy`, `net::listener` (unit) |
 
 #[path = "../common/mod.rs"]
 mod common;
