@@ -10,6 +10,7 @@ mod network;
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::thread;
@@ -298,6 +299,24 @@ fn t08_connections_of_one_address_are_limited() {
     let mut metrics = network.host(1).metrics();
     metrics.wait_for("a free place", |values| values["jackfield_used{option=\"max-per-address\"}"] == 2.0);
     network.host(2).within(open).round_trip();
+}
+
+/// Whom a PROXY header is believed from: this machine, and whoever the operator lists.
+#[test]
+fn only_listed_machines_may_speak_for_others() {
+    let Some(network) = network(3) else { return };
+    let _server = network.host(1).serve_at("proxy+0.0.0.0", &["--trusted-proxy", "10.77.0.3"]);
+    let address = SocketAddr::from((Ipv4Addr::new(10, 77, 0, 1), PORT));
+    let knock = move || {
+        let mut client = Client::connect(address);
+        // It may have been turned away already.
+        let request = format!("PROXY TCP4 192.0.2.1 10.77.0.1 1 2\r\nGET / HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let _ = client.stream().write_all(request.as_bytes());
+        client.response()
+    };
+    let refusal = network.host(2).within(knock);
+    assert!(refusal.status == 503 && refusal.text().contains("--trusted-proxy"), "{refusal:?}");
+    assert_eq!(network.host(3).within(knock).status, 200);
 }
 
 #[test]
