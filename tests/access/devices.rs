@@ -87,7 +87,11 @@ fn a_device_shows_its_token_when_it_connects() {
 /// What `SUBSCRIBE_DEVICES` answers to a device that comes through a proxy, so that this machine alone is no reason.
 fn devices_seen(address: SocketAddr, fields: &str, token: &str) -> String {
     let mut client = session(address, "", &format!("X-Forwarded-For: 192.0.2.1\r\n{fields}"));
-    if token.is_empty() { client.send(&text("40")) } else { join(&mut client, token) }
+    if token.is_empty() {
+        client.send(&text("40"))
+    } else {
+        join(&mut client, token)
+    }
     expect_joined(&mut client);
     client.send(&text(r#"420["SUBSCRIBE_DEVICES"]"#));
     client.any_text()

@@ -41,6 +41,26 @@
 //! | 41 | `named`, `admin` (a client is closed by a name that no later one has), `links`; `net::timer` (unit) |
 //! | slow consumers, the ceiling | `memory_ceiling`, `backpressure`, `limits` |
 //! | whom limits count | `proxies`; `net::proxy`, `net::listener` (unit) |
+//!
+//! In the order in which they must exist, what each family needs and which test fails without it:
+//!
+//! | family | without | fails |
+//! |---|---|---|
+//! | T31 | the gate of a path, of a root, of a first message, of polling | `t31_…` |
+//! | T14, T15 | any one entry of the table of addresses; any one field of a rule; the judgement of what a lookup brought | `t14_…`, `t15_…`, `forbidden_targets_name_the_option` |
+//! | T1, T6 | any one rule of a frame's header or of a close | `t01_t06_…` |
+//! | T4, T39 | the count of fragments, empty ones too; the sum over them; growing with what came; the share of a turn | `t04_…`, `t39_…` |
+//! | T2, T30 | no extension; the limit of a head, of what comes before a token, of a handshake of TLS; throwing away what follows a refusal | `t02_…`, `t30_…`, `t22_…` |
+//! | T8 | each deadline; the limit per address; looking at a head once | `t8_…`, `t08_…`, `who_…`, `timeouts` |
+//! | T10, T25 | Host; Origin on each way in; ports, suffixes, null; the own page of an operator | `t10_…`, `t25_…` |
+//! | T23, T32 | characters and lengths of names; escapes in the log and in JSON; a key in a name's place | `t23_…`, `t26_…`, `with_a_secret_the_name_is_nowhere` |
+//! | T27, T33 | who holds an id; whose announcement it was; both proofs of a link; neighbours only | `t27_…`, `t33_…`, `links` |
+//! | T11 | the system's generator; all bits of it; the budget, asked before the key is looked for | `t11_…` |
+//! | T18 | any one refusal of a doubtful head; closing behind a refused upgrade | `t18_…` |
+//! | T12, T40 | counts and sums of attachments; what may be missing from a packet; the budget of handshakes | `engine_io`, `protocol::p2p`, `net::tls` |
+//! | T21, T34 | any one question to the grant; the end of time, of a key, of a list; dropping what is queued | `t21_…`, `t34_…`, `…_permit_what_is_written` |
+//! | T16, T17, T19, T20, T35 | signature, issuer, audience, time; opening after the token; keeping what was in force | `t16_…` to `t20_…`, `t35_…` |
+//! | slow consumers | refusing when memory is tight; the slowest, then the largest; pausing; the descriptor in reserve | `memory_ceiling`, `backpressure`, `limits` |
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -58,7 +58,11 @@ fn t04_a_flood_of_empty_messages_has_its_share() {
     let mut each = thread::scope(|scope| {
         scope.spawn(|| {
             let messages = binary("").bytes().repeat(100_000);
-            while !is_over.load(Ordering::Relaxed) && (&flood).write_all(&messages).is_ok() {}
+            loop {
+                if is_over.load(Ordering::Relaxed) || (&flood).write_all(&messages).is_err() {
+                    break;
+                }
+            }
         });
         // Every question is answered in another turn.
         let mut counts = (0..60).map(|_| metrics.value("jackfield_messages_received_total")).collect::<Vec<_>>();
