@@ -395,7 +395,8 @@ fn t16_nothing_is_dialled_before_a_token() {
     let _waits = bare(&server, &path);
     let mut client = open(server.address(), &path, Place::FirstMessage, &token(&["tcp=*"]));
     client.send(&binary("mine"));
-    target.accept().expect(b"mine");
+    let mut line = target.accept();
+    line.expect(b"mine");
     assert_eq!(server.metrics().value("jackfield_bridges"), 1.0);
 }
 
