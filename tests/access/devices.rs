@@ -239,3 +239,29 @@ fn t21_a_device_that_polls_is_cut_with_its_mailbox() {
     assert!(!last.text().contains("for lamp"), "{last:?}");
     caller.round_trip();
 }
+
+/// A device that polls goes over to a WebSocket in the place of a client that was there before: what that one's token was
+/// worth is no concern of it.
+#[test]
+fn t41_nobody_has_a_place_with_anothers_token() {
+    let files = Files::new("place");
+    let list = files.write("revoked", b"# nobody\n");
+    let server = server(&files, |config| config.token_revoked = vec![list]);
+    let address = server.address();
+    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let sid = polling(address, &bearer(&token(&["device=*"])));
+    let bob = bearer(&token_of("bob", 3600, &["all"]));
+    let (mut gone, _) = handshake(address, "/local/a", &bob);
+    gone.round_trip();
+    let (mut stays, _) = handshake(address, "/local/a", &bob);
+    stays.round_trip();
+    gone.close();
+    server.metrics().wait_for("a free place", |values| values["jackfield_sessions"] == 2.0);
+    let (mut probe, response) = handshake(address, &format!("{PATH}&sid={sid}"), "");
+    assert_eq!(response.status, 101, "{response:?}");
+    files.write("revoked", b"bob\n");
+    server.reload();
+    stays.expect_close(1008);
+    probe.send(&text("2probe"));
+    probe.expect_text("3probe");
+}

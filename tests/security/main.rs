@@ -38,7 +38,7 @@
 //! | 37 | `access/` (`secrets`) |
 //! | 38, 42 | not applicable: there is no backplane and no client of TLS; links between servers are at 33 |
 //! | 40 | `tls`; `net::tls` (unit) |
-//! | 41 | `named`, `admin` (a client is closed by a name that no later one has), `links`, `tcp`; `net::timer` (unit) |
+//! | 41 | `named`, `admin` (a client is closed by a name that no later one has), `tcp`, `access/` (`devices`), `links`; `net::timer` (unit) |
 //! | slow consumers, the ceiling | `memory_ceiling`, `backpressure`, `limits` |
 //! | whom limits count | `proxies`; `net::proxy`, `net::listener` (unit) |
 //!
