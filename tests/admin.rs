@@ -210,11 +210,14 @@ fn t26_names_are_data_in_the_snapshot() {
     let hostile = "%3Cimg%20src=x%3E%22%5C%E2%80%AE";
     let mut device = server.client(&format!("/socket.io/?EIO=4&transport=websocket&clientId=a{hostile}"));
     device.any_text();
+    device.send(&text("40"));
+    device.any_text();
     let _named = server.client("/local/a.b*c=d");
     let live = live(server.address());
     assert_eq!(live["channels"].as_array().expect("a list").len(), 2);
     let devices = ask(server.address(), "GET", "/api/devices", "");
-    assert!(serde_json::from_slice::<Value>(&devices.body).is_ok(), "{devices:?}");
+    let devices: Value = serde_json::from_slice(&devices.body).expect("JSON");
+    assert_eq!(devices["devices"][0]["id"], "a<img src=x>\"\\\u{202E}");
 }
 
 #[test]

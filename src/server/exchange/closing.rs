@@ -43,6 +43,7 @@ impl Exchange {
                     Deed::WakeAt(session, at) => self.wake_at(turn, session, at),
                     Deed::HandOver(from, to) => self.hand_over(turn, from, to),
                     Deed::Grant(session, grant) => self.on_grant(turn, session, grant),
+                    Deed::RefuseToken => self.metrics.tokens_refused += 1,
                 }
             } else if let Some(session) = self.polling.next_due() {
                 self.answer_poll(turn, session);
