@@ -196,7 +196,7 @@ impl Exchange {
         let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
         let memory = Account::default();
-        let mut hub = Hub::default();
+        let mut hub = Hub { memory: memory.clone(), ..Hub::default() };
         let mut id = [0; 16];
         if config.lan_is_on() {
             getrandom::fill(&mut id).map_err(|error| StartError::System(error.into()))?;
@@ -343,7 +343,7 @@ impl Exchange {
         }
         // A listener for TLS does not start without a certificate.
         let Some(tls) = &self.tls else { return };
-        match tls.accept() {
+        match tls.accept(&self.memory) {
             Ok(session) => conn.socket.stream().secure(session),
             Err(error) => {
                 let reason = error.to_string();

@@ -117,9 +117,8 @@ impl Exchange {
         conn.carry = Carry::default();
         conn.assembler.abandon(&mut self.pool);
         (conn.is_held, conn.has_unread) = (false, false);
-        let keep = |written: usize, queue: &mut WriteQueue| {
-            queue.push(self.memory.keep(last[written..].to_vec()), &self.memory)
-        };
+        let keep =
+            |written: usize, queue: &mut WriteQueue| queue.push_copy(&[io::IoSlice::new(last)], written, &self.memory);
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
             return self.end(turn, id, &Ending::Broken(error));
         }
@@ -258,7 +257,7 @@ impl Exchange {
         push_control(&mut frame, control, &[]);
         let frame = self.as_sent_on(id, frame);
         let keep = |written: usize, queue: &mut WriteQueue| {
-            queue.push(self.memory.keep(frame[written..].to_vec()), &self.memory)
+            queue.push_copy(&[io::IoSlice::new(&frame)], written, &self.memory)
         };
         if let Err(error) = self.conns[id as usize].socket.send(&[io::IoSlice::new(&frame)], keep) {
             self.end(turn, id, &Ending::Broken(error));

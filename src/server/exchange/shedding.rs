@@ -20,8 +20,10 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use super::super::conn::{ConnId, Ending, Phase};
 use super::{Exchange, FAREWELL_OWNER, STALL_OWNER};
 use crate::http::response::{Framing, refuse};
+use crate::hub::SessionId;
 use crate::net::reactor::Turn;
 use crate::net::timer::{Alarm, Fired};
+use crate::protocol::Session;
 
 /// What may wait for one receiver before its sender pauses, while memory is tight, in bytes.
 const TIGHT_HIGH_BYTES: usize = 16 * 1024;
@@ -174,9 +176,14 @@ impl Exchange {
         if self.memory.used() < self.mark(8) {
             return has_shed;
         }
-        let held = |id: usize| self.conns[id].held() + self.polling.body_weight(id as ConnId);
+        let kept = |session: SessionId| self.sessions.get(session.0 as usize).map_or(0, Session::weight);
+        let held = |id: usize| {
+            let conn = &self.conns[id];
+            conn.held() + self.polling.body_weight(id as ConnId) + conn.session().map_or(0, kept)
+        };
         let conns = self.conns.iter().map(|(id, _)| (held(id), Holder::Connection(id as ConnId)));
-        let mailboxes = self.polling.weights().map(|(bytes, session)| (bytes, Holder::Mailbox(session)));
+        let mailboxes =
+            self.polling.weights().map(|(bytes, session)| (bytes + kept(session), Holder::Mailbox(session)));
         let mut largest: Vec<(usize, Holder)> = conns.chain(mailboxes).filter(|(bytes, _)| *bytes > 0).collect();
         largest.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         for (_, holder) in largest {
@@ -221,7 +228,7 @@ impl Exchange {
 #[derive(Clone, Copy)]
 enum Holder {
     Connection(ConnId),
-    Mailbox(crate::hub::SessionId),
+    Mailbox(SessionId),
 }
 
 /// Connections kept for a moment after they were told why they are not served: closed at once, with the request still on
