@@ -13,7 +13,7 @@ pub const PIECE_BYTES: usize = 32 * 1024;
 /// The capacity that is asked for where `bytes` are needed: an eighth more at most, or 64 bytes, so that holes fit again.
 #[must_use]
 pub fn roomy(bytes: usize) -> usize {
-    let step = (bytes.next_power_of_two() / 8).max(64);
+    let step = (bytes.next_power_of_two() / 16).max(64);
     bytes.div_ceil(step) * step
 }
 

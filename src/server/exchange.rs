@@ -512,7 +512,7 @@ impl Exchange {
         if let Err(error) = conn.socket.flush() {
             return self.on_broken(turn, id, error);
         }
-        if conn.socket.weight() <= self.config.limits.queue_high / 4 && !self.waiting.is_empty() {
+        if self.conns[id as usize].socket.weight() <= self.low_mark() && !self.waiting.is_empty() {
             self.resume(turn, Behind::socket(id));
         }
         let conn = &self.conns[id as usize];

@@ -90,6 +90,7 @@ impl Exchange {
 
     /// One receive, and everything it causes.
     fn receive(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
+        let most = self.read_bytes();
         let conn = &mut self.conns[id as usize];
         if conn.waits_for.is_some() || conn.is_held || conn.phase == Phase::Ended {
             return Progress::Stop;
@@ -118,8 +119,8 @@ impl Exchange {
             return self.progress(id, received, asked);
         }
         let kept = conn.carry.restore(&mut self.scratch);
-        let asked = SCRATCH_BYTES - kept;
-        let received = match conn.socket.recv(&mut self.scratch[kept..SCRATCH_BYTES]) {
+        let asked = most.min(SCRATCH_BYTES - kept);
+        let received = match conn.socket.recv(&mut self.scratch[kept..kept + asked]) {
             Received::Bytes(bytes) => bytes,
             other => {
                 conn.carry.keep(&self.scratch[..kept], &self.memory);

@@ -2,8 +2,9 @@
 //!
 //! As memory fills up ([`crate::memory`]), these happen one after the other:
 //!
-//! 1. *tight*, from three quarters on: nobody new is let in (503), and whoever sends to one receiver waits as soon as that
-//!    falls behind at all, so that pairs and bridges stop growing instead of losing anything;
+//! 1. *tight*, from three quarters on: nobody new is let in (503), reads bring less the less room there is, and whoever sends
+//!    to one receiver waits as soon as that falls behind at all and until it has caught up, so that pairs and bridges stop
+//!    growing instead of losing anything;
 //! 2. *slow*, from seven eighths on: who has taken nothing for longest is closed;
 //! 3. *full*: who holds most is closed, until there is room again.
 //!
@@ -22,17 +23,23 @@ use super::{Exchange, FAREWELL_OWNER, STALL_OWNER};
 use crate::http::response::{Framing, refuse};
 use crate::hub::SessionId;
 use crate::net::reactor::Turn;
+use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::timer::{Alarm, Fired};
 use crate::protocol::Session;
 
-/// What may wait for one receiver before its sender pauses, while memory is tight, in bytes.
-const TIGHT_HIGH_BYTES: usize = 16 * 1024;
+/// The part of the room that is left below the slow mark which one read may bring while memory is tight, and what it brings
+/// at least, in bytes.
+const TIGHT_READ_PART: usize = 64;
+const TIGHT_READ_BYTES: usize = 2048;
 
 /// Who has taken nothing for less than this is not called slow.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// How often, at least, it is looked who has taken nothing, and how often at most when memory runs out.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// Connections that are looked at at once: each may cost a write.
+const SWEEP_SHARE: usize = 256;
 
 /// Why a connection goes that is slow while memory is short.
 const SLOWEST: &str = "memory is short, and it has taken nothing for longest (--max-memory)";
@@ -44,6 +51,10 @@ const LARGEST: &str = "memory is short, and it holds most (--max-memory)";
 #[derive(Debug, Default)]
 pub(super) struct Stalls {
     by_conn: HashMap<ConnId, Stall>,
+    /// Those that are still to be looked at in this sweep, which goes on in shares.
+    round: Vec<ConnId>,
+    /// How long each share of it has.
+    pace: Duration,
     alarm: Alarm,
     /// When the slowest were last looked for.
     shed_at: Option<Instant>,
@@ -70,7 +81,25 @@ impl Exchange {
     /// Bytes that may wait for one receiver before its sender pauses.
     pub(in crate::server) fn high_mark(&self) -> usize {
         let high = self.config.limits.queue_high;
-        if self.is_tight() { high.min(TIGHT_HIGH_BYTES) } else { high }
+        if self.is_tight() { 0 } else { high }
+    }
+
+    /// Bytes that may still wait for a receiver when its sender goes on.
+    pub(in crate::server) fn low_mark(&self) -> usize {
+        self.high_mark() / 4
+    }
+
+    /// Bytes that one receive may bring. Whom they are for, and whether those are behind, is known only when they are here;
+    /// the less room there is, the less comes before a sender is found to have to wait.
+    #[inline]
+    pub(in crate::server) fn read_bytes(&self) -> usize {
+        if self.is_tight() { self.tight_read_bytes() } else { SCRATCH_BYTES }
+    }
+
+    #[cold]
+    fn tight_read_bytes(&self) -> usize {
+        let room = self.slow_mark().saturating_sub(self.memory.used());
+        (room / TIGHT_READ_PART).clamp(TIGHT_READ_BYTES, SCRATCH_BYTES)
     }
 
     /// So many eighths of `--max-memory`.
@@ -111,43 +140,52 @@ impl Exchange {
         if patience.is_zero() { SWEEP } else { SWEEP.min(patience / 4) }
     }
 
-    /// Looks who has taken something, and lets go of those who have not for too long.
+    /// Looks who has taken something, and lets go of those who have not for too long: a share of them now, so that however
+    /// many there are, nobody else waits for long.
     pub(super) fn on_stall_sweep(&mut self, turn: &mut Turn, fired: Fired) {
         if !turn.wheel.has_passed(&mut self.stalls.alarm, fired) {
             return;
         }
-        let patience = self.config.limits.write_stall_timeout;
-        // The system says that a socket takes bytes again when a third of what it holds is gone, which may be megabytes:
-        // whether it has taken any is found out by offering some.
-        let watched: Vec<ConnId> = self.stalls.by_conn.keys().copied().collect();
-        for id in watched {
+        if self.stalls.round.is_empty() {
+            self.stalls.round.extend(self.stalls.by_conn.keys());
+            let shares = self.stalls.round.len().div_ceil(SWEEP_SHARE).max(1);
+            self.stalls.pace = self.sweep() / u32::try_from(shares).unwrap_or(u32::MAX);
+        }
+        for _ in 0..SWEEP_SHARE {
+            let Some(id) = self.stalls.round.pop() else { break };
+            // The system says that a socket takes bytes again when a third of what it holds is gone, which may be megabytes:
+            // whether it has taken any is found out by offering some.
             if self.conns.get(id as usize).is_some_and(|conn| conn.phase != Phase::Ended) {
                 self.on_writable(turn, id);
             }
+            self.look_at_stall(turn, id);
         }
-        let mut gone = Vec::new();
-        let conns = &self.conns;
-        self.stalls.by_conn.retain(|id, stall| {
-            let Some(conn) = conns.get(*id as usize).filter(|conn| conn.phase != Phase::Ended) else { return false };
-            let Some(taken) = conn.socket.taken() else { return false };
-            if taken != stall.taken {
-                *stall = Stall { taken, since: turn.now };
-            } else if !patience.is_zero()
-                && !conn.end.is_ours()
-                && turn.now.saturating_duration_since(stall.since) >= patience
-            {
-                gone.push(*id);
-            }
-            true
-        });
-        for id in gone {
-            self.end(turn, id, &Ending::TimedOut("it takes nothing of what waits for it (--write-stall-timeout)"));
-        }
-        if !self.stalls.by_conn.is_empty() {
-            let sweep = self.sweep();
-            turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, sweep.into());
+        if self.stalls.by_conn.is_empty() {
+            (self.stalls.by_conn, self.stalls.round) = (HashMap::new(), Vec::new());
+        } else {
+            turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, self.stalls.pace.into());
         }
         self.settle(turn);
+    }
+
+    /// Whether a connection that was offered bytes has taken any.
+    fn look_at_stall(&mut self, turn: &mut Turn, id: ConnId) {
+        let Some(stall) = self.stalls.by_conn.get_mut(&id) else { return };
+        let conn = self.conns.get(id as usize).filter(|conn| conn.phase != Phase::Ended);
+        let Some((conn, taken)) = conn.and_then(|conn| Some((conn, conn.socket.taken()?))) else {
+            self.stalls.by_conn.remove(&id);
+            return;
+        };
+        let patience = self.config.limits.write_stall_timeout;
+        if taken != stall.taken {
+            *stall = Stall { taken, since: turn.now };
+        } else if !patience.is_zero()
+            && !conn.end.is_ours()
+            && turn.now.saturating_duration_since(stall.since) >= patience
+        {
+            self.stalls.by_conn.remove(&id);
+            self.end(turn, id, &Ending::TimedOut("it takes nothing of what waits for it (--write-stall-timeout)"));
+        }
     }
 
     /// Gives memory back at the cost of those who take most of it. Whether there was anybody.
