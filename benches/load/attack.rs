@@ -29,6 +29,9 @@ const SLICE: Duration = Duration::from_millis(250);
 /// How long a share of the attack waits for the next.
 const SHARE: Duration = Duration::from_micros(400);
 
+/// How long the loop rests where nothing is to be done.
+const NAP: Duration = Duration::from_micros(20);
+
 /// Sockets that are written to in one share.
 const WRITES: usize = 4;
 
@@ -238,6 +241,8 @@ impl Attack {
     /// A little more of it, if it is time.
     fn share(&mut self, now: Instant) -> Outcome<()> {
         if self.next.is_some_and(|next| now < next) {
+            // The loop never sleeps by itself. Whoever shares the core, or the scheduler, would take its time in one piece.
+            std::thread::sleep(NAP);
             return Ok(());
         }
         self.next = Some(now + SHARE);
