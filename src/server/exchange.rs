@@ -17,7 +17,7 @@ use mio::{Interest, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use self::shedding::{Farewells, Stalls};
+use self::shedding::{Farewells, Marks, Stalls};
 use super::StartError;
 use super::access::{Access, Entrance, FIRST_LEASE};
 use super::batch::{Actions, Batch, Deed, Place};
@@ -118,6 +118,8 @@ pub(super) struct Exchange {
     /// With fewer connections than this the tables are cut to what they hold.
     shrinks_below: usize,
     ended_sessions: Vec<SessionId>,
+    /// What happens as memory fills up, and when.
+    marks: Marks,
     stalls: Stalls,
     /// Connections that are behind since the last event.
     fresh: Vec<ConnId>,
@@ -243,6 +245,7 @@ impl Exchange {
             shrinks_below: 0,
             warned: None,
             ended_sessions: Vec::new(),
+            marks: Marks::of(config.limits.max_memory),
             stalls: Stalls::default(),
             fresh: Vec::new(),
             farewells: Farewells::default(),

@@ -104,10 +104,10 @@ fn t08_an_attacker_does_not_slow_the_others() {
     relay(&mut pairs, how_long / 10);
     let quiet = relay(&mut pairs, how_long);
     let before = server.memory().resident;
-    let mut metrics = Metrics::of(server.address());
     let gathered = Instant::now();
     let crowd = Crowd::gather(&server, count);
     let gathered = gathered.elapsed();
+    let mut metrics = Metrics::of(server.address());
     let is_over = AtomicBool::new(false);
     let (attacked, most, account) = thread::scope(|scope| {
         scope.spawn(|| {

@@ -25,7 +25,9 @@ impl Exchange {
     /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
     /// connection may cause the end of any number of others, so nothing that ends one calls this.
     pub(in crate::server) fn settle(&mut self, turn: &mut Turn) {
-        self.watch_fresh(turn);
+        if !self.fresh.is_empty() {
+            self.watch_fresh(turn);
+        }
         loop {
             if let Some((id, error)) = self.failures.pop() {
                 match error {
@@ -48,7 +50,7 @@ impl Exchange {
                 self.answer_poll(turn, session);
             } else if self.tend_links(turn) {
                 continue;
-            } else if self.memory.used() < self.slow_mark() || !self.shed(turn) {
+            } else if !self.is_short() || !self.shed(turn) {
                 return;
             }
         }

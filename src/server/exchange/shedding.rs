@@ -47,6 +47,22 @@ const SLOWEST: &str = "memory is short, and it has taken nothing for longest (--
 /// Why a connection goes that holds much while memory is short.
 const LARGEST: &str = "memory is short, and it holds most (--max-memory)";
 
+/// Bytes on the account from which on something happens; `usize::MAX` for never.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks {
+    tight: usize,
+    slow: usize,
+    full: usize,
+}
+
+impl Marks {
+    /// Those of a ceiling; 0 is none.
+    pub(super) fn of(ceiling: usize) -> Self {
+        let eighths = |count| if ceiling == 0 { usize::MAX } else { ceiling / 8 * count };
+        Self { tight: eighths(6), slow: eighths(7), full: eighths(8) }
+    }
+}
+
 /// Connections for which something waits.
 #[derive(Debug, Default)]
 pub(super) struct Stalls {
@@ -69,16 +85,19 @@ struct Stall {
 
 impl Exchange {
     /// Whether nobody new is to be let in.
+    #[inline]
     pub(in crate::server) fn is_tight(&self) -> bool {
-        self.memory.used() >= self.mark(6)
+        self.memory.used() >= self.marks.tight
     }
 
-    /// Bytes from which on the slowest are closed.
-    pub(in crate::server) fn slow_mark(&self) -> usize {
-        self.mark(7)
+    /// Whether somebody may have to go.
+    #[inline]
+    pub(in crate::server) fn is_short(&self) -> bool {
+        self.memory.used() >= self.marks.slow
     }
 
     /// Bytes that may wait for one receiver before its sender pauses.
+    #[inline]
     pub(in crate::server) fn high_mark(&self) -> usize {
         let high = self.config.limits.queue_high;
         if self.is_tight() { 0 } else { high }
@@ -98,16 +117,8 @@ impl Exchange {
 
     #[cold]
     fn tight_read_bytes(&self) -> usize {
-        let room = self.slow_mark().saturating_sub(self.memory.used());
+        let room = self.marks.slow.saturating_sub(self.memory.used());
         (room / TIGHT_READ_PART).clamp(TIGHT_READ_BYTES, SCRATCH_BYTES)
-    }
-
-    /// So many eighths of `--max-memory`.
-    fn mark(&self, eighths: usize) -> usize {
-        match self.config.limits.max_memory {
-            0 => usize::MAX,
-            ceiling => ceiling / 8 * eighths,
-        }
     }
 
     /// Connections for which something waits, as far as was looked.
@@ -122,10 +133,8 @@ impl Exchange {
     }
 
     /// Begins to watch those for which something waits since the last look, and looks again in a while.
+    #[cold]
     pub(super) fn watch_fresh(&mut self, turn: &mut Turn) {
-        if self.fresh.is_empty() {
-            return;
-        }
         if self.stalls.by_conn.is_empty() {
             let sweep = self.sweep();
             turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, sweep.into());
@@ -191,7 +200,7 @@ impl Exchange {
     /// Gives memory back at the cost of those who take most of it. Whether there was anybody.
     #[cold]
     pub(super) fn shed(&mut self, turn: &mut Turn) -> bool {
-        let is_full = self.memory.used() >= self.mark(8);
+        let is_full = self.memory.used() >= self.marks.full;
         let is_due = self.stalls.shed_at.is_none_or(|at| turn.now.saturating_duration_since(at) >= SWEEP / 8);
         if !is_full && !is_due {
             return false;
@@ -206,12 +215,12 @@ impl Exchange {
         });
         slow.sort_unstable();
         for (_, id) in slow {
-            if self.memory.used() < self.mark(6) {
+            if self.memory.used() < self.marks.tight {
                 break;
             }
             has_shed |= self.shed_one(turn, id, SLOWEST);
         }
-        if self.memory.used() < self.mark(8) {
+        if self.memory.used() < self.marks.full {
             return has_shed;
         }
         let kept = |session: SessionId| self.sessions.get(session.0 as usize).map_or(0, Session::weight);
@@ -225,7 +234,7 @@ impl Exchange {
         let mut largest: Vec<(usize, Holder)> = conns.chain(mailboxes).filter(|(bytes, _)| *bytes > 0).collect();
         largest.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         for (_, holder) in largest {
-            if self.memory.used() < self.slow_mark() {
+            if self.memory.used() < self.marks.slow {
                 break;
             }
             has_shed |= match holder {
