@@ -53,7 +53,7 @@ const ORDER_PAUSE: Duration = Duration::from_millis(100);
 
 /// All that there is between this server and others.
 pub(super) struct Links {
-    is_on: bool,
+    pub(super) is_on: bool,
     pub(super) discovery: Discovery,
     pub(super) masks: Masks,
     attempts: HashMap<ConnId, Attempt>,

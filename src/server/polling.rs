@@ -166,6 +166,12 @@ impl Polling {
         }
     }
 
+    /// Whether a poll can be answered.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// The next session whose poll can be answered.
     pub(super) fn next_due(&mut self) -> Option<SessionId> {
         self.due.pop()

@@ -24,7 +24,20 @@ use crate::protocol::Protocol;
 impl Exchange {
     /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
     /// connection may cause the end of any number of others, so nothing that ends one calls this.
+    #[inline]
     pub(in crate::server) fn settle(&mut self, turn: &mut Turn) {
+        let is_settled = self.failures.is_empty()
+            && self.deeds.is_empty()
+            && self.fresh.is_empty()
+            && !self.polling.is_due()
+            && !self.links.is_on
+            && !self.is_short();
+        if !is_settled {
+            self.settle_all(turn);
+        }
+    }
+
+    fn settle_all(&mut self, turn: &mut Turn) {
         if !self.fresh.is_empty() {
             self.watch_fresh(turn);
         }
