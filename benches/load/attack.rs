@@ -29,6 +29,11 @@ const SLICE: Duration = Duration::from_millis(250);
 /// How long a share of the attack waits for the next.
 const SHARE: Duration = Duration::from_micros(400);
 
+/// How often memory is looked at, and every how many times the server is asked for its own figures, which it gathers from all
+/// its connections while we wait.
+const WATCH: Duration = Duration::from_millis(250);
+const WATCHES_PER_METRICS: usize = 8;
+
 /// How long the loop rests where nothing is to be done.
 const NAP: Duration = Duration::from_micros(20);
 
@@ -143,10 +148,6 @@ impl AttackArgs {
         for (name, count) in values.iter().filter(|(name, _)| name.starts_with("jackfield_refused_total")) {
             println!("  {name} {count}");
         }
-        for load in &mut pairs {
-            let mut tally = load.run(Duration::from_millis(1))?;
-            load.finish(&mut tally)?;
-        }
         Ok(())
     }
 
@@ -159,7 +160,9 @@ impl AttackArgs {
             if start.elapsed() >= time {
                 break;
             }
-            let tally = pairs[slice % 2].run_beside(SLICE, |now| attack.share(now))?;
+            let load = &mut pairs[slice % 2];
+            let mut tally = load.run_beside(SLICE, |now| attack.share(now))?;
+            load.finish(&mut tally)?;
             latency.add(&tally.latency)?;
         }
         let used = Usage::of(server.pid())?.since(&before);
@@ -205,6 +208,7 @@ struct Attack {
     at: usize,
     next: Option<Instant>,
     watched: Option<Instant>,
+    watches: usize,
     metrics: Option<TcpStream>,
     opened: usize,
     lost: usize,
@@ -227,6 +231,7 @@ impl Attack {
             at: 0,
             next: None,
             watched: None,
+            watches: 0,
             metrics: None,
             opened: 0,
             lost: 0,
@@ -246,7 +251,7 @@ impl Attack {
             return Ok(());
         }
         self.next = Some(now + SHARE);
-        if self.watched.is_none_or(|at| now - at >= Duration::from_millis(500)) {
+        if self.watched.is_none_or(|at| now - at >= WATCH) {
             self.watched = Some(now);
             return self.watch();
         }
@@ -346,6 +351,10 @@ impl Attack {
     /// Notes what memory is taken.
     fn watch(&mut self) -> Outcome<()> {
         self.resident = self.resident.max(resident_roughly(self.pid)?);
+        self.watches += 1;
+        if self.watches % WATCHES_PER_METRICS != 0 {
+            return Ok(());
+        }
         if let Some(account) = self.metrics()?.get("jackfield_memory_bytes") {
             self.account = self.account.max(*account as u64);
         }
