@@ -43,9 +43,6 @@ const WRITES: usize = 4;
 /// Deaf members of one channel.
 const DEAF: usize = 100;
 
-/// Bytes of a message that fills a channel.
-const FLOOD_BYTES: usize = 16 * 1024;
-
 /// An attack on honest pairs.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct AttackArgs {
@@ -64,6 +61,9 @@ pub(crate) struct AttackArgs {
     /// The server's --max-memory
     #[arg(long, default_value = "64MiB")]
     max_memory: String,
+    /// Bytes of each message to those who read nothing: a channel of a hundred gets a hundred times as many
+    #[arg(long, default_value = "16K", value_parser = crate::size)]
+    flood: usize,
     /// A server to start: jackfield, or a path
     #[arg(long, value_name = "PROGRAM", default_value = "jackfield")]
     server: Program,
@@ -104,7 +104,7 @@ impl AttackArgs {
             })
         };
         let mut pairs = [open(Dialect::Named, Content::Binary)?, open(Dialect::Webshare, Content::Ascii)?];
-        let mut attack = Attack::new(server.url.address, server.pid());
+        let mut attack = Attack::new(server.url.address, server.pid(), self.flood);
         let time = Duration::from_secs_f64(self.seconds);
         self.phase(&mut pairs, &mut attack, &server, Duration::from_secs(1))?;
         let quiet = self.phase(&mut pairs, &mut attack, &server, time)?;
@@ -222,7 +222,7 @@ struct Attack {
 }
 
 impl Attack {
-    fn new(to: SocketAddr, pid: u32) -> Self {
+    fn new(to: SocketAddr, pid: u32, flood: usize) -> Self {
         Self {
             to,
             pid,
@@ -239,7 +239,7 @@ impl Attack {
             account: 0,
             flooders: Vec::new(),
             flooding: 0,
-            flood: [&frame(0x82, FLOOD_BYTES)[..], &[0; FLOOD_BYTES]].concat(),
+            flood: [frame(0x82, flood), vec![0; flood]].concat(),
         }
     }
 
@@ -395,13 +395,18 @@ impl Attack {
 
 /// The header of a client's frame of so many bytes, with a key that changes nothing.
 fn frame(first: u8, len: usize) -> Vec<u8> {
-    let mut header = vec![first, 0x80 | 127];
-    header.extend_from_slice(&(len as u64).to_be_bytes());
-    // Lengths in their shortest form only (RFC 6455 §5.2).
-    if let Ok(short) = u16::try_from(len) {
-        header.truncate(2);
-        header[1] = 0x80 | 126;
-        header.extend_from_slice(&short.to_be_bytes());
+    let mut header = vec![first];
+    // In the shortest form only (RFC 6455 §5.2).
+    match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(len @ ..126), _) => header.push(0x80 | len),
+        (_, Ok(len)) => {
+            header.push(0x80 | 126);
+            header.extend_from_slice(&len.to_be_bytes());
+        }
+        _ => {
+            header.push(0x80 | 127);
+            header.extend_from_slice(&(len as u64).to_be_bytes());
+        }
     }
     header.extend_from_slice(&[0; 4]);
     header

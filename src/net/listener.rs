@@ -14,10 +14,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// Connections that the kernel holds for us until we accept them; it cuts this to its own limit.
 const BACKLOG: i32 = 4096;
 
-/// Bytes that the system takes for a client beyond those that it has sent to it. It would take megabytes, on no account, and
-/// copying them to many who do not read keeps everybody else waiting; what is on its way is not limited by this.
+/// Bytes that the system takes for a client beyond those that it has sent to it: a message of 1 MiB and then some. It would
+/// take several megabytes, on no account, and copying them to many who do not read keeps everybody else waiting; what is on
+/// its way is not limited by this.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT_BYTES: u32 = 256 * 1024;
+const UNSENT_BYTES: u32 = 1024 * 1024 + 256 * 1024;
 
 /// A listening socket.
 #[derive(Debug)]
