@@ -297,7 +297,7 @@ pub struct Limits {
     /// `--queue-high`: bytes waiting for one receiver above which reading from its sender pauses; it resumes below a
     /// quarter of this. Default: 256 KiB.
     pub queue_high: usize,
-    /// `--max-queue`: bytes waiting for one member of a channel above which it is closed as too slow (1008).
+    /// `--max-queue`: bytes waiting for one member of a channel above which it is closed as too slow (1013).
     /// Default: 1 MiB. Prevents one slow reader from holding everybody's memory.
     pub max_queue: usize,
     /// `--max-memory`: bytes of everything that waits for clients or for more from them: write queues, mailboxes, halves of

@@ -210,9 +210,27 @@ fn t26_names_are_data_in_the_snapshot() {
     let hostile = "%3Cimg%20src=x%3E%22%5C%E2%80%AE";
     let mut device = server.client(&format!("/socket.io/?EIO=4&transport=websocket&clientId=a{hostile}"));
     device.any_text();
+    device.send(&text("40"));
+    device.any_text();
     let _named = server.client("/local/a.b*c=d");
     let live = live(server.address());
     assert_eq!(live["channels"].as_array().expect("a list").len(), 2);
     let devices = ask(server.address(), "GET", "/api/devices", "");
-    assert!(serde_json::from_slice::<Value>(&devices.body).is_ok(), "{devices:?}");
+    let devices: Value = serde_json::from_slice(&devices.body).expect("JSON");
+    assert_eq!(devices["devices"][0]["id"], "a<img src=x>\"\\\u{202E}");
+}
+
+#[test]
+fn everybody_is_told_what_is_of_use_to_them() {
+    let role =
+        |address| -> Value { serde_json::from_slice(&ask(address, "GET", "/console/role", "").body).expect("JSON") };
+    let server = TestServer::start();
+    let all = serde_json::json!({"is_admin": true, "asks_for_tokens": false, "has_targets": false, "without": []});
+    assert_eq!(role(server.address()), all);
+    let server = TestServer::with(|config| {
+        config.without = vec![jackfield::config::Switch::P2p, jackfield::config::Switch::Ws2s];
+        free_admin(config);
+    });
+    let told = role(server.address());
+    assert_eq!((&told["is_admin"], &told["without"]), (&false.into(), &serde_json::json!(["p2p", "ws2s"])));
 }

@@ -326,7 +326,7 @@ fn on_a_channel_of_many_only_the_slow_one_goes() {
     loop {
         let frame = slow.expect_frame();
         if frame.opcode == CLOSE {
-            assert_eq!(frame.close_code(), Some(1008), "{}", frame.summary());
+            assert_eq!(frame.close_code(), Some(1013), "{}", frame.summary());
             let reason = frame.close_reason();
             assert!(reason.contains("slow") && reason.contains("--max-queue"), "{reason}");
             break;

@@ -165,6 +165,27 @@ fn a_server_that_comes_back_is_linked_again() {
     bob.hears("again");
 }
 
+/// Nothing but the clock says when: nobody speaks, nobody comes and nobody looks.
+#[test]
+fn a_server_that_cannot_be_reached_is_dialled_again() {
+    let there = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let here = linked(&[there.local_addr().expect("bound")]);
+    let _alice = Independent::open(here.address(), "/broadcast/demo");
+    let (sender, attempts) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..3 {
+            let attempt = there.accept().expect("a dial");
+            drop(attempt);
+            if sender.send(()).is_err() {
+                break;
+            }
+        }
+    });
+    for _ in 0..3 {
+        attempts.recv_timeout(common::DEADLINE).expect("another attempt");
+    }
+}
+
 #[test]
 fn with_a_secret_those_who_know_it_are_linked_and_nobody_else() {
     let there = linked_with(&[], |config| secret(config, "correct horse battery"));
@@ -234,6 +255,16 @@ fn requests_that_are_no_links_are_refused() {
     ] {
         let (_client, answered) = ask(server.address(), path, &fields);
         assert_eq!(answered, status, "{path} {fields}");
+    }
+}
+
+/// Without a secret, whoever is not on a network of this machine must be listed.
+#[test]
+fn links_from_elsewhere_are_refused() {
+    let server = linked_with(&[], |config| config.trusted_proxy = vec!["127.0.0.1".to_owned()]);
+    for (from, status) in [("203.0.113.9", 403), ("2001:db8::9", 403), ("127.0.0.1", 101)] {
+        let fields = format!("Sec-WebSocket-Protocol: jackfield-link\r\n{ID}\r\nX-Forwarded-For: {from}");
+        assert_eq!(ask(server.address(), "/broadcast/a", &fields).1, status, "{from}");
     }
 }
 

@@ -170,6 +170,22 @@ fn nobody_is_an_operator_through_a_proxy() {
     assert_eq!(ask("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"), 200, "the proxy itself, which looks whether we live");
 }
 
+/// What a proxy elsewhere calls this machine is its own, and nobody is exempt from limits for that.
+#[test]
+fn loopback_is_the_machine_of_whoever_says_so() {
+    let server = proxied(|config| config.trusted_proxy = vec!["10.0.0.0/8".to_owned()]);
+    let mut clients = Vec::new();
+    for field in ["X-Forwarded-For: 127.0.0.1", "Forwarded: for=\"[::1]\""] {
+        let (client, answer) = knock(&server, b"PROXY TCP4 10.1.1.1 127.0.0.1 1 2\r\n", "/pocket", &[field]);
+        assert_eq!(status(&answer), 101);
+        clients.push(client);
+        assert_eq!(counted(&server), clients.len() as f64, "{field}");
+    }
+    // Presence says the same.
+    let told = clients[0].any_text();
+    assert!(told.contains(r#""address":"10.1.1.1""#), "{told}");
+}
+
 #[test]
 fn proxy_headers_of_both_versions() {
     let server = proxied(|_| {});

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::net::{Ipv6Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::{self, JoinHandle};
@@ -450,6 +450,35 @@ fn many_at_once() {
     assert_eq!(server.metrics().value("jackfield_bridges"), 100.0);
     drop(clients);
     server.expect_all_given_back();
+}
+
+/// Each answer of a lookup is for who asked, however many are under way: 127.7 is 127.0.0.7, once it was looked up.
+#[test]
+fn t41_names_that_are_looked_up_at_once_lead_each_to_its_own_target() {
+    const COUNT: usize = 40;
+    let server = server();
+    let target = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port is free");
+    let port = target.local_addr().expect("bound").port();
+    let answering = thread::spawn(move || {
+        let lines = target.incoming().take(COUNT).map(|line| {
+            let line = line.expect("a connection");
+            let name = line.local_addr().expect("connected").ip().to_string();
+            std::io::Write::write_all(&mut &line, name.as_bytes()).expect("it is taken");
+            line
+        });
+        lines.collect::<Vec<_>>()
+    });
+    let dial = |number: usize| {
+        let mut client = Client::connect(server.address());
+        client.write(upgrade_request(server.address(), &format!("/tcp/127.{number}:{port}")).as_bytes());
+        client
+    };
+    let mut clients: Vec<_> = (1..=COUNT).map(dial).collect();
+    for (place, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.response().status, 101);
+        client.expect_binary(format!("127.0.0.{}", place + 1));
+    }
+    answering.join().expect("all were dialled");
 }
 
 #[test]

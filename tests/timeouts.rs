@@ -39,7 +39,7 @@ fn a_client_that_does_not_answer_is_dropped() {
     let start = Instant::now();
     let mut client = server.client("/local/a");
     client.expect_ping();
-    let reason = client.expect_close(1008);
+    let reason = client.expect_close(1011);
     assert!(reason.contains("--pong-timeout"), "{reason}");
     client.expect_end();
     assert!(start.elapsed() >= SHORT * 2, "after {:?}", start.elapsed());
@@ -62,7 +62,7 @@ fn anything_is_a_sign_of_life() {
     client.expect_ping();
     client.write(&[0x80]);
     client.expect_ping();
-    client.expect_close(1008);
+    client.expect_close(1011);
 }
 
 #[test]

@@ -71,6 +71,12 @@ impl<'a> Permit<'a> {
         self.may(|grant| grant.holder.is_some())
     }
 
+    /// Whether a token makes its bearer an operator.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.grant.is_some_and(|grant| grant.rights.admin)
+    }
+
     /// WebShare.
     #[must_use]
     pub fn may_pair(&self) -> bool {

@@ -67,6 +67,7 @@ pub static ASSETS: &[Asset] = &[
     page("/console", HTML, include_bytes!("console/index.html")),
     page("/console/channels.js", JAVASCRIPT, include_bytes!("console/channels.js")),
     page("/console/chart.js", JAVASCRIPT, include_bytes!("console/chart.js")),
+    page("/console/clienttable.js", JAVASCRIPT, include_bytes!("console/clienttable.js")),
     page("/console/clients.js", JAVASCRIPT, include_bytes!("console/clients.js")),
     page("/console/console.css", CSS, include_bytes!("console/console.css")),
     page("/console/console.js", JAVASCRIPT, include_bytes!("console/console.js")),
@@ -80,6 +81,7 @@ pub static ASSETS: &[Asset] = &[
     page("/console/pair.js", JAVASCRIPT, include_bytes!("console/pair.js")),
     page("/console/qr.js", JAVASCRIPT, include_bytes!("console/qr.js")),
     page("/console/tcp.js", JAVASCRIPT, include_bytes!("console/tcp.js")),
+    page("/console/token.js", JAVASCRIPT, include_bytes!("console/token.js")),
     // Browsers ask for it beside pages that name no icon; they look at the type, not at the path.
     page("/favicon.ico", SVG, include_bytes!("console/icon.svg")),
     script("/client/named.d.mts", TEXT, include_bytes!("client/named.d.mts")),

@@ -424,7 +424,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-queue",
         short: None,
         group: Group::Limits,
-        doc: "Bytes waiting for one member of a channel above which it is closed as too slow (1008), so that it does \
+        doc: "Bytes waiting for one member of a channel above which it is closed as too slow (1013), so that it does \
               not hold everybody's memory; at least --queue-high.",
         kind: limit!(Bytes, max_queue, 4 * KIB, GIB),
     },

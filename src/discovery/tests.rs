@@ -172,6 +172,21 @@ fn t29_a_flood_of_announcements_is_bounded_and_displaces_nobody_who_matters() {
 }
 
 #[test]
+fn t27_a_forged_announcement_takes_the_place_of_nobody() {
+    let now = Instant::now();
+    let mut discovery = Discovery::new(id(1), 0, BOUNDS);
+    discovery.on_up(key(9), "/broadcast/a".into(), now);
+    discovery.on_up(key(8), "/broadcast/b".into(), now);
+    discovery.on_found("b", sighting(9, 2), vec![address(2)], now);
+    // Under a name that is known: of another server, for another channel, of an original.
+    for forged in [sighting(9, 3), sighting(8, 2), Sighting { key: key(9), id: None }] {
+        discovery.on_found("b", forged, vec![address(66)], now);
+    }
+    assert!(discovery.is_announced(address(2).ip()) && !discovery.is_announced(address(66).ip()));
+    assert_eq!(dials(&mut discovery, now + GRACE), [announced("b")]);
+}
+
+#[test]
 fn links_are_bounded_in_all_and_for_each_address() {
     let now = Instant::now();
     let mut discovery = Discovery::new(id(1), 0, BOUNDS);

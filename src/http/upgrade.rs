@@ -264,23 +264,23 @@ mod tests {
 
     #[test]
     fn t7_pathological_subprotocols_and_extensions_take_linear_time() {
-        let megabyte = 1 << 20;
+        let size = 1 << 18;
         let started = std::time::Instant::now();
         for (value, error) in [
-            (",".repeat(megabyte), Some(UpgradeError::Subprotocol)),
-            (" ".repeat(megabyte) + "a", None),
-            ("a".repeat(megabyte), None),
-            (" ,\t".repeat(megabyte / 3) + "a", None),
-            ((0..megabyte / 8).map(|n| format!("p{n},")).collect(), Some(UpgradeError::TooManySubprotocols)),
-            ("a b ".repeat(megabyte / 4), Some(UpgradeError::Subprotocol)),
+            (",".repeat(size), Some(UpgradeError::Subprotocol)),
+            (" ".repeat(size) + "a", None),
+            ("a".repeat(size), None),
+            (" ,\t".repeat(size / 3) + "a", None),
+            ((0..size / 8).map(|n| format!("p{n},")).collect(), Some(UpgradeError::TooManySubprotocols)),
+            ("a b ".repeat(size / 4), Some(UpgradeError::Subprotocol)),
         ] {
             let head = format!("{START}{KEY}Sec-WebSocket-Protocol: {value}\r\n");
             with(&head, |handshake| assert_eq!(handshake.err(), error));
             let head = format!("{START}{KEY}Sec-WebSocket-Extensions: {value}\r\n");
             with(&head, |handshake| assert_eq!(handshake.err(), None));
         }
-        // Quadratic time would be hours.
-        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+        // Quadratic time would be minutes.
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::SessionId;
 use super::shared::{ChannelKey, InstanceId, News, Sharing};
 
 /// A channel's slot; it is free again when the last member has left.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct ChannelId(usize);
+pub struct ChannelId(u32);
 
 /// Several receivers of one message.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,11 @@ pub struct Channels {
     pub sharing: Option<Box<Sharing>>,
 }
 
+/// Most channels are pairs: up to four members cost no heap, in the room that a vector would take to be empty.
+type Members = SmallVec<[SessionId; 4]>;
+
+const _: () = assert!(size_of::<Members>() == size_of::<Vec<SessionId>>());
+
 #[derive(Debug)]
 struct Channel {
     /// Empty while only links are here.
@@ -47,9 +53,9 @@ struct Channel {
     key: Option<Box<ChannelKey>>,
     /// Those who asked for presence, then others of this machine, then links. Invariant: `watchers ≤ locals ≤
     /// members.len()`, and `members` is never empty.
-    members: Vec<SessionId>,
-    watchers: usize,
-    locals: usize,
+    members: Members,
+    watchers: u32,
+    locals: u32,
     /// How many members links have told of.
     remote: u32,
     /// The value of `changes` when the members last changed.
@@ -61,15 +67,15 @@ impl Channels {
     pub fn join(&mut self, name: &str, member: SessionId, is_watcher: bool) -> ChannelId {
         let id = self.by_name.get(name).copied().unwrap_or_else(|| self.enter(name));
         self.changes += 1;
-        let channel = &mut self.table[id.0];
+        let channel = &mut self.table[id.0 as usize];
         channel.version = self.changes;
         channel.members.push(member);
         let mut place = channel.members.len() - 1;
-        channel.members.swap(channel.locals, place);
-        place = channel.locals;
+        channel.members.swap(channel.locals as usize, place);
+        place = channel.locals as usize;
         channel.locals += 1;
         if is_watcher {
-            channel.members.swap(channel.watchers, place);
+            channel.members.swap(channel.watchers as usize, place);
             channel.watchers += 1;
         }
         if channel.locals == 1
@@ -86,15 +92,16 @@ impl Channels {
         let key = self.sharing.as_ref().and_then(|sharing| sharing.key_if_shared(&name));
         let known = key.and_then(|key| self.sharing.as_ref()?.by_key.get(&key).copied());
         let id = known.unwrap_or_else(|| self.create(key));
-        self.table[id.0].name = Arc::clone(&name);
+        self.table[id.0 as usize].name = Arc::clone(&name);
         self.by_name.insert(name, id);
         id
     }
 
     fn create(&mut self, key: Option<ChannelKey>) -> ChannelId {
-        let (name, members) = (Arc::default(), Vec::new());
+        let (name, members) = (Arc::default(), Members::new());
         let channel = Channel { name, key: key.map(Box::new), members, watchers: 0, locals: 0, remote: 0, version: 0 };
-        let id = ChannelId(self.table.insert(channel));
+        let slot = self.table.insert(channel);
+        let id = ChannelId(u32::try_from(slot).expect("each has a member, and sessions have numbers of 32 bits"));
         if let (Some(key), Some(sharing)) = (key, &mut self.sharing) {
             sharing.by_key.insert(key, id);
         }
@@ -116,7 +123,7 @@ impl Channels {
             None => self.create(Some(key)),
         };
         self.changes += 1;
-        let channel = &mut self.table[id.0];
+        let channel = &mut self.table[id.0 as usize];
         channel.version = self.changes;
         channel.members.push(link);
         Some(id)
@@ -124,7 +131,7 @@ impl Channels {
 
     /// Takes a link out, and the members that it told of.
     pub fn leave_link(&mut self, id: ChannelId, with: Option<InstanceId>, link: SessionId, remote: u32) {
-        let Some(channel) = self.table.get_mut(id.0) else { return };
+        let Some(channel) = self.table.get_mut(id.0 as usize) else { return };
         channel.remote = channel.remote.saturating_sub(remote);
         if let (Some(key), Some(with), Some(sharing)) = (channel.key.as_deref(), with, &mut self.sharing) {
             sharing.linked.remove(&(*key, with));
@@ -135,20 +142,20 @@ impl Channels {
     /// Takes `member` out; the last one takes the channel along.
     pub fn leave(&mut self, id: ChannelId, member: SessionId) {
         self.changes += 1;
-        let Some(channel) = self.table.get_mut(id.0) else { return };
+        let Some(channel) = self.table.get_mut(id.0 as usize) else { return };
         let Some(mut place) = channel.members.iter().position(|other| *other == member) else { return };
         channel.version = self.changes;
         // The hole that a member leaves moves to the end of its kind, which the last of that kind fills.
-        let is_local = place < channel.locals;
-        if place < channel.watchers {
+        let is_local = place < channel.locals as usize;
+        if place < channel.watchers as usize {
             channel.watchers -= 1;
-            channel.members.swap(place, channel.watchers);
-            place = channel.watchers;
+            channel.members.swap(place, channel.watchers as usize);
+            place = channel.watchers as usize;
         }
         if is_local {
             channel.locals -= 1;
-            channel.members.swap(place, channel.locals);
-            place = channel.locals;
+            channel.members.swap(place, channel.locals as usize);
+            place = channel.locals as usize;
         }
         channel.members.swap_remove(place);
         let (key, is_empty) = (channel.key.as_deref().copied(), channel.members.is_empty());
@@ -159,7 +166,7 @@ impl Channels {
             sharing.tell(News::Down(key));
         }
         if is_empty {
-            let channel = self.table.remove(id.0);
+            let channel = self.table.remove(id.0 as usize);
             self.by_name.remove(&channel.name);
             if let (Some(key), Some(sharing)) = (key, &mut self.sharing) {
                 sharing.by_key.remove(&key);
@@ -182,12 +189,12 @@ impl Channels {
     /// How many members links have told of.
     #[must_use]
     pub fn remote(&self, id: ChannelId) -> u32 {
-        self.table[id.0].remote
+        self.table[id.0 as usize].remote
     }
 
     /// A link tells that members came (or went, as many as it had told of).
     pub fn change_remote(&mut self, id: ChannelId, change: i32) {
-        let channel = &mut self.table[id.0];
+        let channel = &mut self.table[id.0 as usize];
         channel.remote = channel.remote.saturating_add_signed(change);
     }
 
@@ -201,25 +208,25 @@ impl Channels {
     /// Those who asked for presence, but `except`.
     #[must_use]
     pub fn watchers(&self, id: ChannelId, except: Option<SessionId>) -> Audience<'_> {
-        self.part(id, 1, |channel| &channel.members[..channel.watchers], except)
+        self.part(id, 1, |channel| &channel.members[..channel.watchers as usize], except)
     }
 
     /// Those of this machine who did not ask for presence, but `except`.
     #[must_use]
     pub fn plain(&self, id: ChannelId, except: Option<SessionId>) -> Audience<'_> {
-        self.part(id, 2, |channel| &channel.members[channel.watchers..channel.locals], except)
+        self.part(id, 2, |channel| &channel.members[channel.watchers as usize..channel.locals as usize], except)
     }
 
     /// Those of this machine, but `except`.
     #[must_use]
     pub fn locals(&self, id: ChannelId, except: Option<SessionId>) -> Audience<'_> {
-        self.part(id, 3, |channel| &channel.members[..channel.locals], except)
+        self.part(id, 3, |channel| &channel.members[..channel.locals as usize], except)
     }
 
     /// The links.
     #[must_use]
     pub fn links(&self, id: ChannelId) -> Audience<'_> {
-        self.part(id, 4, |channel| &channel.members[channel.locals..], None)
+        self.part(id, 4, |channel| &channel.members[channel.locals as usize..], None)
     }
 
     /// The members that `select` selects; `kind` tells the selections of one version apart.
@@ -231,7 +238,7 @@ impl Channels {
         select: impl FnOnce(&Channel) -> &[SessionId],
         except: Option<SessionId>,
     ) -> Audience<'_> {
-        let channel = &self.table[id.0];
+        let channel = &self.table[id.0 as usize];
         Audience { version: channel.version * 8 + kind, members: select(channel), except }
     }
 
@@ -243,7 +250,7 @@ impl Channels {
     /// A channel's name.
     #[must_use]
     pub fn name(&self, id: ChannelId) -> &str {
-        &self.table[id.0].name
+        &self.table[id.0 as usize].name
     }
 
     /// How many channels there are.

@@ -211,6 +211,24 @@ mod tests {
         assert!(passed.len() <= 1, "at most once, {:?} after {:?}", passed, moved - start);
     }
 
+    /// T41: what is left of those who had a number before wakes nobody, and goes.
+    #[test]
+    fn entries_of_those_who_are_gone_vanish() {
+        let mut clock = Instant::now();
+        let mut wheel = Wheel::new(clock);
+        for _ in 0..100 {
+            let mut gone = Alarm::default();
+            wheel.set(&mut gone, 0, Ticks::from(Duration::from_secs(1)));
+            clock += Duration::from_millis(60);
+            wheel.advance(clock, &mut Vec::new());
+        }
+        let mut alarms = [Alarm::default()];
+        wheel.set(&mut alarms[0], 0, Ticks::from(Duration::from_secs(30)));
+        let end = clock + Duration::from_secs(10);
+        assert!(run(&mut wheel, &mut alarms, &mut clock, end).is_empty());
+        assert_eq!(wheel.slots.iter().map(Vec::len).sum::<usize>(), 1);
+    }
+
     #[test]
     fn a_deadline_may_move_forward() {
         let mut clock = Instant::now();

@@ -111,6 +111,9 @@ pub trait Effects {
     /// may do. The effect comes when the message is handled; until then [`Permit::with`] stands for it.
     fn grant(&mut self, who: SessionId, grant: Arc<Grant>);
 
+    /// A token that was shown in the protocol's own way is not accepted: it is counted with those shown elsewhere.
+    fn refuse_token(&mut self);
+
     /// Starts the closing handshake. `reason` is cut to the 123 bytes that fit (RFC 6455 §5.5.1).
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str);
 }

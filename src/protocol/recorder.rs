@@ -275,6 +275,9 @@ impl Effects for Recorder {
         self.effects.push(Effect::Granted { who, grant });
     }
 
+    /// Counting is the server's affair.
+    fn refuse_token(&mut self) {}
+
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {
         self.effects.push(Effect::Closed { who, code, reason: reason.to_owned() });
     }

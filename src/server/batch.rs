@@ -223,6 +223,8 @@ pub(super) enum Deed {
     HandOver(SessionId, SessionId),
     /// This session has shown a token, which permits this.
     Grant(SessionId, Arc<Grant>),
+    /// A token that was shown is not accepted.
+    RefuseToken,
 }
 
 /// Where the receive buffer is, to tell whether bytes lie in it.
@@ -363,6 +365,10 @@ impl Effects for Actions<'_> {
 
     fn grant(&mut self, who: SessionId, grant: Arc<Grant>) {
         self.deeds.push_back(Deed::Grant(who, grant));
+    }
+
+    fn refuse_token(&mut self) {
+        self.deeds.push_back(Deed::RefuseToken);
     }
 
     fn close(&mut self, who: SessionId, code: CloseCode, reason: &str) {

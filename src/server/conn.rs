@@ -1,6 +1,7 @@
 //! A connection: its socket, the phase it is in, and the little it keeps between two reads. Layer 3.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
@@ -17,23 +18,25 @@ pub(super) type ConnId = u32;
 
 /// Who must catch up before a connection is read again: a socket, or a session that has a mailbox instead.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Behind(u32);
+pub(super) struct Behind(NonZeroU32);
 
 impl Behind {
     /// Mailboxes from here on, sockets below.
-    const FIRST_MAILBOX: u32 = 1 << 31;
+    const FIRST_MAILBOX: NonZeroU32 = NonZeroU32::new(1 << 31).expect("not zero");
 
     pub(super) fn socket(id: ConnId) -> Self {
-        Self(id)
+        // From 1 on, as none is never anybody.
+        Self(NonZeroU32::MIN.saturating_add(id))
     }
 
     pub(super) fn mailbox(session: SessionId) -> Self {
-        Self(Self::FIRST_MAILBOX + session.0)
+        Self(Self::FIRST_MAILBOX.saturating_add(session.0))
     }
 
     /// The socket, or else the session that has a mailbox.
     pub(super) fn subject(self) -> Result<ConnId, SessionId> {
-        self.0.checked_sub(Self::FIRST_MAILBOX).map_or(Ok(self.0), |session| Err(SessionId(session)))
+        let number = self.0.get();
+        number.checked_sub(Self::FIRST_MAILBOX.get()).map_or(Ok(number - 1), |session| Err(SessionId(session)))
     }
 }
 
@@ -129,7 +132,7 @@ pub(super) enum Phase {
 
 // mio's sockets are larger where they look for mistakes of ours.
 const _: () =
-    assert!(size_of::<Connection>() <= if cfg!(debug_assertions) { 136 } else { 120 }, "an idle connection is small");
+    assert!(size_of::<Connection>() <= if cfg!(debug_assertions) { 128 } else { 112 }, "an idle connection is small");
 
 impl Connection {
     pub(super) fn new(socket: Socket, peer: SocketAddr, listener: u16, limits: &Limits) -> Self {
@@ -148,7 +151,7 @@ impl Connection {
             was_written: false,
             end: End::Client,
             listener,
-            address: Address::Peer(peer),
+            address: Address::of(peer),
             serial: 0,
             since: 0,
         }

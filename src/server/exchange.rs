@@ -530,10 +530,20 @@ impl Exchange {
 const FIRST_SESSION: u32 = 1 << 30;
 
 /// The wheel's owner that stands for the look at who takes nothing.
-const STALL_OWNER: u32 = u32::MAX - 1;
+const STALL_OWNER: u32 = u32::MAX - 3;
 
 /// The wheel's owner that stands for the connections that were told why they are not served.
 const FAREWELL_OWNER: u32 = u32::MAX - 2;
+
+/// Whose entry came round is told by the number alone.
+const _: () = {
+    let owners = [DRAIN_OWNER, LINKS_OWNER, FAREWELL_OWNER, STALL_OWNER];
+    let mut at = 1;
+    while at < owners.len() {
+        assert!(owners[at] < owners[at - 1], "each owner has a number of its own");
+        at += 1;
+    }
+};
 
 /// What a client is told when no descriptor is left for it.
 const NO_DESCRIPTOR: &str = "no file descriptor is left (raise `ulimit -n`, or lower --max-connections)";

@@ -208,7 +208,7 @@ impl Exchange {
         if !keeps_pace && mailbox.frames.len() > limits.max_queue {
             self.metrics.too_slow += 1;
             let reason = format!("too slow: more than {} bytes wait (--max-queue)", limits.max_queue);
-            self.deeds.push_back(Deed::Close(session, CloseCode::Policy, reason));
+            self.deeds.push_back(Deed::Close(session, CloseCode::Again, reason));
             return;
         }
         for slice in slices {

@@ -67,6 +67,8 @@ fn a_device_shows_its_token_when_it_connects() {
         client.send(&text(said));
         expect_refused(&mut client, reason);
     }
+    // Of these, one token is worth nothing; the others only permit too little.
+    assert_eq!(server.metrics().value("jackfield_tokens_refused_total"), 1.0);
     // Nothing else is heard before, and only little.
     let mut client = session(address, "&clientId=lamp", "");
     client.send(&text(r#"42["P2P_EMIT",{}]"#));
@@ -80,6 +82,49 @@ fn a_device_shows_its_token_when_it_connects() {
     assert!(client.any_text().starts_with("0{"));
     client.expect_text(format!(r#"44"{NOT_PERMITTED}""#));
     assert_eq!(client.expect_close(1008), NOT_PERMITTED);
+}
+
+/// What `SUBSCRIBE_DEVICES` answers to a device that comes through a proxy, so that this machine alone is no reason.
+fn devices_seen(address: SocketAddr, fields: &str, token: &str) -> String {
+    let mut client = session(address, "", &format!("X-Forwarded-For: 192.0.2.1\r\n{fields}"));
+    if token.is_empty() {
+        client.send(&text("40"))
+    } else {
+        join(&mut client, token)
+    }
+    expect_joined(&mut client);
+    client.send(&text(r#"420["SUBSCRIBE_DEVICES"]"#));
+    client.any_text()
+}
+
+#[test]
+fn an_administrators_device_sees_where_others_are() {
+    let files = Files::new("operator");
+    let free = |is_apart: bool| {
+        server(&files, |config| {
+            if is_apart {
+                config.admin = vec![(std::net::Ipv4Addr::LOCALHOST, 0).into()];
+            }
+        })
+    };
+    let (plain, admin) = (token(&["device=*"]), token(&["device=*", "admin"]));
+    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let open = free(false);
+    let address = open.address();
+    for (fields, token, is_operator) in [
+        (bearer(&admin), "", true),
+        (String::new(), &*admin, true),
+        (format!("Sec-WebSocket-Protocol: jackfield.token.{admin}, jackfield\r\n"), "", true),
+        (bearer(&plain), "", false),
+        (String::new(), &*plain, false),
+    ] {
+        let seen = devices_seen(address, &fields, token);
+        assert_eq!(seen.contains("\"address\":\"127.0.0.1"), is_operator, "{fields}: {seen}");
+    }
+    // Where administrators have a listener of their own, nobody is one elsewhere.
+    let apart = free(true);
+    let seen = devices_seen(apart.address(), "", &admin);
+    assert!(!seen.contains("127.0.0.1"), "{seen}");
 }
 
 #[test]
@@ -193,4 +238,30 @@ fn t21_a_device_that_polls_is_cut_with_its_mailbox() {
     let last = ask(address, "GET", &target, "", "");
     assert!(!last.text().contains("for lamp"), "{last:?}");
     caller.round_trip();
+}
+
+/// A device that polls goes over to a WebSocket in the place of a client that was there before: what that one's token was
+/// worth is no concern of it.
+#[test]
+fn t41_nobody_has_a_place_with_anothers_token() {
+    let files = Files::new("place");
+    let list = files.write("revoked", b"# nobody\n");
+    let server = server(&files, |config| config.token_revoked = vec![list]);
+    let address = server.address();
+    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let sid = polling(address, &bearer(&token(&["device=*"])));
+    let bob = bearer(&token_of("bob", 3600, &["all"]));
+    let (mut gone, _) = handshake(address, "/local/a", &bob);
+    gone.round_trip();
+    let (mut stays, _) = handshake(address, "/local/a", &bob);
+    stays.round_trip();
+    gone.close();
+    server.metrics().wait_for("a free place", |values| values["jackfield_sessions"] == 2.0);
+    let (mut probe, response) = handshake(address, &format!("{PATH}&sid={sid}"), "");
+    assert_eq!(response.status, 101, "{response:?}");
+    files.write("revoked", b"bob\n");
+    server.reload();
+    stays.expect_close(1008);
+    probe.send(&text("2probe"));
+    probe.expect_text("3probe");
 }

@@ -374,6 +374,32 @@ fn pairing_and_targets_permit_what_is_written() {
     ));
 }
 
+/// Nobody is dialled for a token that is worth nothing, or has not been shown yet: the target's first visitor is the one who
+/// may.
+#[test]
+fn t16_nothing_is_dialled_before_a_token() {
+    let files = Files::new("dial");
+    let target = Target::listen();
+    let path = format!("/tcp/127.0.0.1:{}", target.port());
+    let server = server(&files, |config| {
+        config.token_in_query = true;
+        config.bridge_allow = vec![format!("127.0.0.1:{}", target.port())];
+    });
+    let forged = signed(b"some other secret of thirty-two bytes or more", "key", "alice", 3600, &["all"]);
+    for place in [Place::Subprotocol, Place::FirstMessage, Place::Query] {
+        expect_refusal(&mut open(server.address(), &path, place, &forged), NOT_ACCEPTED);
+    }
+    let mut hasty = bare(&server, &path);
+    hasty.send(&binary("not mine"));
+    expect_refusal(&mut hasty, "the first message must be a token, {\"token\":\"…\"} (--token-key)");
+    let _waits = bare(&server, &path);
+    let mut client = open(server.address(), &path, Place::FirstMessage, &token(&["tcp=*"]));
+    client.send(&binary("mine"));
+    let mut line = target.accept();
+    line.expect(b"mine");
+    assert_eq!(server.metrics().value("jackfield_bridges"), 1.0);
+}
+
 #[test]
 fn anonymous_clients_may_do_what_is_said_and_nothing_else() {
     let files = Files::new("anonymous");

@@ -10,7 +10,7 @@ use super::common::client::Client;
 use super::common::frame::text;
 use super::common::http::request;
 use super::common::process::Process;
-use super::{Files, NOT_ACCEPTED, PLACES, Place, SECRET, expect_refusal, open};
+use super::{Files, NOT_ACCEPTED, PLACES, Place, SECRET, expect_refusal, open, token_of};
 
 /// Runs the program to its end: its exit code, and what it printed.
 fn run(arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
@@ -44,7 +44,11 @@ fn t37_no_secret_is_seen_anywhere() {
         run(&["token", "make", "--key", key, "--publish", "*", "--subscribe", "*", "--subject", "ann"], "");
     assert_eq!(code, Some(0));
     let token = token.trim();
-    let flags = ["--token-key", key, "--token-revoked", list, "--token-in-query", "--anonymous", "subscribe=/local/x"];
+    let lan = files.write("lan", b"another canary, which sings to servers\n");
+    let lan = lan.to_str().expect("UTF-8");
+    let links = ["--lan", "on", "--lan-interface", "none", "--lan-secret-file", lan];
+    let tokens = ["--token-key", key, "--token-revoked", list, "--token-in-query", "--anonymous", "subscribe=/local/x"];
+    let flags = [&tokens[..], &links[..]].concat();
     let server = Process::start(&[&flags[..], &["-vv"]].concat());
     let address = server.address();
     let [start, end] = [&token[..token.len() - 9], &token[token.len() - 8..]];
@@ -91,6 +95,31 @@ fn t37_no_secret_is_seen_anywhere() {
             assert!(!seen.contains(secret), "{secret} is in {place}: {seen}");
         }
     }
+}
+
+/// What is in force when the files cannot even be opened stays in force: keys, and who is revoked.
+#[test]
+fn t19_without_a_descriptor_left_tokens_are_judged_as_before() {
+    let files = Files::new("descriptors");
+    let key = files.write("site.key", SECRET);
+    let list = files.write("revoked", b"bob\n");
+    let (key, list) = (key.to_str().expect("UTF-8"), list.to_str().expect("UTF-8"));
+    let server = Process::start(&["--token-key", &format!("key={key}"), "--token-revoked", list]);
+    let (alice, bob) = (token_of("alice", 3600, &["all"]), token_of("bob", 3600, &["all"]));
+    let mut of_alice = open(server.address(), "/local/demo", Place::Bearer, &alice);
+    of_alice.round_trip();
+    files.write("revoked", b"alice\n");
+    files.write("site.key", b"another secret, as long as the first one was");
+    let descriptors = server.limit_descriptors(Some(3));
+    server.signal(Signal::HUP);
+    server.expect_output("Too many open files");
+    server.expect_output("tokens are judged as before");
+    server.limit_descriptors(descriptors);
+    of_alice.round_trip();
+    expect_refusal(&mut open(server.address(), "/local/demo", Place::Subprotocol, &bob), NOT_ACCEPTED);
+    server.client("/local/demo").expect_silence(std::time::Duration::from_millis(50));
+    server.signal(Signal::HUP);
+    expect_refusal(&mut of_alice, "the token is not accepted any more");
 }
 
 #[test]

@@ -1,13 +1,13 @@
-/** What administrators see of the console and others do not; how all of it looks. */
+/** What administrators see of the console and others do not. */
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import http from 'node:http';
 import { after, before, test } from 'node:test';
+import { atEnd } from '../js/support/end.js';
 import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
 import { launch, visitor } from './support/browser.js';
 import { page } from './support/site.js';
-import { echoServer, enter, entry, expectAccessible, expectContrast, open, pairOfTabs, say } from './support/rooms.js';
+import { LINKED, echoServer, entry, expectAccessible, open, pairOfTabs, say } from './support/rooms.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
 const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
@@ -35,9 +35,9 @@ real('Live: clients, pairs, channels and bridges are shown as they come and go, 
   await live.locator('.channels-list li', { hasText: '/local/demo' }).filter({ hasText: '1 member' }).waitFor();
   await live.locator('.pairs-list li', { hasText: / and / }).waitFor();
   await live.locator('.bridges-list li', { hasText: target.address }).waitFor();
-  await live.getByRole('meter', { name: /^connections: \d+ of / }).waitFor();
+  await live.getByRole('meter', { name: /^Connections: \d+ of / }).waitFor();
   for (let i = 0; i < 20; i += 1) await say(first, '#pair', `message ${i}`);
-  await live.locator('.chart', { hasText: 'Messages' }).locator('.value', { hasText: /^[1-9.]+/ }).waitFor();
+  await live.locator('.chart', { hasText: 'Messages' }).locator('.series.n0 .value', { hasText: /^[1-9.]+/ }).waitFor();
   await live.locator('.chart .line.n0').first().waitFor({ state: 'attached' });
   assert.match(await live.locator('.chart svg').last().getAttribute('aria-label'), /^Memory, .* resident [\d.]+ MiB/);
   assert.equal(await live.locator('#live b').count(), 0);
@@ -56,16 +56,116 @@ real('others see the rooms to try and nothing of who is there, by whatever name 
   await own.locator('.rooms [href="#tcp"]').waitFor();
   assert.equal(await own.locator('.rooms [href="#live"]').isVisible(), false);
   await own.goto(`${server.http}/console#live`);
-  await own.reload();
-  await own.locator('#pair .state[data-state=open]').waitFor();
-  assert.equal(await own.locator('#live').isVisible(), false);
+  await own.getByText('Only administrators see what goes on here.').waitFor();
+  assert.equal(await own.locator('#live .everything').isVisible(), false);
   await own.goto(`${server.http}/console#devices`);
   await own.locator('#devices').waitFor();
   assert.equal(await own.locator('.center').isVisible(), false);
 
   const admin = /admin\s+(http:\/\/127\.0\.0\.1:\d+)\/console/.exec(server.output())[1];
   const live = await open(context, { http: admin }, '#live');
-  await live.locator('.clients-panel tbody tr', { hasText: 'webshare' }).waitFor();
+  await live.locator('.clients-panel tbody tr', { hasText: 'webshare' }).first().waitFor();
+});
+
+real('Live: links with another server come, carry, go and come again', async (t) => {
+  const neighbour = await jackfield(t, { args: LINKED });
+  const server = await jackfield(t, { args: [...LINKED, '--lan-peer', `127.0.0.1:${neighbour.port}`] });
+  const expected = (text) => /WebSocket|ERR_CONNECTION_REFUSED|Failed to load resource/.test(text);
+  const context = await visitor(t, browser, { expected });
+  const [here, there] = [server, neighbour].map((each) => open(context, each, '#name=shared&kind=broadcast'));
+  const [alice, bob] = await Promise.all([here, there]);
+  await Promise.all([alice, bob].map((page) => page.getByText('1 other is here.').waitFor()));
+  await say(alice, '#name', 'across');
+  await entry(bob, '#name', 'in', 'across').waitFor();
+
+  const [dialler, accepter] = [await open(context, server, '#live'), await open(context, neighbour, '#live')];
+  const link = (page) => page.locator('.links-list li', { hasText: '/broadcast/shared with 127.0.0.1:' });
+  await accepter.bringToFront();
+  await link(accepter).filter({ hasText: 'accepted' }).waitFor();
+  await dialler.bringToFront();
+  await link(dialler).filter({ hasText: `127.0.0.1:${neighbour.port}` }).filter({ hasText: 'dialled' }).waitFor();
+  assert.equal(await dialler.locator('.links-list').locator('..').locator('.count').textContent(), '1');
+  await neighbour.stop();
+  await dialler.getByText('No other server is linked.').waitFor();
+  const again = await jackfield(t, { port: neighbour.port, args: LINKED });
+  await link(dialler).waitFor();
+  assert.equal(again.port, neighbour.port);
+});
+
+real('Live: behind a proxy a client is shown by its own address, and how that is known', async (t) => {
+  const server = await jackfield(t, { args: ['--trusted-proxy', '127.0.0.1'] });
+  const upgrade = http.request(`${server.http}/local/proxied`, {
+    headers: {
+      Connection: 'Upgrade',
+      Upgrade: 'websocket',
+      'Sec-WebSocket-Version': '13',
+      'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+      'X-Forwarded-For': '203.0.113.9',
+    },
+  });
+  const socket = await new Promise((resolve, reject) => {
+    upgrade.on('upgrade', (_, socket) => resolve(socket)).on('error', reject).end();
+  });
+  atEnd(t, () => socket.destroy());
+  const live = await open(await visitor(t, browser), server, '#live');
+  const row = live.locator('.clients-panel tbody tr', { hasText: '/local/proxied' });
+  await row.filter({ hasText: '203.0.113.9' }).filter({ hasText: 'by forwarding field' }).waitFor();
+});
+
+real('Live: bytes of each client are shown where the server tells them, and derivations as they come', async (t) => {
+  const server = await jackfield(t);
+  const context = await visitor(t, browser);
+  await open(context, server, '#name=demo');
+  const live = await context.newPage();
+  const derived = ['socket', 'proxy-protocol', 'forwarded', '<b>new</b>'];
+  await live.route('**/api/live', async (route) => {
+    const told = await (await route.fetch()).json();
+    const [client] = told.clients.filter(({ protocol }) => protocol);
+    told.clients = derived.map((how, i) => ({ ...client, id: `9.${i}`, derived: how, received_bytes: 3 * 1024 * 1024, sent_bytes: 512 }));
+    await route.fulfill({ json: told });
+  });
+  await live.goto(`${server.http}/console#live`);
+  const rows = live.locator('.clients-panel tbody tr');
+  for (const words of ['direct', 'by PROXY header', 'by forwarding field', '<b>new</b>']) {
+    await rows.filter({ hasText: words }).filter({ hasText: '3 MiB' }).filter({ hasText: '512 B' }).waitFor();
+  }
+  await expectAccessible(live, 'with bytes');
+});
+
+real('Live: a row under the pointer or the focus does not move, and says when its client has gone', async (t) => {
+  const server = await jackfield(t);
+  const context = await visitor(t, browser);
+  const live = await open(context, server, '#live');
+  const member = await open(context, server, '#name=first');
+  await live.bringToFront();
+  const row = live.locator('.clients-panel tbody tr', { hasText: '/local/first' });
+  await row.hover();
+  await open(context, server, '#name=second');
+  await live.bringToFront();
+  const rows = live.locator('.clients-panel tbody tr:visible');
+  await rows.filter({ hasText: '/local/second' }).waitFor();
+  const order = await rows.allTextContents();
+  const place = (name) => order.findIndex((text) => text.includes(name));
+  assert.ok(place('/local/first') < place('/local/second'), 'what is new comes last meanwhile');
+  await row.getByRole('button').focus();
+  await live.mouse.move(0, 0);
+  await member.close();
+  await row.filter({ hasText: 'gone' }).waitFor();
+  await live.getByRole('heading', { name: 'Live' }).focus();
+  await row.waitFor({ state: 'detached' });
+});
+
+real('Live: connections that only load pages are folded away until asked for', async (t) => {
+  const server = await jackfield(t);
+  const live = await open(await visitor(t, browser), server, '#live');
+  const plain = live.locator('.clients-panel tbody tr', { hasText: 'loads pages' });
+  const toggle = live.locator('.plain-toggle');
+  await plain.first().waitFor({ state: 'attached' });
+  assert.equal(await plain.first().isVisible(), false);
+  assert.equal(await toggle.getAttribute('aria-expanded'), 'false');
+  await toggle.click();
+  await plain.first().waitFor();
+  assert.equal(await toggle.getAttribute('aria-expanded'), 'true');
 });
 
 real('a page of another origin cannot look, nor close anybody', async (t) => {
@@ -85,64 +185,6 @@ real('a page of another origin cannot look, nor close anybody', async (t) => {
   await say(victim, '#name', 'still here');
   await entry(victim, '#name', 'out', 'still here').waitFor();
 });
-
-const WINDOWS = {
-  'phone-dark': { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark' },
-  'phone-light': { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'light' },
-  'desktop-dark': { viewport: { width: 1280, height: 860 }, colorScheme: 'dark' },
-  'desktop-light': { viewport: { width: 1280, height: 860 }, colorScheme: 'light' },
-};
-const pictures = process.env.SCREENSHOTS ?? (NO_SERVER ? '' : await mkdtemp(join(tmpdir(), 'jackfield-console-')));
-if (pictures) console.error(`pictures of the console: ${pictures}`);
-
-for (const [name, options] of Object.entries(WINDOWS)) {
-  real(`${name}: every page fits, every control has a name, every text can be read`, async (t) => {
-    const target = await echoServer(t);
-    const server = await jackfield(t, { args: ['--bridge-allow', target.address] });
-    const context = await visitor(t, browser, options);
-    const look = async (shown, what) => {
-      await shown.bringToFront();
-      await expectAccessible(shown, `${name} ${what}`);
-      await expectContrast(shown, `${name} ${what}`);
-      await shown.screenshot({ path: join(pictures, `${name}-${what}.png`), fullPage: true, animations: 'disabled' });
-    };
-    const alone = await open(context, server);
-    await look(alone, 'pair');
-    await alone.close();
-    const [first, second] = await pairOfTabs(context, server);
-    await say(second, '#pair', 'x'.repeat(300));
-    await say(first, '#pair', 'short');
-    await entry(second, '#pair', 'in', 'short').waitFor();
-    await look(second, 'paired');
-    const [name1, name2] = [await open(context, server, '#name=demo'), await open(context, server, '#name=demo')];
-    await name1.getByText('1 other is here.').waitFor();
-    await say(name2, '#name', 'hello');
-    await entry(name1, '#name', 'in', 'hello').waitFor();
-    await look(name1, 'name');
-    const [room1, room2] = [await open(context, server, '#channels=demo'), await open(context, server, '#channels=demo')];
-    await room1.getByRole('button', { name: 'Signal' }).click();
-    await entry(room2, '#channels', 'in', 'clock.tick').waitFor();
-    await look(room1, 'channels');
-    const device = await open(context, server, '#devices=kitchen');
-    await open(context, server, '#devices=door');
-    await device.getByText('2 connected, 2 available').waitFor();
-    await look(device, 'devices');
-    const tcp = await open(context, server, `#tcp=${target.address}`);
-    await tcp.getByLabel('Line to send').fill('PING');
-    await tcp.getByLabel('Line to send').press('Enter');
-    await tcp.locator('.received').waitFor();
-    await look(tcp, 'tcp');
-    const live = await open(context, server, '#live');
-    await live.locator('.bridges-list li', { hasText: target.address }).waitFor();
-    await live.locator('.chart .value', { hasText: '/s' }).first().waitFor();
-    await look(live, 'live');
-    const plain = await context.newPage();
-    for (const [path, what] of [['/', 'here'], ['/client/', 'clients']]) {
-      await plain.goto(server.http + path);
-      await look(plain, what);
-    }
-  });
-}
 
 real('the first pages lead to what they name', async (t) => {
   const server = await jackfield(t);

@@ -3,13 +3,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import jsQR from 'jsqr';
 import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
 import { launch, visitor } from './support/browser.js';
-import { echoServer, enter, entry, open, pairOfTabs, say } from './support/rooms.js';
-
-/** Markup, and characters that turn the direction of what is beside them. */
-const HOSTILE = '<img src=x onerror=alert(1)><script>alert(2)</script>\u202e\u2066';
+import { HOSTILE, echoServer, enter, entry, open, pairOfTabs, say } from './support/rooms.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
 const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
@@ -19,47 +15,6 @@ before(async () => {
   if (!NO_SERVER) browser = await launch();
 });
 after(() => browser?.close());
-
-const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
-
-/** What a camera reads in the QR code on the page. */
-async function scan(page) {
-  const pixels = await page.locator('.qr svg').evaluate(async (svg) => {
-    const copy = svg.cloneNode(true);
-    copy.setAttribute('width', 400);
-    copy.setAttribute('height', 400);
-    copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-    const dark = new Path2D(svg.querySelector('path').getAttribute('d'));
-    const canvas = Object.assign(document.createElement('canvas'), { width: 400, height: 400 });
-    const context = canvas.getContext('2d');
-    context.fillStyle = '#fff';
-    context.fillRect(0, 0, 400, 400);
-    context.fillStyle = getComputedStyle(svg).fill;
-    context.scale(400 / svg.viewBox.baseVal.width, 400 / svg.viewBox.baseVal.height);
-    context.fill(dark);
-    return [...context.getImageData(0, 0, 400, 400).data];
-  });
-  return jsQR(Uint8ClampedArray.from(pixels), 400, 400)?.data;
-}
-
-for (const [kind, options] of Object.entries({ desktop: {}, phone: PHONE })) {
-  real(`${kind}: a new person pairs two tabs within 15 seconds, by what the page says alone`, async (t) => {
-    const server = await jackfield(t);
-    const context = await visitor(t, browser, options);
-    const start = Date.now();
-    const page = await context.newPage();
-    await page.goto(server.http);
-    await page.getByRole('link', { name: 'the console' }).click();
-    const [second] = await Promise.all([
-      context.waitForEvent('page'),
-      page.getByRole('link', { name: 'Open a partner tab' }).click(),
-    ]);
-    await second.getByRole('button', { name: 'Unpair' }).waitFor();
-    await say(second, '#pair', 'hello');
-    await entry(page, '#pair', 'in', 'hello').waitFor();
-    assert.ok(Date.now() - start < 15_000, `${Date.now() - start} ms`);
-  });
-}
 
 real('Pair: two tabs relay both ways, text, JSON and files', async (t) => {
   const server = await jackfield(t);
@@ -88,20 +43,6 @@ real('Pair: two tabs relay both ways, text, JSON and files', async (t) => {
   await second.getByRole('button', { name: 'Unpair' }).click();
   await first.getByText(`${secondKey} is no longer paired with you.`).waitFor();
   assert.ok(await first.locator('#pair textarea').isDisabled());
-});
-
-real('Pair: a phone joins by the code on the screen of another browser', async (t) => {
-  const server = await jackfield(t);
-  const [desk, phone] = [await visitor(t, browser), await visitor(t, browser, PHONE)];
-  const screen = await open(desk, server);
-  const read = await scan(screen);
-  assert.equal(read, `${server.http}/console#pair=${await screen.locator('.key').first().textContent()}`);
-  const held = await phone.newPage();
-  await held.goto(read);
-  await Promise.all([screen, held].map((page) => page.getByRole('button', { name: 'Unpair' }).waitFor()));
-  await say(held, '#pair', 'from the phone');
-  await entry(screen, '#pair', 'in', 'from the phone').waitFor();
-  assert.equal(await screen.locator('.qr').isVisible(), false, 'a code that is used up goes away');
 });
 
 real('Pair: errors are said in words', async (t) => {
@@ -153,7 +94,7 @@ real('Channels: an event reaches the other tab, and its sender is told that the 
     context.waitForEvent('page'),
     first.getByRole('link', { name: 'Join from another tab' }).click(),
   ]);
-  await first.getByText('127.0.0.1 came.').waitFor();
+  await first.getByText('127.0.0.1 joined.').waitFor();
   await second.locator('#channels .state[data-state=open]').waitFor();
   const away = await open(context, server, '#channels=elsewhere');
   await second.getByLabel('Event', { exact: true }).fill('tock');
@@ -256,7 +197,7 @@ real('hostile text is shown as text', async (t) => {
 
 real('a server that goes away and comes back is noticed and found again, in every room', async (t) => {
   const target = await echoServer(t);
-  const server = await jackfield(t);
+  const server = await jackfield(t, { args: ['--bridge-allow', target.address] });
   const expected = (text) => /WebSocket|ERR_CONNECTION_REFUSED|Failed to load resource/.test(text);
   const context = await visitor(t, browser, { expected });
   const [first, second] = await pairOfTabs(context, server);
@@ -265,9 +206,13 @@ real('a server that goes away and comes back is noticed and found again, in ever
   const channels = await open(context, server, '#channels=demo');
   const device = await open(context, server, '#devices=kitchen');
   const live = await open(context, server, '#live');
+  const tcp = await open(context, server, `#tcp=${target.address}`);
   await server.stop('SIGTERM');
+  await tcp.locator('#tcp .state[data-state=closed]').waitFor();
+  await tcp.getByText(/the connection broke|the other side closed/).waitFor();
   await first.locator('#pair .state[data-state=lost]', { hasText: 'next try in' }).waitFor();
   await Promise.all([name, channels, device, live].map((page) => page.locator('.room:visible .state[data-state=lost]').waitFor()));
+  assert.ok(await first.locator('.own').evaluate((own) => own.inert), 'a key that the server has forgotten is not given away');
   await say(name, '#name', 'waits for the connection');
 
   const again = await jackfield(t, { port: server.port, args: ['--bridge-allow', target.address] });
@@ -276,6 +221,8 @@ real('a server that goes away and comes back is noticed and found again, in ever
   await first.getByText(/^Connected again\. Your key is now/).waitFor();
   assert.notEqual(await first.locator('.key').first().textContent(), before);
   assert.ok(await first.locator('#pair textarea').isDisabled(), 'the pair is gone');
+  await tcp.getByRole('button', { name: 'Connect', exact: true }).click();
+  await tcp.locator('#tcp .state[data-state=open]').waitFor();
   await name.getByText('1 other is here.').waitFor();
   await say(name, '#name', 'back');
   await entry(listener, '#name', 'in', 'back').waitFor();
@@ -322,4 +269,13 @@ real('everything can be done from the keyboard', async (t) => {
   // The pair is still there when its room is entered again.
   await first.goBack();
   await first.getByRole('button', { name: 'Unpair' }).waitFor();
+});
+
+real('rooms of protocols that are switched off are not offered', async (t) => {
+  const server = await jackfield(t, { args: ['--without', 'webshare', '--without', 'p2p'] });
+  const context = await visitor(t, browser);
+  const page = await enter(context, server, '#devices');
+  await page.locator('#name').waitFor();
+  const offered = await page.locator('.rooms a:visible').allTextContents();
+  assert.deepEqual(offered.map((text) => text.trim()), ['Name', 'Channels', 'TCP', 'Live']);
 });

@@ -38,6 +38,28 @@ const CLIENTS = {
       }),
     };
   }],
+  p2p: ['connectP2p', async ({ connectP2p }, { http }) => {
+    const device = connectP2p(http, 'a', { reconnect: { min: 20, max: 300 } });
+    window.client = { isOpen: () => device.connected, round: () => device.getClientList().then(({ length }) => length) };
+  }],
+  redis: ['WS2S', async ({ WS2S }, { ws, target }) => {
+    const [host, port] = target.split(':');
+    const client = new WS2S(`${ws}/ws2s`, { reconnect: { min: 20, max: 300 } }).newRedisClient(host, Number(port));
+    let isOpen = false;
+    client.onReady = client.onReconnected = () => (isOpen = true);
+    client.onError = () => (isOpen = false);
+    window.client = {
+      isOpen: () => isOpen,
+      // What comes back is the command itself, an array of its words. What was under way when it was lost is asked again.
+      round: async () => {
+        for (;;) {
+          const reply = await client.request('ping').catch(({ code }) => code);
+          if (Array.isArray(reply)) return reply.length;
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      },
+    };
+  }],
   ws2s: ['WS2S', async ({ WS2S }, { ws, target }) => {
     const wire = new WS2S(`${ws}/ws2s`);
     let socket;
@@ -63,7 +85,7 @@ const CLIENTS = {
 };
 
 for (const [file, [name, make]] of Object.entries(CLIENTS)) {
-  for (const [kind, head] of Object.entries(heads(file, name))) {
+  for (const [kind, head] of Object.entries(heads(file === 'redis' ? 'ws2s' : file, name))) {
     real(`${kind}: ${file} comes back after a restart, and after the network was away`, async (t) => {
       const target = await echoServer(t);
       const args = ['--bridge-allow', target.address];
@@ -73,7 +95,7 @@ for (const [file, [name, make]] of Object.entries(CLIENTS)) {
       await opened.evaluate(([make, name, given]) => {
         const names = { [name]: (window.imported ?? window)[name] };
         return new Function(`return (${make})`)()(names, given);
-      }, [make.toString(), name, { ws: server.ws, target: target.address }]);
+      }, [make.toString(), name, { ws: server.ws, http: server.http, target: target.address }]);
       const round = () => opened.evaluate(() => window.client.round());
       assert.ok((await round()) > 0);
 
@@ -91,4 +113,38 @@ for (const [file, [name, make]] of Object.entries(CLIENTS)) {
       assert.ok((await round()) > 0, 'after the network was away');
     });
   }
+}
+
+/** What fails in the page at once, with `host:port` where nobody is, and resolves to what is told of it. */
+const FAILURES = {
+  webshare: ['WebShare', ({ WebShare }, host) => new Promise((resolve) => {
+    const share = new WebShare(`ws://${host}`);
+    share.onlost = ({ hint }) => resolve([share.close(), hint][1]);
+  })],
+  'pocket.socket': ['pocket', ({ pocket }, host) => new Promise((resolve) => {
+    pocket.socket.on('socket', 'reconnect', ({ socket, hint }) => resolve([socket.close(), hint][1]));
+    pocket.socket.makeSocket(host);
+  })],
+  named: ['LocalWebSocket', ({ LocalWebSocket }, host) => new Promise((resolve) => {
+    const socket = new LocalWebSocket('a', undefined, { server: host });
+    socket.onlost = ({ hint }) => resolve([socket.close(), hint][1]);
+  })],
+  p2p: ['connectP2p', ({ connectP2p }, host) => new Promise((resolve) => {
+    const device = connectP2p(`http://${host}`, 'a');
+    device.on('connect_error', ({ hint }) => resolve([device.close(), hint][1]));
+  })],
+  ws2s: ['WS2S', ({ WS2S }, host) => new Promise((resolve) => {
+    new WS2S(host).newSocket().onError = ({ message }) => resolve(message);
+  })],
+};
+
+for (const [file, [name, fail]] of Object.entries(FAILURES)) {
+  real(`${file}: a page of elsewhere that does not get to a local address is told what may be the reason`, async (t) => {
+    const opened = await page(t, await visitor(t, browser, { expected }), heads(file, name).classic);
+    const hint = await opened.evaluate(([fail, name]) => new Function(`return (${fail})`)()({ [name]: eval(name) }, 'localhost:1'), [
+      fail.toString(),
+      name,
+    ]);
+    assert.match(hint, /Blocked\? Allow the local network, or load the page from localhost$/);
+  });
 }

@@ -165,6 +165,14 @@ impl Process {
         Memory { resident: self.status("VmRSS:"), data: self.status("VmData:") }
     }
 
+    /// The time that it has worked, on all threads, to a hundredth of a second.
+    pub(crate) fn worked(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("our own child");
+        let behind = stat.rsplit_once(')').expect("the name is in brackets").1;
+        let ticks = behind.split(' ').skip(12).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
     /// A number in the kernel's description of the process.
     fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("our own child");

@@ -287,7 +287,7 @@ test('receipts reach callbacks, promises and listeners for the id, once', async 
   await socket.signal('last', 'one');
   assert.deepEqual(seen.map(([name]) => name), ['signal', 'with data', 'to one', 'on', 'send', 'sendTo', 'sendJson']);
   for (const [name, ...args] of seen) {
-    if (name === 'on') assert.deepEqual([args.length, args[0], args[1].messageId], [2, undefined, id]);
+    if (name === 'on') assert.deepEqual([args[0], args[1].messageId, args[2]], [undefined, id, active]);
     else assert.deepEqual([args.length, args[0].socket, args[1]], [2, 'sent', active], name);
   }
   server.last.socket.send(receipt(JSON.stringify({ id })));
@@ -702,7 +702,7 @@ test('a program written for pocketsocket runs unchanged', async (t) => {
     }
   }
   const context = vm.createContext({
-    ...{ Blob, Event, EventTarget, MessageEvent, URL, WebSocket: Led, clearTimeout, setTimeout },
+    ...{ AbortController, Blob, Event, EventTarget, MessageEvent, URL, WebSocket: Led, clearTimeout, setTimeout },
     console: { log: (...args) => lines.push(args) },
   });
   const [client, example] = await Promise.all(

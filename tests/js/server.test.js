@@ -42,7 +42,11 @@ async function example(t, server, file, address, globals = {}) {
       super(url.replace(address, server.ws), ...rest);
     }
   };
-  const context = vm.createContext({ EventTarget, Event, MessageEvent, queueMicrotask, setTimeout, clearTimeout, setInterval, clearInterval, Blob, WebSocket: led, ...globals });
+  const context = vm.createContext({
+    ...{ AbortController, Blob, Event, EventTarget, MessageEvent, URL, WebSocket: led },
+    ...{ clearInterval, clearTimeout, queueMicrotask, setInterval, setTimeout },
+    ...globals,
+  });
   for (const script of await Promise.all(scripts)) vm.runInContext(script, context);
   const text = await readFile(new URL(`examples/${file}`, import.meta.url), 'utf8');
   return vm.runInContext(`${text}; globalThis`, context);
@@ -226,6 +230,38 @@ real('clients come back to a server that restarts, and it says goodbye with 1012
   await until(() => carol.peerCount === 1 && dave.peerCount === 1);
   carol.send('again');
   assert.equal((await arrived).data, 'again');
+});
+
+real('who was only too slow comes back; whom an administrator has closed does not', async (t) => {
+  const server = await jackfield(t, { args: ['--queue-high', '4KiB', '--max-queue', '4KiB'] });
+  let inner;
+  class Stoppable extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      inner ??= this;
+    }
+  }
+  // Two that receive: one alone would only hold up the sender.
+  const [sender] = await members(t, server, 2);
+  const slow = named(t, LocalWebSocket, 'demo', undefined, { server: server.ws, reconnect: FAST, WebSocket: Stoppable });
+  await until(() => slow.peerCount === 2);
+  const lost = event(slow, 'lost');
+  inner.pause();
+  const gone = event(sender, 'disconnect');
+  const flood = setInterval(() => sender.bufferedAmount < 1e6 && sender.send('x'.repeat(500_000)), 1);
+  await gone.finally(() => clearInterval(flood));
+  inner.resume();
+  const { code, reason } = await lost;
+  assert.match(`${code} ${reason}`, /^1008 too slow: /);
+  await event(slow, 'open');
+
+  const live = await (await fetch(`${server.http}/api/live`)).json();
+  const closed = event(slow, 'close');
+  for (const { id } of live.clients) {
+    await fetch(`${server.http}/api/close?client=${id}`, { method: 'POST', headers: { 'X-Jackfield': '1' } });
+  }
+  const told = await closed;
+  assert.deepEqual([told.code, told.reason, slow.readyState], [1008, 'closed by an administrator', 3]);
 });
 
 real('the server serves the clients as they are, with type, CORS and a tag', async (t) => {

@@ -438,7 +438,7 @@ test('state follows the diagram', async (t) => {
 test('a browser that is online or looked at again does not wait', async (t) => {
   for (const [type, visibilityState, comes] of [['online', 'hidden', true], ['visibilitychange', 'hidden', false], ['visibilitychange', 'visible', true]]) {
     const server = await fakeServer(t);
-    const [page, document] = [new EventTarget(), Object.assign(new EventTarget(), { visibilityState })];
+    const [page, document] = [new EventTarget(), Object.assign(new EventTarget(), { hidden: visibilityState === 'hidden' })];
     for (const name of ['addEventListener', 'removeEventListener']) globalThis[name] = page[name].bind(page);
     globalThis.document = document;
     t.after(() => ['addEventListener', 'removeEventListener', 'document'].forEach((name) => delete globalThis[name]));

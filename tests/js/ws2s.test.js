@@ -231,6 +231,8 @@ test('large data go in parts that a server takes, whole characters each', async 
   const { socket, server } = await connected(t, echo);
   const long = 'x😀é'.repeat(200_000);
   const bytes = new Uint8Array(randomBytes(1_000_000));
+  // What looks like the first byte of a character would wait for the others.
+  bytes[bytes.length - 1] = 0;
   const expected = Buffer.concat([Buffer.from(long), bytes]);
   const reading = read(socket, (all) => all.length === expected.length);
   const sent = [socket.send(long), socket.sendb(bytes.buffer)];
@@ -408,7 +410,8 @@ test('a program written for ws2s runs unchanged', async (t) => {
     }
   }
   const context = vm.createContext({
-    ...{ TextDecoder, TextEncoder, Uint8Array, WebSocket: Led, atob, btoa, clearInterval, setInterval, setTimeout },
+    ...{ AbortController, TextDecoder, TextEncoder, URL, Uint8Array, WebSocket: Led, atob, btoa },
+    ...{ clearInterval, clearTimeout, setInterval, setTimeout },
     console: { log: (...args) => lines.push(args) },
   });
   const [client, example] = await Promise.all(

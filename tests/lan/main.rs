@@ -10,12 +10,16 @@ mod network;
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::client::Client;
 use common::independent::Independent;
-use network::{Network, Server, is_permitted};
+use jackfield::net::targets::Targets;
+use network::{Network, PORT, Server, is_permitted};
 
 /// What "at once" means between machines: the time from which on a message is heard, after both ends have joined.
 const SOON: Duration = Duration::from_secs(2);
@@ -261,6 +265,58 @@ fn t27_t29_a_flood_of_forged_announcements_is_bounded_and_links_are_untouched() 
     let [mut carol, mut dave] = [0, 1].map(|number: usize| servers[number].client("/broadcast/after"));
     let took = first_message(&mut carol, &mut dave, Instant::now());
     eprintln!("after the flood a new channel is linked in {took:?}");
+}
+
+/// T14: an address that looks public is the host's own where the host has it, and then no name leads there.
+#[test]
+fn t14_an_address_of_this_machine_is_not_public_whatever_it_looks_like() {
+    let Some(network) = network(2) else { return };
+    network.give(1, "93.184.216.34/32");
+    let is_allowed = |number| {
+        network.host(number).within(|| {
+            let targets = Targets::parse(&["*:*".to_owned()]).expect("an entry");
+            targets.allows("us.example", Ipv4Addr::new(93, 184, 216, 34).into(), 80)
+        })
+    };
+    assert_eq!((is_allowed(1), is_allowed(2)), (false, true));
+}
+
+/// T8: one address has so many connections, and others have theirs.
+#[test]
+fn t08_connections_of_one_address_are_limited() {
+    let Some(network) = network(3) else { return };
+    let _server = network.host(1).serve(&["--max-per-address", "3"]);
+    let address = SocketAddr::from((Ipv4Addr::new(10, 77, 0, 1), PORT));
+    let open = move || Client::open(address, "/local/a");
+    let mut clients: Vec<_> = (0..3).map(|_| network.host(2).within(open)).collect();
+    let mut late = network.host(2).within(move || Client::connect(address));
+    let refusal = late.response();
+    assert!(refusal.status == 503 && refusal.text().contains("--max-per-address"), "{refusal:?}");
+    late.expect_end();
+    network.host(3).within(open).round_trip();
+    // A place that gets free is given away.
+    clients.pop().expect("three").close();
+    let mut metrics = network.host(1).metrics();
+    metrics.wait_for("a free place", |values| values["jackfield_used{option=\"max-per-address\"}"] == 2.0);
+    network.host(2).within(open).round_trip();
+}
+
+/// Whom a PROXY header is believed from: this machine, and whoever the operator lists.
+#[test]
+fn only_listed_machines_may_speak_for_others() {
+    let Some(network) = network(3) else { return };
+    let _server = network.host(1).serve_at("proxy+0.0.0.0", &["--trusted-proxy", "10.77.0.3"]);
+    let address = SocketAddr::from((Ipv4Addr::new(10, 77, 0, 1), PORT));
+    let knock = move || {
+        let mut client = Client::connect(address);
+        // It may have been turned away already.
+        let request = format!("PROXY TCP4 192.0.2.1 10.77.0.1 1 2\r\nGET / HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let _ = client.stream().write_all(request.as_bytes());
+        client.response()
+    };
+    let refusal = network.host(2).within(knock);
+    assert!(refusal.status == 503 && refusal.text().contains("--trusted-proxy"), "{refusal:?}");
+    assert_eq!(network.host(3).within(knock).status, 200);
 }
 
 #[test]

@@ -90,6 +90,13 @@ impl Network {
         run(&["ip", "-n", &namespace, "link", "set", "eth0", "up"]);
     }
 
+    /// Gives a host one more address.
+    #[track_caller]
+    pub(crate) fn give(&self, number: usize, address: &str) {
+        let Host { namespace } = self.host(number);
+        run(&["ip", "-n", &namespace, "address", "add", address, "dev", "eth0"]);
+    }
+
     /// The host of this number, from 1.
     pub(crate) fn host(&self, number: usize) -> Host {
         Host { namespace: format!("{}-{number}", self.prefix) }

@@ -3,11 +3,12 @@
 
 use std::io::{ErrorKind, Write};
 
+use super::common::DEADLINE;
 use super::common::client::Client;
 use super::common::frame::{CLOSE, binary, continuation, text};
 use super::common::http::upgrade_request;
 use super::common::process::Process;
-use super::common::server::Metrics;
+use super::common::server::{Metrics, TestServer};
 use super::is_long;
 
 /// Writes at least `bytes` in pieces, unless the server lets go before: what was taken.
@@ -61,6 +62,25 @@ fn t02_t30_a_gigabyte_leaves_memory_flat() {
     }
     let grown = most.saturating_sub(before);
     assert!(grown < 6 * 1024, "{grown} KiB more after {bytes} bytes, six times");
+}
+
+/// What follows a refusal is read, so that the refusal arrives, and thrown away.
+#[test]
+fn t30_what_follows_a_refusal_is_not_kept() {
+    let server = TestServer::with(|config| config.limits.close_timeout = 3 * DEADLINE);
+    let mut metrics = server.metrics();
+    let mut crowd: Vec<_> = (0..10)
+        .map(|_| {
+            let mut client = server.client("/local/a");
+            client.send(&text("a").unmasked());
+            client.expect_close(1002);
+            client
+        })
+        .collect();
+    let before = metrics.value("jackfield_received_bytes_total");
+    crowd.iter_mut().for_each(|client| client.write(&[0; 100_000]));
+    metrics.wait_for("all to be read", |values| values["jackfield_received_bytes_total"] >= before + 1_000_000.0);
+    assert_eq!(metrics.value("jackfield_memory_bytes"), 0.0);
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! T4, T39: millions of tiny and empty fragments, and bytes one by one: bounded time, bounded memory, and a limit that
 //! counts the empty ones.
 
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::common::frame::{binary, continuation, text};
 use super::common::process::Process;
+use super::common::server::Metrics;
 use super::is_long;
 
 #[test]
@@ -42,6 +46,35 @@ fn t04_millions_of_tiny_fragments() {
     message.extend(continuation("").unfinished().bytes().repeat(4096));
     client.write(&message);
     assert!(client.expect_close(1008).contains("--max-fragments"));
+}
+
+/// Forty thousand empty messages fit into one read: a client gets its share of a turn, and then it is somebody else's.
+#[test]
+fn t04_a_flood_of_empty_messages_has_its_share() {
+    let server = Process::start(&[]);
+    let flood = server.client("/local/flood").into_stream();
+    let is_over = AtomicBool::new(false);
+    let mut metrics = Metrics::of(server.address());
+    let mut each = thread::scope(|scope| {
+        scope.spawn(|| {
+            let messages = binary("").bytes().repeat(100_000);
+            loop {
+                if is_over.load(Ordering::Relaxed) || (&flood).write_all(&messages).is_err() {
+                    break;
+                }
+            }
+        });
+        // Every question is answered in another turn.
+        let mut counts = (0..60).map(|_| metrics.value("jackfield_messages_received_total")).collect::<Vec<_>>();
+        is_over.store(true, Ordering::Relaxed);
+        let _ = flood.shutdown(std::net::Shutdown::Both);
+        counts.dedup();
+        counts.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()
+    });
+    each.sort_by(f64::total_cmp);
+    assert!(each.len() > 20, "the flood is there: {each:?}");
+    let usual = each[each.len() / 2];
+    assert!(usual < 15_000.0, "{usual} messages between two answers to somebody else: {each:?}");
 }
 
 #[test]

@@ -24,10 +24,17 @@ fn time_of(field: &str, unit: &str, bytes: usize) -> Duration {
 fn t07_time_is_linear_in_what_is_read() {
     for field in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Connection", "Upgrade", "X-Forwarded-For"] {
         for unit in [",", ", ", "a,", "\" ,", "; ; ", "a=\"\\\\\\", "a;b=c,", "\t \t "] {
-            let (short, long) = (time_of(field, unit, 16 * 1024), time_of(field, unit, 128 * 1024));
-            // Eight times as long; were it quadratic, it would be sixty-four times.
+            let short = time_of(field, unit, 16 * 1024);
+            // Eight times as long; were it quadratic, it would be sixty-four times. What a busy machine adds is not ours:
+            // the least of many counts, as far as that has to be known.
             let allowed = short * 30 + Duration::from_millis(2);
-            assert!(long < allowed, "{field}: {unit:?}: {short:?} becomes {long:?}");
+            let longs = (0..20).map(|_| time_of(field, unit, 128 * 1024));
+            let long = longs.scan(Duration::MAX, |least, time| {
+                *least = time.min(*least);
+                Some(*least)
+            });
+            let least = long.take_while(|least| *least >= allowed).count();
+            assert!(least < 20, "{field}: {unit:?}: {short:?} becomes more than {allowed:?}");
         }
     }
 }

@@ -161,3 +161,27 @@ fn t08_an_attacker_does_not_slow_the_others() {
         pair.other.round_trip();
     }
 }
+
+/// A head that comes byte by byte is looked at once: as much of the processor goes into one of eight thousand bytes as into
+/// many short ones.
+#[test]
+fn t08_a_head_that_dribbles_in_is_looked_at_once() {
+    let server = Process::start(&[]);
+    let mut clock = server.client("/local/clock?echo=1");
+    let mut cost_of = |heads: usize, bytes: usize| {
+        let worked = server.worked();
+        for _ in 0..heads {
+            let mut crowd: Vec<_> = (0..8).map(|_| Client::connect(server.address())).collect();
+            crowd.iter_mut().for_each(|client| client.write(b"GET / HTTP/1.1\r\nX: "));
+            for _ in 0..bytes {
+                crowd.iter_mut().for_each(|client| client.write(b"x"));
+                // So that each byte is read by itself.
+                clock.send(&text("read"));
+                clock.expect_text("read");
+            }
+        }
+        server.worked() - worked
+    };
+    let (short, long) = (cost_of(40, 200), cost_of(1, 8000));
+    assert!(long < short * 2, "{short:?} becomes {long:?}");
+}

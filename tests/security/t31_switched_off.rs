@@ -82,7 +82,7 @@ fn t31_paths() {
             if is_off {
                 assert_eq!(answer.status, 404, "{path} without {without:?}: {answer:?}");
                 assert!(answer.text().contains(&option), "{path} without {without:?}: {answer:?}");
-            } else if !matches!(path, "/tcp/name" | "/network/a") {
+            } else if path != "/tcp/name" {
                 assert_eq!(answer.status, 101, "{path} without {without:?}: {answer:?}");
             }
             // As a plain request it is no way in either.
@@ -107,6 +107,23 @@ fn t31_paths() {
                 assert_eq!(client.response().status, 404, "{query}");
             }
         }
+    }
+}
+
+/// Where `/NAME` is a network channel, it is switched off with the others.
+#[test]
+fn t31_names_at_a_network_root() {
+    for without in subsets() {
+        let is_off = without.contains(&Switch::Network);
+        let server = TestServer::with(|config: &mut Config| {
+            config.without = without.clone();
+            config.listen = vec![free_port(Root::Network)];
+        });
+        let mut client = Client::connect(server.address());
+        client.write(upgrade_request(server.address(), "/name").as_bytes());
+        let answer = client.response();
+        assert_eq!(answer.status, if is_off { 404 } else { 101 }, "without {without:?}: {answer:?}");
+        assert!(!is_off || answer.text().contains("--without network"), "without {without:?}: {answer:?}");
     }
 }
 

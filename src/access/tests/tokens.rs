@@ -185,16 +185,22 @@ fn t16_claims_of_a_token_with_a_wrong_signature_are_nothing() {
 
 #[test]
 fn every_changed_byte_is_noticed() {
+    let (_, public, _) = ed25519(7);
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("32 bytes");
+    let by_pair = forge(r#"{"alg":"EdDSA","kid":"k"}"#, CLAIMS, |message| pair.sign(message).as_ref().to_vec());
     let token = signed(CLAIMS);
-    for place in 0..token.len() {
-        for byte in [b'A', b'b', b'.', b'=', 0] {
-            let mut changed = token.clone().into_bytes();
-            if changed[place] == byte {
-                continue;
+    for (token, keys) in [(&token, one_key()), (&by_pair, ring_of(&[("k", None, public.as_bytes())]))] {
+        assert!(keys.verify(token, now()).is_ok(), "{token}");
+        for place in 0..token.len() {
+            for byte in [b'A', b'b', b'.', b'=', 0] {
+                let mut changed = token.clone().into_bytes();
+                if changed[place] == byte {
+                    continue;
+                }
+                changed[place] = byte;
+                let changed = String::from_utf8(changed).expect("ASCII");
+                assert!(keys.verify(&changed, now()).is_err(), "{changed}");
             }
-            changed[place] = byte;
-            let changed = String::from_utf8(changed).expect("ASCII");
-            assert!(one_key().verify(&changed, now()).is_err(), "{changed}");
         }
     }
     for changed in [format!("{token}."), format!(".{token}"), format!("{token}A"), format!(" {token}")] {

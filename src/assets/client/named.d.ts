@@ -1,5 +1,5 @@
 export interface NamedSocketOptions {
-  /** The server, `ws://host:port`. Default: the one that the script was loaded from, else `ws://localhost:9009`. */
+  /** The server, `ws://host:port`; without a scheme, a page of https goes by wss. Default: the one that the script was loaded from, else `ws://localhost:9009`. */
   server?: string | URL;
   /** `false`: a lost connection stays lost. Otherwise the bounds of the random wait in milliseconds (500, 30000). */
   reconnect?: boolean | { min?: number; max?: number };
@@ -7,6 +7,13 @@ export interface NamedSocketOptions {
   queueLimit?: number;
   /** Own messages come back too. */
   echo?: boolean;
+  /**
+   * Of networks: milliseconds between two looks whether the server still answers, twice the time to notice; 0: none.
+   * Default 30000. The other names have nothing that only the server would answer.
+   */
+  heartbeat?: number;
+  /** Closes it for good. */
+  signal?: AbortSignal;
   /** What to connect with where there is no global `WebSocket`, for example `require('ws')`. */
   WebSocket?: unknown;
 }
@@ -18,6 +25,8 @@ export interface LostEvent extends Event {
   wasClean: boolean;
   attempt: number;
   retryMs: number;
+  /** What to do if the browser keeps this page from a local address, which it does not tell; else empty. */
+  hint: string;
 }
 
 /** `data` will not be sent. */
@@ -30,6 +39,8 @@ export interface EndEvent extends Event {
   code: number;
   reason: string;
   wasClean: boolean;
+  /** As in {@link LostEvent}. */
+  hint?: string;
 }
 
 export interface NamedSocketEventMap {

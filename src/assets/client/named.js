@@ -8,14 +8,22 @@
  *
  * Used like a WebSocket, as with the polyfill of the named WebSockets proxy. Beyond it: binary, a lost connection is
  * made again, what is sent meanwhile waits, and what cannot wait is told (`drop`).
+ *
+ *     connecting ──▶ open ──▶ waiting ──▶ connecting ──▶ …      `open`, then `lost` for each connection that ends
+ *         └────────────┴─────────┴──▶ closed                    `close`, once
+ *
+ * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
+ * again, it tries at once. It is closed for good by `close()`, by its `signal`, without `reconnect`, and by a server that
+ * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
+ * at least `min`, after a reason with `retry_after_ms: N` at least that.
  */
 'use strict';
 {
-  /** A retry waits a random time below `min * 2^attempt` and below `max` (full jitter), both in milliseconds. */
-  const RETRY = { min: 500, max: 30000 };
-
   /** Messages that may wait for a connection. */
   const QUEUE_LIMIT = 100;
+
+  /** A network channel that has told nothing for twice as long, although asked, is lost. The others cannot be asked. */
+  const HEARTBEAT_MS = 30000;
 
   /** `.` and `..` are fine for the server, but a URL cannot end in them. */
   const NAME = /^(?!\.\.?$)[\w.+=*-]{1,255}$/;
@@ -36,17 +44,74 @@
         ? data.slice()
         : String(data);
 
-  /** Tells listeners, then `on<type>`. */
-  const emit = (target, event) => {
-    const handler = () => target['on' + event.type]?.(event);
-    // Called as a listener, what it throws is reported by the platform and stays away from us.
-    target.addEventListener(event.type, handler);
-    target.dispatchEvent(event);
-    target.removeEventListener(event.type, handler);
+  /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
+  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+    if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
+    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
-  /** What kinds do in their own way: show what was to be sent, take what comes, and see to who is left. */
-  const [shown, take, forget] = [Symbol(), Symbol(), Symbol()];
+  /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
+  const call = (callback, ...args) => {
+    try {
+      return callback?.(...args);
+    } catch (error) {
+      setTimeout(() => {
+        throw error;
+      });
+    }
+  };
+
+  /**
+   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
+   * without `retryMs` where nothing does.
+   */
+  const keeper = (connect) => {
+    /** Since a connection lasted. */
+    let attempt = 0;
+    let openedAt;
+    let stop = () => {};
+    return {
+      opened: () => (openedAt = Date.now()),
+      stop: () => stop(),
+      lost({ code, reason }, url, reconnect) {
+        const { min = 500, max = 30000 } = Object(reconnect);
+        const { location, document, navigator } = globalThis;
+        const { hostname } = new URL(url);
+        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
+        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
+        // One that is cut at once does not start the backoff anew.
+        if (Date.now() - openedAt > max) attempt = 0;
+        openedAt = NaN;
+        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
+        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
+        const control = new AbortController();
+        const go = () => {
+          stop();
+          connect();
+        };
+        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        globalThis.addEventListener?.('online', go, control);
+        document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
+        stop = () => {
+          clearTimeout(timer);
+          control.abort();
+        };
+        return { attempt: attempt++, retryMs, hint };
+      },
+    };
+  };
+
+  /** Tells listeners, then `on<type>`. */
+  const emit = (target, type, fields) => {
+    const event = fields instanceof Event ? fields : Object.assign(new Event(type), fields);
+    target.dispatchEvent(event);
+    call(() => target['on' + type]?.(event));
+  };
+
+  /** What kinds do in their own way: show what was to be sent, take what comes, see to who is left, ask for an answer. */
+  const [shown, take, forget, ask] = [Symbol(), Symbol(), Symbol(), Symbol()];
 
   /**
    * Events beside a WebSocket's: `connect` and `disconnect` (another member came or went; `peerCount` is up to date),
@@ -55,17 +120,15 @@
    */
   class NamedSocket extends EventTarget {
     #socket;
-    #Socket;
     #protocols;
-    #retry;
-    #limit;
-    /** What was sent while there was no connection, oldest first; length <= #limit. */
+    #options;
+    /** What was sent while there was no connection, oldest first; length <= queueLimit. */
     #queue = [];
     #state = CONNECTING;
     #binaryType = 'blob';
-    #attempt = 0;
-    #openedAt = 0;
-    #timer;
+    #keeper = keeper(() => this.#connect());
+    #pulse;
+    #isMissed;
 
     constructor(kind, name, protocols, options) {
       super();
@@ -73,14 +136,15 @@
       const server = options.server ?? home(options.script) ?? 'ws://localhost:9009';
       /** Other members that are connected now. */
       this.peerCount = 0;
-      this.url = `${String(server).replace(/^http/i, 'ws').replace(/\/$/, '')}/${kind}/${name}`;
+      this.url = `${urlOf(server).replace(/\/$/, '')}/${kind}/${name}`;
       if (kind !== 'network') this.url += `?presence=1${options.echo ? '&echo=1' : ''}`;
       this.#protocols = protocols;
-      this.#retry = options.reconnect !== false && { ...RETRY, ...options.reconnect };
-      this.#limit = options.queueLimit ?? QUEUE_LIMIT;
-      this.#Socket = options.WebSocket ?? globalThis.WebSocket;
-      if (!this.#Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
+      this.#options = { queueLimit: QUEUE_LIMIT, heartbeat: HEARTBEAT_MS, WebSocket: globalThis.WebSocket, ...options };
+      if (!this.#options.WebSocket) throw new Error('No WebSocket: give one as the option WebSocket');
       this.#connect();
+      const { signal } = options;
+      signal?.addEventListener('abort', () => this.close());
+      if (signal?.aborted) this.close();
     }
 
     get readyState() {
@@ -112,7 +176,7 @@
     send(data) {
       if (this.#state === OPEN && this.#socket.readyState === OPEN) this.#socket.send(data);
       else if (this.#state >= CLOSING) this.#drop(data, 'CLOSED');
-      else if (this.#queue.length < this.#limit) this.#queue.push(snapshot(data));
+      else if (this.#queue.length < this.#options.queueLimit) this.#queue.push(snapshot(data));
       else this.#drop(data, 'QUEUE_FULL');
     }
 
@@ -124,25 +188,42 @@
       if (code === undefined) this.#socket.close();
       else this.#socket.close(code, reason);
       this.#state = CLOSING;
-      clearTimeout(this.#timer);
+      this.#keeper.stop();
       if (noEventWillCome) setTimeout(() => this.#over({ code: 1006, reason: '', wasClean: false }));
     }
 
     #connect() {
-      const socket = (this.#socket = new this.#Socket(this.url, this.#protocols));
+      const socket = (this.#socket = new this.#options.WebSocket(this.url, this.#protocols));
       socket.binaryType = this.#binaryType;
       socket.onopen = () => this.#opened();
-      socket.onmessage = (event) => this[take](event);
-      socket.onerror = () => emit(this, new Event('error'));
+      socket.onmessage = (event) => {
+        this.#isMissed = false;
+        this[take](event);
+      };
+      socket.onerror = () => emit(this, 'error');
       socket.onclose = (event) => this.#closed(event);
     }
 
     #opened() {
       this.#state = OPEN;
-      this.#openedAt = Date.now();
+      this.#isMissed = false;
+      this.#keeper.opened();
       // What waited goes before anything newer.
       this.#queue.splice(0).forEach((data) => this.#socket.send(data));
-      emit(this, new Event('open'));
+      const { heartbeat } = this.#options;
+      if (this[ask] && heartbeat) this.#pulse = setInterval(() => this.#beat(), heartbeat);
+      emit(this, 'open');
+    }
+
+    /** Asks for a sign of life where there was none since the last time; a second silence is the end. */
+    #beat() {
+      if (this.#isMissed) {
+        this.#socket.onclose = null;
+        this.#socket.close();
+        return this.#closed({ code: 1006, reason: 'no answer', wasClean: false });
+      }
+      this.#isMissed = true;
+      this[ask]();
     }
 
     [shown](data) {
@@ -152,12 +233,12 @@
     [take]({ data, origin }) {
       // A binary frame is never presence, whatever its bytes spell.
       if (typeof data === 'string' && Object.hasOwn(PRESENCE, data)) this.#peers(PRESENCE[data]);
-      else emit(this, new MessageEvent('message', { data, origin }));
+      else emit(this, 'message', new MessageEvent('message', { data, origin }));
     }
 
     #peers(change) {
       this.peerCount += change;
-      emit(this, new Event(change > 0 ? 'connect' : 'disconnect'));
+      emit(this, change > 0 ? 'connect' : 'disconnect');
     }
 
     [forget]() {
@@ -165,30 +246,27 @@
     }
 
     #closed({ code, reason, wasClean }) {
-      const isLost = this.#state < CLOSING && this.#retry;
-      if (isLost) {
+      clearInterval(this.#pulse);
+      const told = this.#keeper.lost({ code, reason }, this.url, this.#state < CLOSING && this.#options.reconnect);
+      const fields = { code, reason, wasClean, ...told };
+      const isOver = told.retryMs === undefined;
+      if (!isOver) {
         this.#state = CONNECTING;
-        // A connection that lasted starts the backoff anew; one that is cut at once does not.
-        if (this.#openedAt && Date.now() - this.#openedAt > this.#retry.max) this.#attempt = 0;
-        this.#openedAt = 0;
-        const attempt = this.#attempt++;
-        const retryMs = Math.random() * Math.min(this.#retry.max, this.#retry.min * 2 ** attempt);
-        this.#timer = setTimeout(() => this.#connect(), retryMs);
-        emit(this, Object.assign(new Event('lost'), { code, reason, wasClean, attempt, retryMs }));
+        emit(this, 'lost', fields);
       }
       // The server announces those who are there when we are back.
       this[forget]();
-      if (!isLost) this.#over({ code, reason, wasClean });
+      if (isOver) this.#over(fields);
     }
 
     #over(fields) {
       this.#state = CLOSED;
       this.#queue.splice(0).forEach((data) => this.#drop(data, 'CLOSED'));
-      emit(this, Object.assign(new Event('close'), fields));
+      emit(this, 'close', fields);
     }
 
     #drop(data, code) {
-      emit(this, Object.assign(new Event('drop'), { data: this[shown](data), code }));
+      emit(this, 'drop', { data: this[shown](data), code });
     }
   }
 
@@ -209,7 +287,7 @@
       this.readyState = OPEN;
       this.#say = say;
       // Whoever hears of it first may listen before it opens.
-      queueMicrotask(() => emit(this, new Event('open')));
+      queueMicrotask(() => emit(this, 'open'));
     }
 
     send(data) {
@@ -221,7 +299,7 @@
     close(code = 3001, reason = 'Closed') {
       if (this.readyState === CLOSED) return;
       this.readyState = CLOSED;
-      emit(this, Object.assign(new Event('close'), { code, reason, wasClean: true }));
+      emit(this, 'close', { code, reason, wasClean: true });
     }
   }
 
@@ -234,7 +312,7 @@
 
     constructor(...all) {
       super(...all);
-      this.addEventListener('open', () => this.#say({ action: 'status' }));
+      this.addEventListener('open', () => this[ask]());
     }
 
     send(data) {
@@ -249,6 +327,10 @@
       return JSON.parse(data).data;
     }
 
+    [ask]() {
+      this.#say({ action: 'status' });
+    }
+
     [take](event) {
       const { action, source, target, data = '' } = JSON.parse(event.data);
       const from = this.peers.find(({ id }) => id === source);
@@ -260,8 +342,8 @@
         this.#tell(action, peer);
       } else if (action === 'disconnect') this.#lose(this.peers.find(({ id }) => id === target));
       else if (action === 'status') this.id = source;
-      else if (action === 'broadcast') from && emit(this, message());
-      else if (from?.readyState === OPEN) emit(from, message());
+      else if (action === 'broadcast') from && emit(this, 'message', message());
+      else if (from?.readyState === OPEN) emit(from, 'message', message());
     }
 
     [forget]() {
@@ -277,7 +359,7 @@
 
     #tell(type, target) {
       this.peerCount = this.peers.length;
-      emit(this, new CustomEvent(type, { detail: { target } }));
+      emit(this, type, new CustomEvent(type, { detail: { target } }));
     }
   }
 
@@ -286,7 +368,8 @@
    *
    * `(name, protocols, options)`; options: `server` (`ws://host:port`; default: the one that this file was loaded from,
    * else `ws://localhost:9009`), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `echo` (own messages
-   * come back too), `WebSocket` (a constructor, where there is no global one).
+   * come back too), `heartbeat` (of networks, in ms; 0: none), `signal` (an AbortSignal that closes it), `WebSocket` (a
+   * constructor, where there is no global one).
    */
   const kind = (path, Socket) => {
     const named = function (name, protocols, options) {

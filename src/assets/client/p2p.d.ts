@@ -59,10 +59,6 @@ export interface P2pStream {
   readonly sourceStreamId?: string;
   readonly targetStreamId?: string;
   readonly destroyed: boolean;
-  /** A stream of the platform over the same bytes, in place of `data`. */
-  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** The same in place of `write` and `end`. */
-  readonly writable: WritableStream<Bytes>;
   /** Resolves when the peer took it: waiting for that is the flow control. Rejects when the stream is over before. */
   write(chunk: Bytes): Promise<void>;
   /** Says, after `chunk` if there is one, that nothing more comes. The other direction goes on. */
@@ -145,16 +141,29 @@ export interface P2pDevice {
   emitService(name: string, ...args: any[]): Promise<boolean>;
 }
 
+/** Why there is no connection. */
+export interface ConnectError extends Error {
+  /** What the server said to a device that it refused. */
+  data?: unknown;
+  /** The next attempt is made in `retryMs`, where there is one; `attempt` counts from 0. */
+  attempt?: number;
+  retryMs?: number;
+  /** What to do if the browser keeps this page from a local address, which it does not tell; else empty. */
+  hint: string;
+}
+
 /** Our own client's socket: the part of socket.io-client's interface that programs use. */
 export interface Line {
   readonly id: string | undefined;
   readonly connected: boolean;
+  /** Whether it tries again by itself: not after `disconnect`, nor where the server wants nobody back. */
+  readonly active: boolean;
   /** Bytes handed to the WebSocket that the network has not taken yet. */
   readonly bufferedAmount: number;
   /** Sends an event to the server; waits while there is no connection. */
   emit(event: string, ...args: any[]): this;
   on(event: 'connect', listener: () => void): this;
-  on(event: 'connect_error', listener: (error: Error & { data?: unknown }) => void): this;
+  on(event: 'connect_error', listener: (error: ConnectError) => void): this;
   on(event: 'disconnect', listener: (reason: DisconnectReason, detail?: CloseEvent) => void): this;
   /** What is dropped because too much waits for a connection: `args` are those of `emit`. */
   on(event: 'error', listener: (error: P2pError & { args: unknown[] }) => void): this;
@@ -184,6 +193,8 @@ export interface ConnectOptions extends P2pOptions {
   auth?: object;
   /** `false`: a lost connection stays lost. Otherwise the bounds of the random wait in milliseconds (500, 30000). */
   reconnect?: boolean | { min?: number; max?: number };
+  /** Disconnects it. */
+  signal?: AbortSignal;
   /** Events that may wait while there is no connection (100); the event `error` tells of each further one. */
   queueLimit?: number;
   /** What to connect with where there is no global `WebSocket`, for example `require('ws')`. */

@@ -7,6 +7,16 @@
  * One file, no dependencies: a classic script that sets the two globals; `require` returns them too, and `p2p.mjs`
  * exports them. Types are in `p2p.d.ts`.
  *
+ * The latter's states, and how a program is told of them:
+ *
+ *     connecting ──▶ open ──▶ waiting ──▶ connecting ──▶ …      `connect`, then `disconnect` where it was open
+ *         └────────────┴─────────┴──▶ closed                    and `connect_error` where it was not
+ *
+ * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
+ * again, it tries at once. It is closed (until `connect()`) by `disconnect()`, by its `signal`, without `reconnect`, and by a server that
+ * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
+ * at least `min`, after a reason with `retry_after_ms: N` at least that.
+ *
  * Code written for the plugin runs unchanged. Beyond it: what calls back also returns a promise, failures are told
  * instead of thrown where nobody can catch them, unregistering works, and what a lost connection took along is
  * restored by the next one.
@@ -14,22 +24,12 @@
 'use strict';
 {
   /** How long an answer may take, in ms, and how long a peer may take to accept a stream, as in the original. */
-  const TIMEOUT_MS = 15000;
-  const STREAM_TIMEOUT_MS = 10000;
-
-  /** A retry waits a random time below `min * 2^attempt` and below `max` (full jitter), both in milliseconds. */
-  const RETRY = { min: 500, max: 30000 };
-
+  const [TIMEOUT_MS, STREAM_TIMEOUT_MS] = [15000, 10000];
   /** Events that may wait for a connection, and chunks that a peer may send without waiting for our acks. */
-  const QUEUE_LIMIT = 100;
-  const UNREAD_LIMIT = 64;
-
+  const [QUEUE_LIMIT, UNREAD_LIMIT] = [100, 64];
   /** Names that only the client itself says to its listeners. */
   const OWN_EVENTS = /^(connect(_error)?|disconnect|error)$/;
-
-  const STREAM_DATA = 'P2P_EMIT_STREAM';
-  const STREAM_DESTROYED = 'PEER_STREAM_DESTROYED';
-
+  const [STREAM_DATA, STREAM_DESTROYED] = ['P2P_EMIT_STREAM', 'PEER_STREAM_DESTROYED'];
   /** The reason of a `disconnect` that the user asked for. */
   const CLOSED_BY_US = 'io client disconnect';
   const NO_TARGET = 'emit2 must be called after targetClientId is set';
@@ -38,10 +38,10 @@
   const problem = (message, code) => Object.assign(new Error(message), { code });
   const closed = () => problem('The stream is closed', 'CLOSED');
 
-  /** Runs what a user handed us; what it throws is reported by the platform and does not disturb us. */
-  const call = (run) => {
+  /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
+  const call = (callback, ...args) => {
     try {
-      return run();
+      return callback?.(...args);
     } catch (error) {
       setTimeout(() => {
         throw error;
@@ -49,16 +49,55 @@
     }
   };
 
+  /**
+   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
+   * without `retryMs` where nothing does.
+   */
+  const keeper = (connect) => {
+    /** Since a connection lasted. */
+    let attempt = 0;
+    let openedAt;
+    let stop = () => {};
+    return {
+      opened: () => (openedAt = Date.now()),
+      stop: () => stop(),
+      lost({ code, reason }, url, reconnect) {
+        const { min = 500, max = 30000 } = Object(reconnect);
+        const { location, document, navigator } = globalThis;
+        const { hostname } = new URL(url);
+        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
+        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
+        // One that is cut at once does not start the backoff anew.
+        if (Date.now() - openedAt > max) attempt = 0;
+        openedAt = NaN;
+        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
+        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
+        const control = new AbortController();
+        const go = () => {
+          stop();
+          connect();
+        };
+        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        globalThis.addEventListener?.('online', go, control);
+        document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
+        stop = () => {
+          clearTimeout(timer);
+          control.abort();
+        };
+        return { attempt: attempt++, retryMs, hint };
+      },
+    };
+  };
+
   /** Tells listeners, ours and the user's, on whatever kind of emitter; returns what they return. */
   const tell = (emitter, type, ...args) =>
     [...emitter.listeners(type)].map((listener) => call(() => listener.apply(emitter, args)));
-
   /** Answers where an answer is wanted. What a peer sent in place of an ack is not called. */
   const answer = (ack, ...args) => typeof ack === 'function' && ack(...args);
-
   /** Hands the outcome to callbacks. They came first: nobody has to look at the promise, and who does sees all. */
   const settle = (promise, ok, bad = ignore) => (promise.then(ok, bad), promise);
-
   /** By its tag, as it may come from another realm. */
   const isBinary = (value) =>
     ArrayBuffer.isView(value) || /(ArrayBuffer|Blob|File)]$/.test(Object.prototype.toString.call(value));
@@ -67,143 +106,118 @@
     if (typeof chunk === 'string') return new TextEncoder().encode(chunk);
     return Array.isArray(chunk) || (isBinary(chunk) && !ArrayBuffer.isView(chunk)) ? new Uint8Array(chunk) : chunk;
   };
-
   const mustBeFunction = (name, callback) => {
     if (typeof callback !== 'function') throw new Error(`${name} requires a Function as parameter`);
     return callback;
   };
-
   /** Hard to guess, as whoever knows it can write into the stream. Node 18 has no global `crypto`. */
   const streamId = () => String(globalThis.crypto?.getRandomValues(new Uint32Array(4)) ?? Math.random());
-
   /** Arguments in any order, by what they are: `string`, `array`, `function`, `object`. */
   const sorted = (args) => Object.fromEntries(args.map((arg) => [Array.isArray(arg) ? 'array' : typeof arg, arg]));
 
-  class Emitter {
-    #listeners = new Map();
-
-    on(type, listener) {
-      this.#listeners.set(type, [...this.listeners(type), listener]);
-      return this;
-    }
-
-    once(type, listener) {
-      const once = (...args) => this.off(type, once) && listener(...args);
-      once.listener = listener;
-      return this.on(type, once);
-    }
-
-    /** Without a listener: all of that type. */
-    off(type, listener) {
-      const isOther = (each) => listener && each !== listener && each.listener !== listener;
-      this.#listeners.set(type, this.listeners(type).filter(isOther));
-      return this;
-    }
-
-    listeners(type) {
-      return this.#listeners.get(type) ?? [];
-    }
-  }
+  const newEmitter = () => {
+    const all = new Map();
+    return {
+      listeners: (type) => all.get(type) ?? [],
+      on(type, listener) {
+        all.set(type, [...this.listeners(type), listener]);
+        return this;
+      },
+      once(type, listener) {
+        const once = (...args) => this.off(type, once) && listener(...args);
+        once.listener = listener;
+        return this.on(type, once);
+      },
+      /** Without a listener: all of that type. */
+      off(type, listener) {
+        const isOther = (each) => listener && each !== listener && each.listener !== listener;
+        all.set(type, this.listeners(type).filter(isOther));
+        return this;
+      },
+    };
+  };
 
   /**
    * Bytes both ways between two devices, one chunk at a time: the peer's ack of a chunk asks for the next one.
    *
    * Events: `data` (a Uint8Array; the peer sends on when every handler is done, be it that a promise it returned is),
-   * `end` (the peer sends no more), `error`, `close`.
+   * `end` (the peer sends no more), `error`, `close`. `send(event, argument, ack)` reaches the peer; `watched` are
+   * listeners on the socket for as long as the stream lives.
    */
-  class P2pStream extends Emitter {
-    #send;
-    #outgoing;
-    /** Ends listening to the socket. */
-    #leave;
-    #written = Promise.resolve();
-    #read = Promise.resolve();
-    #cancelWrite = ignore;
-    #unread = 0;
-    #isHeard;
+  const newStream = (socket, send, [incoming, outgoing], watched, info) => {
+    let [written, read] = [Promise.resolve(), Promise.resolve()];
+    let [cancelWrite, unread, isHeard] = [ignore, 0];
     /** Resolves when somebody listens to `data`; until then a chunk waits, and with it the peer. */
-    #heard = new Promise((resolve) => (this.#isHeard = resolve));
+    const heard = new Promise((resolve) => (isHeard = resolve));
     /** How many of the two directions have ended. */
-    #ended = 0;
-    destroyed = false;
-
-    /** `send(event, argument, ack)` reaches the peer; `watched` are listeners on the socket for as long as it lives. */
-    constructor(socket, send, [incoming, outgoing], watched) {
-      super();
-      this.#send = send;
-      this.#outgoing = outgoing;
-      const all = Object.entries({ ...watched, [incoming]: (chunk, ack) => this.#received(chunk, ack) });
-      all.forEach(([type, listener]) => socket.on(type, listener));
-      this.#leave = () => all.forEach(([type, listener]) => socket.off(type, listener));
-    }
-
-    /** Sends bytes or text (or what JSON can say) behind what was written before; resolves when the peer took it. */
-    write(chunk) {
-      const raw = bytes(chunk);
-      const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(raw) ? raw : {};
-      // Every version of the library sends an ArrayBuffer as binary, but not every view of one.
-      return this.#push(buffer ? buffer.slice(byteOffset, byteOffset + byteLength) : raw);
-    }
-
-    /** Says that nothing more comes, after `chunk` if there is one; resolves when the peer knows. */
-    end(chunk) {
-      if (chunk !== undefined) this.write(chunk);
-      return settle(this.#push(null), () => this.#end());
-    }
-
-    /** Ends both directions at once, and the peer's; with an error also as the event. */
-    destroy(error) {
-      if (!this.destroyed && this.sourceStreamId) this.#send(STREAM_DESTROYED, this.sourceStreamId);
-      return this.close(error);
-    }
-
-    /** Ends this side only: the peer has gone, or knows. */
-    close(error) {
-      if (this.destroyed) return this;
-      this.destroyed = true;
-      this.#leave();
-      this.#cancelWrite(error ?? closed());
-      if (error) tell(this, 'error', error);
-      tell(this, 'close');
-      return this;
-    }
-
-    on(type, listener) {
-      if (type === 'data') this.#isHeard();
-      return super.on(type, listener);
-    }
-
-    #push(chunk) {
-      const send = (resolve, reject) => {
-        if (this.destroyed) throw closed();
-        this.#cancelWrite = reject;
-        this.#send(this.#outgoing, chunk, () => resolve());
+    let ended = 0;
+    const endOne = () => (ended += 1) > 1 && stream.close();
+    const push = (chunk) => {
+      const begin = (resolve, reject) => {
+        if (stream.destroyed) throw closed();
+        cancelWrite = reject;
+        send(outgoing, chunk, () => resolve());
       };
-      return settle((this.#written = this.#written.then(() => new Promise(send))));
-    }
-
-    #received(chunk, ack) {
-      this.#unread += 1;
-      if (this.#unread > UNREAD_LIMIT) this.destroy(problem('The peer does not wait for acks', 'FLOOD'));
-      const read = async () => {
-        if (this.destroyed) return;
-        if (chunk === null) tell(this, 'end');
+      return settle((written = written.then(() => new Promise(begin))));
+    };
+    const receive = (chunk, ack) => {
+      unread += 1;
+      if (unread > UNREAD_LIMIT) stream.destroy(problem('The peer does not wait for acks', 'FLOOD'));
+      const take = async () => {
+        if (stream.destroyed) return;
+        if (chunk === null) tell(stream, 'end');
         else {
-          await this.#heard;
-          await Promise.all(tell(this, 'data', bytes(chunk)));
+          await heard;
+          await Promise.all(tell(stream, 'data', bytes(chunk)));
         }
-        this.#unread -= 1;
+        unread -= 1;
         answer(ack);
-        if (chunk === null) this.#end();
+        if (chunk === null) endOne();
       };
-      this.#read = this.#read.then(read).catch((error) => this.destroy(error));
-    }
+      read = read.then(take).catch(stream.destroy);
+    };
+    const listeners = Object.entries({ ...watched, [incoming]: receive });
+    listeners.forEach(([type, listener]) => socket.on(type, listener));
 
-    #end() {
-      this.#ended += 1;
-      if (this.#ended > 1) this.close();
-    }
-  }
+    const emitter = newEmitter();
+    const stream = {
+      ...emitter,
+      ...info,
+      destroyed: false,
+      /** Sends bytes or text (or what JSON can say) behind what was written before; resolves when the peer took it. */
+      write(chunk) {
+        const raw = bytes(chunk);
+        const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(raw) ? raw : {};
+        // Every version of the library sends an ArrayBuffer as binary, but not every view of one.
+        return push(buffer ? buffer.slice(byteOffset, byteOffset + byteLength) : raw);
+      },
+      /** Says that nothing more comes, after `chunk` if there is one; resolves when the peer knows. */
+      end(chunk) {
+        if (chunk !== undefined) stream.write(chunk);
+        return settle(push(null), endOne);
+      },
+      /** Ends both directions at once, and the peer's; with an error also as the event. */
+      destroy(error) {
+        if (!stream.destroyed && stream.sourceStreamId) send(STREAM_DESTROYED, stream.sourceStreamId);
+        return stream.close(error);
+      },
+      /** Ends this side only: the peer has gone, or knows. */
+      close(error) {
+        if (stream.destroyed) return stream;
+        stream.destroyed = true;
+        listeners.forEach(([type, listener]) => socket.off(type, listener));
+        cancelWrite(error ?? closed());
+        if (error) tell(stream, 'error', error);
+        tell(stream, 'close');
+        return stream;
+      },
+      on(type, listener) {
+        if (type === 'data') isHeard();
+        return emitter.on.call(stream, type, listener);
+      },
+    };
+    return stream;
+  };
 
   /** Emits on this socket what wants an answer. All of it fails when the connection is lost. */
   const questions = (socket, timeout) => {
@@ -351,14 +365,12 @@
     return {
       getClientList: (callback) => settle(ask(['LIST_CLIENTS']), callback),
       isClientConnected: (who, callback) => settle(ask(['GET_CLIENT_CONNECTED_STATUS', who]).then(Boolean), callback),
-
       joinRoom: (room, callback) => settle(join(room), callback),
       leaveRoom(room, callback) {
         kept.delete('JOIN_ROOM,' + room);
         return settle(ask(['LEAVE_ROOM', room]), callback);
       },
       emitRoom: (room, event, ...args) => socket.emit('EMIT_ROOM', room, event, ...args),
-
       addP2pTarget: (who, callback) => settle(add(who), callback && (() => callback()), callback),
       onAddP2pTarget(callback) {
         mustBeFunction('onAddP2pTarget', callback);
@@ -380,18 +392,20 @@
     const open = (info, own) => {
       const { sourceStreamId, targetStreamId, targetClientId: peer } = info;
       const names = [targetStreamId, sourceStreamId].map((name) => `${STREAM_DATA}-from-stream-${name}`);
-      const stream = new P2pStream(socket, (...args) => emitTo(peer, ...args), names, {
+      const watched = {
         disconnect: own.onDisconnect ?? (() => stream.close()),
         TARGET_DISCONNECT: own.onTargetDisconnect ?? ((who) => who === peer && stream.close()),
         [STREAM_DESTROYED]: own.onTargetStreamDestroyed ?? ((name) => name === targetStreamId && stream.close()),
-      });
-      return Object.assign(stream, info);
+      };
+      const stream = newStream(socket, (...args) => emitTo(peer, ...args), names, watched, info);
+      return stream;
     };
     const openRegistered = () => {
       const close = () => stream.close();
       const watched = { disconnect: close, P2P_DISCONNECT: close, P2P_UNREGISTER: close };
-      const stream = new P2pStream(socket, emit2, [STREAM_DATA, STREAM_DATA], watched);
-      return Object.assign(stream, { targetClientId: socket.targetClientId });
+      const { targetClientId } = socket;
+      const stream = newStream(socket, emit2, [STREAM_DATA, STREAM_DATA], watched, { targetClientId });
+      return stream;
     };
 
     socket.on('P2P_REGISTER_STREAM', (ack) => {
@@ -428,7 +442,6 @@
         });
       },
       offAddP2pStream: (channel) => void socket.off(offered(channel)),
-
       registerP2pStream(...args) {
         const [ok, bad] = args.filter((arg) => typeof arg === 'function');
         const asked = ask(['P2P_REGISTER_STREAM', socket.targetClientId]);
@@ -516,81 +529,26 @@
   }
 
   /** A socket of Socket.IO 5 over Engine.IO 4, with the part of socket.io-client's interface that programs use. */
-  class Line extends Emitter {
-    #options;
-    #socket;
+  const newLine = (url, given) => {
+    const { path = '/socket.io/', queueLimit = QUEUE_LIMIT, WebSocket = globalThis.WebSocket } = given;
+    const { auth, reconnect, signal } = given;
+    if (!WebSocket) throw new Error('No WebSocket: give one as the option WebSocket');
+    url.protocol = url.protocol.replace('http', 'ws');
+    url.pathname = path;
+    url.hash = '';
+    const query = new URLSearchParams(url.search);
+    url.searchParams.set('EIO', 4);
+    url.searchParams.set('transport', 'websocket');
+    let socket, patience, silence;
     /** Arguments of `emit` that no connection has seen, oldest first; length <= queueLimit. */
-    #queue = [];
+    const queue = [];
     /** Acks to come, by the id that we gave them. */
-    #acks = new Map();
-    #lastAck = 0;
+    const acks = new Map();
+    let lastAck = 0;
     /** A packet whose attachments are still to come. */
-    #partial;
-    /** How long the server may be silent, in ms. */
-    #patience;
-    #silence;
-    #attempt = 0;
-    #timer;
-    connected = false;
-    id;
-    close = () => this.disconnect();
-
-    constructor(url, options) {
-      super();
-      this.#options = { path: '/socket.io/', queueLimit: QUEUE_LIMIT, WebSocket: globalThis.WebSocket, ...options };
-      if (!this.#options.WebSocket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
-      url.protocol = url.protocol.replace('http', 'ws');
-      url.pathname = this.#options.path;
-      url.hash = '';
-      this.io = { opts: { query: new URLSearchParams(url.search) } };
-      url.searchParams.set('EIO', 4);
-      url.searchParams.set('transport', 'websocket');
-      this.#options.url = url.href;
-      this.connect();
-    }
-
-    /** Bytes handed to the WebSocket that the network has not taken yet. */
-    get bufferedAmount() {
-      return this.#socket?.bufferedAmount ?? 0;
-    }
-
-    /** Connects again after `disconnect`; happens by itself at first and after a loss. */
-    connect() {
-      clearTimeout(this.#timer);
-      if (this.#socket) return this;
-      const socket = (this.#socket = new this.#options.WebSocket(this.#options.url));
-      socket.binaryType = 'arraybuffer';
-      // One that was given up may still speak.
-      socket.onmessage = ({ data }) => socket === this.#socket && this.#received(data);
-      socket.onclose = (event) => socket === this.#socket && this.#closed('transport close', event);
-      // A close event follows and says it all; some implementations throw when nobody listens.
-      socket.onerror = ignore;
-      this.#patience = TIMEOUT_MS;
-      this.#heard();
-      return this;
-    }
-
-    /** Ends the connection, and no other follows until `connect`. */
-    disconnect() {
-      clearTimeout(this.#timer);
-      if (this.connected) this.#socket.send('41');
-      if (this.#socket) this.#closed(CLOSED_BY_US, undefined, false);
-      return this;
-    }
-
-    /** Sends an event; a function as the last argument is called with the answer. Waits for a connection. */
-    emit(...args) {
-      if (this.connected && this.#socket.readyState === 1) {
-        const ack = typeof args.at(-1) === 'function' ? args.pop() : undefined;
-        if (ack) this.#acks.set(++this.#lastAck, ack);
-        this.#send(2, ack ? this.#lastAck : '', args);
-      } else if (this.#queue.length < this.#options.queueLimit) this.#queue.push(args);
-      else tell(this, 'error', Object.assign(problem(`Too much waits: ${args[0]} is dropped`, 'QUEUE_FULL'), { args }));
-      return this;
-    }
-
+    let partial;
     /** An event (2) or ack (3); with attachments its type is greater by three, and they follow. */
-    #send(type, id, args) {
+    const send = (type, id, args) => {
       const attachments = [];
       const text = JSON.stringify(args, function (key, value) {
         // `value` may be what `toJSON` made of it.
@@ -598,86 +556,125 @@
         return isBinary(raw) ? { _placeholder: true, num: attachments.push(raw) - 1 } : value;
       });
       const count = attachments.length;
-      this.#socket.send('4' + (count ? `${type + 3}${count}-` : type) + id + text);
-      attachments.forEach((each) => this.#socket.send(each));
-    }
-
-    #heard() {
-      clearTimeout(this.#silence);
-      this.#silence = setTimeout(() => this.#closed('ping timeout'), this.#patience);
-    }
-
-    #received(data) {
-      this.#heard();
+      socket.send('4' + (count ? `${type + 3}${count}-` : type) + id + text);
+      attachments.forEach((each) => socket.send(each));
+    };
+    const hear = () => {
+      clearTimeout(silence);
+      silence = setTimeout(over, patience, 'ping timeout');
+    };
+    const receive = (data) => {
+      hear();
       try {
         const type = typeof data === 'string' ? data[0] : 'attachment';
         if (type === '0') {
           const { pingInterval, pingTimeout } = JSON.parse(data.slice(1));
-          this.#patience = pingInterval + pingTimeout;
-          this.#socket.send('40' + (JSON.stringify(this.#options.auth) ?? ''));
-        } else if (type === '1') this.#closed('transport close');
-        else if (type === '2') {
-          this.#socket.send('3' + data.slice(1));
-          // A connection that lasted starts the backoff anew; one that is cut at once does not.
-          this.#attempt = 0;
-        } else if (type === '4') {
-          if (this.#partial) throw problem('An attachment is missing');
+          patience = pingInterval + pingTimeout;
+          socket.send('40' + (JSON.stringify(auth) ?? ''));
+        } else if (type === '1') over('transport close');
+        else if (type === '2') socket.send('3' + data.slice(1));
+        else if (type === '4') {
+          if (partial) throw problem('An attachment is missing');
           const [, kind, count = 0, id, body] = /^4(\d)(?:(\d+)-)?(?:\/[^,]*,)?(\d*)(.*)$/s.exec(data);
-          this.#partial = { kind, count, id, body, attachments: [] };
-        } else if (type === 'attachment') this.#partial.attachments.push(data);
-        if (this.#partial?.attachments.length >= this.#partial?.count) this.#complete(this.#partial);
+          partial = { kind, count, id, body, attachments: [] };
+        } else if (type === 'attachment') partial.attachments.push(data);
+        if (partial?.attachments.length >= partial?.count) complete(partial);
       } catch {
         // Not a server of this protocol.
-        this.#closed('parse error');
+        over('parse error');
       }
-    }
-
-    #complete({ kind, count, id, body, attachments }) {
-      this.#partial = undefined;
+    };
+    const complete = ({ kind, count, id, body, attachments }) => {
+      partial = undefined;
       const fill = (_, value) => (value?._placeholder === true ? attachments[value.num] : value);
       const content = kind === '1' || JSON.parse(body, count ? fill : undefined);
       if (kind === '0') {
-        this.id = content.sid;
-        this.connected = true;
+        line.id = content.sid;
+        line.connected = true;
+        opened();
         // First what brings back pairs and rooms, then what is meant for them.
-        tell(this, 'connect');
-        const queue = this.#queue;
-        this.#queue = [];
-        queue.forEach((args) => call(() => this.emit(...args)));
-      } else if (kind === '1') this.#closed('io server disconnect', undefined, false);
-      else if (kind === '4') this.#closed('', Object.assign(problem(content.message), { data: content.data }), false);
+        tell(line, 'connect');
+        queue.splice(0).forEach((args) => call(line.emit, ...args));
+      } else if (kind === '1') over('io server disconnect', undefined, false);
+      else if (kind === '4') over('', Object.assign(problem(content.message), { data: content.data }), false);
       else if (kind % 3 === 0) {
-        const ack = this.#acks.get(+id);
-        this.#acks.delete(+id);
-        if (ack) call(() => ack(...content));
+        const ack = acks.get(+id);
+        acks.delete(+id);
+        call(ack, ...content);
       } else {
-        let waiting = this.#socket;
+        let waiting = socket;
         const ack = (...args) => {
           // Once, and to the connection that asked.
-          if (waiting && waiting === this.#socket) this.#send(3, id, args);
+          if (waiting && waiting === socket) send(3, id, args);
           waiting = undefined;
         };
-        if (!OWN_EVENTS.test(content[0])) tell(this, ...content, ...(id ? [ack] : []));
+        if (!OWN_EVENTS.test(content[0])) tell(line, ...content, ...(id ? [ack] : []));
       }
-    }
-
+    };
     /** It is over with this WebSocket. */
-    #closed(reason, detail, mayRetry = this.#options.reconnect !== false) {
-      const wasConnected = this.connected;
-      const socket = this.#socket;
-      clearTimeout(this.#silence);
-      this.#socket = this.#partial = this.id = undefined;
-      this.connected = false;
-      this.#acks.clear();
-      socket.close();
-      if (mayRetry) {
-        const { min, max } = { ...RETRY, ...this.#options.reconnect };
-        this.#timer = setTimeout(() => this.connect(), Math.random() * Math.min(max, min * 2 ** this.#attempt++));
-      }
-      if (wasConnected) tell(this, 'disconnect', reason, detail);
-      else if (reason !== CLOSED_BY_US) tell(this, 'connect_error', reason ? problem(reason) : detail);
-    }
-  }
+    const over = (reason, detail, mayRetry = reconnect) => {
+      const { connected } = line;
+      const former = socket;
+      clearTimeout(silence);
+      socket = partial = line.id = undefined;
+      line.connected = false;
+      acks.clear();
+      former.close();
+      const told = lost(Object(detail), url, mayRetry);
+      line.active = told.retryMs !== undefined;
+      if (connected) tell(line, 'disconnect', reason, detail);
+      else if (reason !== CLOSED_BY_US) tell(line, 'connect_error', Object.assign(reason ? problem(reason) : detail, told));
+    };
+
+    const line = newEmitter();
+    Object.defineProperty(line, 'bufferedAmount', { get: () => socket?.bufferedAmount ?? 0 });
+    Object.assign(line, {
+      io: { opts: { query } },
+      connected: false,
+      /** Connects again after `disconnect`; happens by itself at first and after a loss. */
+      connect() {
+        stop();
+        if (socket) return line;
+        /** Whether it goes on by itself. */
+        line.active = true;
+        const made = (socket = new WebSocket(url.href));
+        made.binaryType = 'arraybuffer';
+        // One that was given up may still speak.
+        made.onmessage = ({ data }) => socket === made && receive(data);
+        made.onclose = (event) => socket === made && over('transport close', event);
+        // A close event follows and says it all; some implementations throw when nobody listens.
+        made.onerror = ignore;
+        // How long the server may be silent, in ms.
+        patience = TIMEOUT_MS;
+        hear();
+        return line;
+      },
+      /** Ends the connection, and no other follows until `connect`. */
+      disconnect() {
+        stop();
+        line.active = false;
+        if (line.connected) socket.send('41');
+        if (socket) over(CLOSED_BY_US, undefined, false);
+        return line;
+      },
+      /** Sends an event; a function as the last argument is called with the answer. Waits for a connection. */
+      emit(...args) {
+        if (line.connected && socket.readyState === 1) {
+          const ack = typeof args.at(-1) === 'function' ? args.pop() : undefined;
+          if (ack) acks.set(++lastAck, ack);
+          send(2, ack ? lastAck : '', args);
+        } else if (queue.length < queueLimit) queue.push(args);
+        else tell(line, 'error', Object.assign(problem(`Too much waits: ${args[0]} is dropped`, 'QUEUE_FULL'), { args }));
+        return line;
+      },
+    });
+    line.close = line.disconnect;
+    const { opened, lost, stop } = keeper(line.connect);
+    line.connect();
+    signal?.addEventListener('abort', line.close);
+    if (signal?.aborted) line.close();
+    return line;
+  };
 
   /**
    * Connects a device without socket.io-client.
@@ -685,12 +682,13 @@
    * @param {string} url of the server (`http`, `https`, `ws` or `wss`), relative to the page
    * @param {string} id of this device
    * @param {object} [options] those of `p2pClientPlugin`, and `path` (`/socket.io/`), `auth`, `reconnect` (`false`, or
-   *   `{min, max}` in ms), `queueLimit` (100), `WebSocket` (a constructor, where there is no global one)
+   *   `{min, max}` in ms), `queueLimit` (100), `signal` (an AbortSignal that disconnects it), `WebSocket` (a constructor,
+   *   where there is no global one)
    */
   function connectP2p(url, id, options = {}) {
     const address = new URL(url, globalThis.location?.href);
     if (!address.searchParams.has('deviceId')) address.searchParams.set('clientId', id);
-    return p2pClientPlugin(new Line(address, options), id, options);
+    return p2pClientPlugin(newLine(address, options), id, options);
   }
 
   Object.assign(globalThis, { p2pClientPlugin, connectP2p });

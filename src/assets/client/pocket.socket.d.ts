@@ -39,7 +39,7 @@ export declare class AddressException extends Error {
 export interface DeliveryError extends Error {
   /**
    * `CLOSED` (the connection was lost before the receipt, or there is none), `QUEUE_FULL` (too many messages wait for a
-   * connection) or `NO_RECEIPT` (10,000 later messages were sent, and the server confirms none).
+   * connection) or `NO_RECEIPT` (10,000 later messages were sent and this one is not confirmed).
    */
   code: 'CLOSED' | 'QUEUE_FULL' | 'NO_RECEIPT';
 }
@@ -140,7 +140,7 @@ export interface On<This> {
     event: string,
     callback: (envelope: Envelope<D>, socket: AugmentedWebSocket) => void,
   ): This;
-  /** All events of a channel; with an id that `send` returned, the receipt, once: `(undefined, receipt)`. */
+  /** All events of a channel; with an id that `send` returned, the receipt, once: `(undefined, receipt, socket)`. */
   (channel: string, callback: (event: any, data: any, socket: AugmentedWebSocket) => void): This;
 }
 
@@ -250,7 +250,7 @@ export interface PocketWebSocket {
   AugmentedWebSocket: typeof AugmentedWebSocket;
   /** A socket that `sendToAll` does not mean; `success` is told its first connection. */
   connect(address: Address, success?: (event: Event) => void): AugmentedWebSocket;
-  /** The URL of an address: `ws://…`, with `isSecure` `wss://…`. */
+  /** The URL of an address: `ws://…`, with `isSecure` (default: whether the page is one of https) `wss://…`. */
   socketString(address: Address, isSecure?: boolean): string;
   getActiveSocket(): AugmentedWebSocket | false;
   isConnected(): boolean;

@@ -15,20 +15,18 @@
  *     connecting (0) ──▶ open (1) ──▶ waiting (0) ──▶ connecting ──▶ …      `open`; `close` and `reconnect`
  *          └────────────────┴────────────┴──▶ closed (3)                   `close`
  *
- * It waits a random time, but not when the browser is online again or the page is looked at again: then it tries at
- * once. It is closed for good by `close()`, without `reconnect`, after `retryLimit`, and by a server that says so: 1008
- * (but for one who was only slow) and 4000 to 4999. After 1012 and 1013 it waits at least `min`, or asks the next server.
+ * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
+ * again, it tries at once. It is closed for good by `close()`, without `reconnect`, after `retryLimit`, and by a server
+ * that says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it
+ * waits at least `min`, after a reason with `retry_after_ms: N` at least that, or asks a server that was not tried.
  */
 'use strict';
 // A second copy in the same page shares the sockets and listeners of the first.
 if (!globalThis.pocket?.webSocket) {
-  /** A retry waits a random time below `min * 2^attempt` and below `max` (full jitter), both in milliseconds. */
-  const RETRY = { min: 500, max: 30000 };
-
   /** Ids of messages that are remembered to know a second copy by. */
   const SEEN_LIMIT = 1000;
 
-  /** Messages of one socket that may wait for a receipt: some servers of this protocol send none. */
+  /** Messages that may wait for a receipt: some servers of this protocol send none. */
   const RECEIPT_LIMIT = 10000;
 
   /** What the original server listens on if it is not told otherwise. */
@@ -36,7 +34,7 @@ if (!globalThis.pocket?.webSocket) {
 
   const [CONNECTING, OPEN, CLOSING, CLOSED] = [0, 1, 2, 3];
 
-  /** Functions by channel, by whole message (`channel.event`) and by id of a message: `{event, callback}`. */
+  /** Listeners by channel, by whole message (`channel.event`) and by id of a message: `(event, data, socket)`. */
   const hooks = new Map();
 
   /** Sockets that are not over. */
@@ -47,6 +45,9 @@ if (!globalThis.pocket?.webSocket) {
 
   /** The socket that brought a message first, by its id, oldest first; size <= SEEN_LIMIT. */
   const seen = new Map();
+
+  /** What waits for a receipt, by id, oldest first; size <= RECEIPT_LIMIT. */
+  const requests = new Map();
 
   /** An address that cannot be used, or none. */
   class AddressException extends Error {
@@ -62,41 +63,16 @@ if (!globalThis.pocket?.webSocket) {
     }
   }
 
-  /** Hosts that a browser may keep pages of elsewhere from: addresses inside, and names without an address outside. */
-  const LOCAL = /^((127|10|192\.168|172\.[123]\d|169\.254)\.|[^.:]+$|\[(::1|f))|\.local$/;
-
-  /** What may be the reason that a browser does not tell. */
-  const hintOf = (url) => {
-    const { location } = globalThis;
-    if (!location) return '';
-    const { hostname } = new URL(url, location);
-    if (hostname === location.hostname || !LOCAL.test(hostname)) return '';
-    return `Blocked? Allow the local network, or load the page from ${hostname}`;
-  };
-
-  /** Runs `run` once, in `ms` or when there is reason to believe that it will do now. Returns what calls it off. */
-  const soon = (run, ms) => {
-    const { document } = globalThis;
-    let timer;
-    const stop = (name) => {
-      clearTimeout(timer);
-      globalThis[name]?.('online', go);
-      document?.[name]('visibilitychange', look);
-    };
-    const go = () => {
-      stop('removeEventListener');
-      run();
-    };
-    const look = () => document.visibilityState === 'visible' && go();
-    stop('addEventListener');
-    timer = setTimeout(go, ms);
-    return () => stop('removeEventListener');
+  /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
+  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+    if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
+    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (callback, ...args) => {
     try {
-      callback?.(...args);
+      return callback?.(...args);
     } catch (error) {
       setTimeout(() => {
         throw error;
@@ -104,52 +80,93 @@ if (!globalThis.pocket?.webSocket) {
     }
   };
 
-  /** Tells those who listen: for a channel they get `(event, data, socket)`, for a single event `(data, socket)`. */
+  /**
+   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
+   * without `retryMs` where nothing does.
+   */
+  const keeper = (connect) => {
+    /** Since a connection lasted. */
+    let attempt = 0;
+    let openedAt;
+    let stop = () => {};
+    return {
+      opened: () => (openedAt = Date.now()),
+      stop: () => stop(),
+      lost({ code, reason }, url, reconnect) {
+        const { min = 500, max = 30000 } = Object(reconnect);
+        const { location, document, navigator } = globalThis;
+        const { hostname } = new URL(url);
+        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
+        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
+        // One that is cut at once does not start the backoff anew.
+        if (Date.now() - openedAt > max) attempt = 0;
+        openedAt = NaN;
+        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
+        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
+        const control = new AbortController();
+        const go = () => {
+          stop();
+          connect();
+        };
+        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        globalThis.addEventListener?.('online', go, control);
+        document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
+        stop = () => {
+          clearTimeout(timer);
+          control.abort();
+        };
+        return { attempt: attempt++, retryMs, hint };
+      },
+    };
+  };
+
   const dispatch = (channel, event, data, socket) => {
-    for (const hook of hooks.get(channel) ?? []) {
-      if (hook.event === undefined) call(hook.callback, event, data, socket);
-      else if (hook.event === event) call(hook.callback, data, socket);
-    }
+    hooks.get(channel)?.forEach((hook) => call(hook, event, data, socket));
     if (channel === 'socket') call(socket?.callback, event, { name: socket?.name, socket, data });
   };
 
-  /** One socket will bring no receipt; where it was the last one that could, the promise is rejected. */
-  const fail = (request, code) => {
-    if (--request.left > 0 || !request.id) return;
+  /** The message waits for no receipt any more. */
+  const end = (request, error) => {
     hooks.delete(request.id);
-    request.reject(Object.assign(new Error('pocket: ' + code), { code }));
+    requests.delete(request.id);
+    request.reject?.(error);
+  };
+
+  const fault = (code) => Object.assign(new Error('pocket: ' + code), { code });
+
+  /** This socket will bring no receipt; where it was the last one that could, the promise is rejected. */
+  const fail = (request, code, socket) => {
+    request.on?.delete(socket);
+    if (!request.on?.size) end(request, fault(code));
   };
 
   const drop = (request, code, socket) => {
     const { id, message, data } = request;
     dispatch('socket', 'drop', { id, message, data, code, socket }, socket);
-    fail(request, code);
+    fail(request, code, socket);
   };
 
-  /** Sends one message over all these; where data would be, there may be the callback. */
-  const post = (sockets, message, data, callback) => {
-    if (typeof data === 'function') [callback, data] = [data];
+  /** Sends one message over all these: `[ids, promise]`. Where data would be, there may be the callback. */
+  const post = (sockets, message, data = {}, callback = undefined) => {
+    if (typeof data === 'function') [callback, data] = [data, {}];
     const { signal } = Object(callback);
-    if (signal) callback = callback.callback;
-    if (data === undefined) data = {};
     // The same id everywhere, by which a receiver on several servers knows a second copy.
     const id = Math.random().toString(32);
-    const frame = JSON.stringify({ id, message, data });
-    const request = { id, message, data, frame, callback, left: sockets.length };
+    const request = { id, message, data, signal, frame: JSON.stringify({ id, message, data }), on: new Set(sockets) };
+    request.callback = signal ? callback.callback : callback;
     const promise = new Promise((resolve, reject) => Object.assign(request, { resolve, reject }));
-    // What is called back is sent by nobody who has not, and its receipts are nobody's.
-    const forget = () => {
-      sockets.forEach((socket) => socket.forget(request));
-      hooks.delete(id);
-      request.reject(signal.reason);
-    };
-    signal?.addEventListener('abort', forget);
     // Nobody has to look at the promise. Whoever does look still sees the rejection.
     promise.catch(() => {});
+    requests.set(id, request);
+    if (requests.size > RECEIPT_LIMIT) end(requests.values().next().value, fault('NO_RECEIPT'));
+    // What is called back is sent by nobody who has not, and its receipts are nobody's.
+    const abort = () => end(request, signal.reason);
+    signal?.addEventListener('abort', abort);
+    if (signal?.aborted) abort();
     if (!sockets.length) drop(request, 'CLOSED');
-    const ids = sockets.map((socket) => socket.submit(request));
-    if (signal?.aborted) forget();
-    return { ids, promise };
+    return [sockets.map((socket) => socket.submit(request)), promise];
   };
 
   /** The sockets of `sendToAll`: those of `connect` and `makeSocket`. */
@@ -167,41 +184,36 @@ if (!globalThis.pocket?.webSocket) {
   };
 
   /** What a socket received: a push of the server, a message on a channel, or anything else. */
-  const receive = (socket, event) => {
+  const receive = (socket, __event) => {
     let json;
     try {
       // A binary frame is never JSON, whatever its bytes spell.
-      json = Object(typeof event.data === 'string' && JSON.parse(event.data));
+      json = Object(typeof __event.data === 'string' && JSON.parse(__event.data));
     } catch {
       json = {};
     }
-    if (Object.hasOwn(json, 'socket')) {
-      json.__event = event;
-      const request = json.socket === 'sent' && socket.acknowledge(json.messageId);
-      if (request) {
-        const waiting = hooks.get(request.id);
-        hooks.delete(request.id);
-        request.resolve(json);
-        waiting?.forEach((hook) => call(hook.callback, json.data, json));
-        call(request.callback, json, socket);
-      }
-      return dispatch('socket', json.socket, json, socket);
-    }
     const { id, message } = json;
-    if (typeof message !== 'string') return dispatch('socket', 'message', event, socket);
-    if (live.size > 1 && typeof id === 'string') {
-      // The same message by way of another server.
-      if ((seen.get(id) ?? socket) !== socket) return;
+    json.__event = __event;
+    if (Object.hasOwn(json, 'socket')) {
+      const request = json.socket === 'sent' && requests.get(json.messageId);
+      if (request && request.on.delete(socket)) {
+        request.resolve(json);
+        dispatch(request.id, json.data, json, socket);
+        hooks.delete(request.id);
+        call(request.callback, json, socket);
+        if (!request.on.size) end(request);
+      }
+      dispatch('socket', json.socket, json, socket);
+    } else if (typeof message !== 'string') dispatch('socket', 'message', __event, socket);
+    // Otherwise it is the same message by way of another server.
+    else if (live.size < 2 || typeof id !== 'string' || (seen.get(id) ?? socket) === socket) {
       seen.set(id, socket);
       if (seen.size > SEEN_LIMIT) seen.delete(seen.keys().next().value);
+      const [channel, event] = ([json.__channel, json.__eventName] = message.split('.'));
+      if (event !== undefined) dispatch(channel, event, json, socket);
+      dispatch(message, message, json, socket);
     }
-    const [__channel, __eventName] = message.split('.');
-    Object.assign(json, { __event: event, __channel, __eventName });
-    if (__eventName !== undefined) dispatch(__channel, __eventName, json, socket);
-    dispatch(message, message, json, socket);
   };
-
-  const Socket = () => pocket.WebSocket ?? globalThis.WebSocket;
 
   /**
    * Stands for a WebSocket through all its connections: what is sent while there is none waits for the next one.
@@ -211,199 +223,148 @@ if (!globalThis.pocket?.webSocket) {
    * sent: `code` is `QUEUE_FULL` or `CLOSED`). The WebSocket's own events are also for `addEventListener` and `on…`.
    */
   class AugmentedWebSocket extends EventTarget {
-    #socket;
-    #binaryType = 'blob';
-    /** What was sent while there was no connection, oldest first; length <= pocket.queueLimit. */
-    #queue = [];
-    /** Messages on their way, by id: sent on the current connection and without a receipt. */
-    #waiting = new Map();
-    #addresses;
-    #index = 0;
-    /** Below zero while there are servers that were not tried yet. */
-    #attempt;
-    /** Attempts since the last connection. */
-    #failures = 0;
-    #openedAt = 0;
-    #hint;
-    #callOff = () => {};
-    #timer;
-    #resolve;
-    #reject;
-
     /** Connects at once, to the first of `addresses` that answers. */
-    constructor(address, callback, isKnown = false, addresses = [address]) {
+    constructor(address, callback, isKnown, addresses = [address]) {
       super();
-      if (!Socket()) throw new Error('There is no WebSocket here: set pocket.WebSocket');
+      let socket;
+      let index = 0;
+      /** Attempts since the last connection. */
+      let failures = 0;
+      let untried = addresses.length - 1;
+      let timer;
+      let settle;
+      /** What was sent while there was no connection, oldest first; length <= pocket.queueLimit. */
+      let queue = [];
       /** The addresses that are tried in turn. */
-      this.uris = addresses.map(checked);
-      this.isKnown = isKnown;
-      this.callback = callback;
-      this.#addresses = addresses;
-      this.#attempt = 1 - addresses.length;
-      /** Fulfilled by the first connection, rejected where there never was one. */
-      this.opened = new Promise((...settle) => ([this.#resolve, this.#reject] = settle));
-      this.opened.catch(() => {});
-      this.#connect();
-    }
+      const uris = addresses.map(checked);
 
-    get connected() {
-      return this.readyState === OPEN && this.#socket.readyState === OPEN;
-    }
+      const tell = (event, data) => dispatch('socket', event, data, this);
 
-    get bufferedAmount() {
-      return this.#socket.bufferedAmount;
-    }
-
-    get binaryType() {
-      return this.#binaryType;
-    }
-
-    set binaryType(type) {
-      this.#socket.binaryType = this.#binaryType = type;
-    }
-
-    /** Sends anything a WebSocket sends, as it is. Do not change bytes while they wait for a connection. */
-    send(data) {
-      this.submit({ frame: data, data });
-    }
-
-    /** Sends a message; returns its id. */
-    sendJson(message, data, callback) {
-      return post([this], message, data, callback).ids[0];
-    }
-
-    /** Leaves the connection, if there is one, for a new one. */
-    reconnect() {
-      this.#socket.close();
-      this.#failures = 0;
-      this.#connect();
-    }
-
-    /** Ends for good: no reconnect. */
-    close(...args) {
-      if (this.readyState >= CLOSING) return;
-      const noEventWillCome = this.#socket.readyState === CLOSED;
-      // Refuses what a WebSocket refuses, before anything has changed.
-      this.#socket.close(...args);
-      this.readyState = CLOSING;
-      if (!noEventWillCome) return;
-      this.#callOff();
-      this.#timer = setTimeout(() => this.#closed({ code: 1006, reason: '', wasClean: false }));
-    }
-
-    /** Sends a request, or keeps it until there is a connection; returns its id unless it is dropped. */
-    submit(request) {
-      const { id } = request;
-      if (this.connected) {
-        this.#socket.send(request.frame);
-        if (id) this.#waiting.set(id, request);
-        if (this.#waiting.size > RECEIPT_LIMIT) fail(this.acknowledge(this.#waiting.keys().next().value), 'NO_RECEIPT');
-      } else if (this.readyState >= CLOSING) return drop(request, 'CLOSED', this);
-      else if (this.#queue.length >= pocket.queueLimit) return drop(request, 'QUEUE_FULL', this);
-      else this.#queue.push(request);
-      return id;
-    }
-
-    /** Neither sends a request nor waits for its receipt. */
-    forget(request) {
-      this.#waiting.delete(request.id);
-      this.#queue = this.#queue.filter((each) => each !== request);
-    }
-
-    /** The message with this id, which waits for its receipt no longer. */
-    acknowledge(id) {
-      const request = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      return request;
-    }
-
-    #connect() {
-      this.#abandon();
-      this.readyState = CONNECTING;
-      this.name = this.#addresses[this.#index];
-      this.uri = this.uris[this.#index];
-      this.#hint = hintOf(this.uri);
-      this.#tell('connecting', [this.name, this.uri]);
-      const socket = (this.#socket = new (Socket())(
-        this.uri,
-        // The server answers the first and never the second, which shows it who we are.
-        pocket.token ? ['jackfield', `jackfield.token.${pocket.token}`] : undefined,
-      ));
-      live.add(this);
-      socket.binaryType = this.#binaryType;
-      this.#timer = setTimeout(() => socket.close(), pocket.connectTimeout);
-      const hear = (type, listener) => {
-        socket['on' + type] = (event) => socket === this.#socket && listener(event);
+      /** Tells listeners, then `on<type>`; returns the event. */
+      const emit = (event) => {
+        this.dispatchEvent(event);
+        call(() => this['on' + event.type]?.(event));
+        return event;
       };
-      hear('open', () => this.#opened());
-      hear('message', ({ data, origin }) => receive(this, this.#emit(new MessageEvent('message', { data, origin }))));
-      hear('error', () => this.#tell('error', this.#emit(new Event('error'))));
-      hear('close', (event) => this.#closed(event));
-    }
 
-    /** Nothing that was sent on the connection will be acknowledged any more. */
-    #abandon() {
-      clearTimeout(this.#timer);
-      this.#callOff();
-      this.#waiting.forEach((request) => fail(request, 'CLOSED'));
-      this.#waiting.clear();
-    }
+      /** Nothing that was sent on the connection will be acknowledged any more. */
+      const leave = () => {
+        clearTimeout(timer);
+        requests.forEach((request) => queue.includes(request) || fail(request, 'CLOSED', this));
+      };
 
-    #opened() {
-      clearTimeout(this.#timer);
-      this.readyState = OPEN;
-      this.#openedAt = Date.now();
-      this.#failures = 0;
-      this.#hint = '';
-      // What waited goes before anything newer.
-      this.#queue.splice(0).forEach((request) => this.submit(request));
-      this.#resolve(this);
-      this.#tell('open', { socket: this, data: this.#emit(new Event('open')) });
-      if (group.includes(this) && group.every((socket) => socket.connected)) {
-        this.#tell('broadcast-all-connected', { data: this.name, sockets: group });
-      }
-    }
+      /** Sends a request, or keeps it until there is a connection; returns its id unless it is dropped. */
+      const submit = (request) => {
+        const { id, frame, signal } = request;
+        if (signal?.aborted) return;
+        if (this.connected) socket.send(frame);
+        else {
+          // What was called back takes no room.
+          queue = queue.filter((each) => !each.signal?.aborted);
+          if (this.readyState >= CLOSING) return drop(request, 'CLOSED', this);
+          if (queue.length >= pocket.queueLimit) return drop(request, 'QUEUE_FULL', this);
+          queue.push(request);
+        }
+        return id;
+      };
 
-    #closed({ code, reason, wasClean }) {
-      const count = this.uris.length;
-      const { reconnect, retryLimit } = pocket;
-      const { min, max } = { ...RETRY, ...reconnect };
-      const isUnwanted = code > 3999 || (code === 1008 && !/^(no answer|too slow)/.test(reason));
-      const isOver = this.readyState >= CLOSING || reconnect === false || isUnwanted || this.#failures >= retryLimit * count;
-      const hint = this.#hint;
-      this.readyState = isOver ? CLOSED : CONNECTING;
-      this.#abandon();
-      if (isOver) {
-        live.delete(this);
-        this.#queue.splice(0).forEach((request) => drop(request, 'CLOSED', this));
-        this.#reject(new AddressException('Not connected', this.uris));
-      }
-      this.#tell('close', this.#emit(Object.assign(new Event('close'), { code, reason, wasClean, hint })));
-      // A listener may have ended it, or begun anew.
-      if (this.readyState > CONNECTING || this.#socket.readyState < CLOSED) return;
-      // A connection that lasted starts the backoff anew; one that is cut at once does not.
-      if (this.#openedAt && Date.now() - this.#openedAt > max) this.#attempt = 0;
-      this.#openedAt = 0;
-      this.#index = (this.#index + 1) % count;
-      const round = Math.floor(this.#attempt / count);
-      const least = code === 1012 || code === 1013 ? min : 0;
-      const retryMs = this.#attempt++ < 0 ? 0 : least + Math.random() * Math.min(max, min * 2 ** round);
-      this.#callOff = soon(() => this.#connect(), retryMs);
-      this.#tell('reconnect', { socket: this, attempt: this.#failures++, retryMs, hint });
-    }
+      const open = () => {
+        clearTimeout(timer);
+        this.readyState = OPEN;
+        failures = 0;
+        opened();
+        // What waited goes before anything newer.
+        queue.splice(0).forEach(submit);
+        settle[0](this);
+        tell('open', { socket: this, data: emit(new Event('open')) });
+        if (group.includes(this) && group.every(({ connected }) => connected)) {
+          tell('broadcast-all-connected', { data: this.name, sockets: group });
+        }
+      };
 
-    #tell(event, data) {
-      dispatch('socket', event, data, this);
-    }
+      const close = ({ code, reason, wasClean }) => {
+        const mayRetry = this.readyState < CLOSING && failures < pocket.retryLimit * uris.length && pocket.reconnect;
+        // Nobody waits while there is a server that was not tried.
+        const { retryMs, hint } = lost({ code, reason }, this.uri, mayRetry && untried-- > 0 ? { max: 0 } : mayRetry);
+        this.readyState = retryMs === undefined ? CLOSED : CONNECTING;
+        leave();
+        if (this.readyState) {
+          live.delete(this);
+          queue.splice(0).forEach(submit);
+          settle[1](new AddressException('Not connected', uris));
+        }
+        tell('close', emit(Object.assign(new Event('close'), { code, reason, wasClean, hint })));
+        // A listener may have ended it, or begun anew.
+        if (this.readyState || socket.readyState < CLOSED) return;
+        index = (index + 1) % uris.length;
+        tell('reconnect', { socket: this, attempt: failures++, retryMs, hint });
+      };
 
-    /** Tells listeners, then `on<type>`; returns the event. */
-    #emit(event) {
-      const handler = () => this['on' + event.type]?.(event);
-      // Called as a listener, what it throws is reported by the platform and stays away from us.
-      this.addEventListener(event.type, handler);
-      this.dispatchEvent(event);
-      this.removeEventListener(event.type, handler);
-      return event;
+      const listeners = {
+        open,
+        close,
+        message: (event) => receive(this, emit(new MessageEvent('message', event))),
+        error: () => tell('error', emit(new Event('error'))),
+      };
+
+      const connect = () => {
+        const WebSocket = pocket.WebSocket ?? globalThis.WebSocket;
+        if (!WebSocket) throw new Error('No WebSocket: set pocket.WebSocket');
+        stop();
+        leave();
+        this.readyState = CONNECTING;
+        this.name = addresses[index];
+        this.uri = uris[index];
+        tell('connecting', [this.name, this.uri]);
+        // The server answers the first and never the second, which shows it who we are.
+        const made = new WebSocket(this.uri, pocket.token && ['jackfield', `jackfield.token.${pocket.token}`]);
+        made.binaryType = socket?.binaryType ?? 'blob';
+        socket = made;
+        live.add(this);
+        timer = setTimeout(() => made.close(), pocket.connectTimeout);
+        for (const type in listeners) made['on' + type] = (event) => socket === made && listeners[type](event);
+      };
+      const { opened, lost, stop } = keeper(connect);
+
+      Object.defineProperties(this, {
+        connected: { get: () => socket.readyState === OPEN },
+        bufferedAmount: { get: () => socket.bufferedAmount },
+        binaryType: { get: () => socket.binaryType, set: (type) => (socket.binaryType = type) },
+      });
+      Object.assign(this, {
+        uris,
+        isKnown,
+        callback,
+        submit,
+        /** Fulfilled by the first connection, rejected where there never was one. */
+        opened: new Promise((...both) => (settle = both)),
+
+        /** Sends anything a WebSocket sends, as it is. Do not change bytes while they wait for a connection. */
+        send: (data) => void submit({ frame: data, data }),
+
+        /** Sends a message; returns its id. */
+        sendJson: (...message) => post([this], ...message)[0][0],
+
+        /** Leaves the connection, if there is one, for a new one. */
+        reconnect() {
+          socket.close();
+          failures = 0;
+          connect();
+        },
+
+        /** Ends for good: no reconnect. */
+        close(...args) {
+          if (this.readyState >= CLOSING) return;
+          const noEventWillCome = socket.readyState === CLOSED;
+          // Refuses what a WebSocket refuses, before anything has changed.
+          socket.close(...args);
+          stop();
+          this.readyState = CLOSING;
+          if (noEventWillCome) timer = setTimeout(close, 0, { code: 1006, reason: '', wasClean: false });
+        },
+      });
+      this.opened.catch(() => {});
+      connect();
     }
   }
 
@@ -415,8 +376,7 @@ if (!globalThis.pocket?.webSocket) {
   const socketString = (url, isSecure) => {
     if (typeof url === 'function') url = url(webSocket);
     if (Array.isArray(url)) url = url.slice(0, 2).join(':');
-    const text = Object(url).ip ? joined(url) : String(url);
-    return isUrl(text) ? text.replace(/^http/i, 'ws') : `ws${isSecure ? 's' : ''}://${text}`;
+    return urlOf(Object(url).ip ? joined(url) : url, isSecure);
   };
 
   /** The same where it is one that a WebSocket would take. */
@@ -440,9 +400,11 @@ if (!globalThis.pocket?.webSocket) {
     return /^(\[.*\]|[^:]*):?([^]*)$/.exec(ip).slice(1);
   };
 
-  const word = (words, ...allowed) => words.find((given) => allowed.includes(given));
-  const listTypeOf = (words) => word(words, 'mix', 'flat');
-  const connectionTypeOf = (words) => word(words, 'broadcast', 'overflow');
+  /** The words that may stand among the arguments, and what they say. */
+  const WORDS = { __proto__: null, mix: 'listType', flat: 'listType', broadcast: 'connectionType', overflow: 'connectionType' };
+
+  /** What the words among these say; the first of each kind counts. */
+  const said = (args) => Object.fromEntries(args.filter((arg) => WORDS[arg]).reverse().map((arg) => [WORDS[arg], arg]));
 
   /** What `setup` prepared. */
   const connection = {
@@ -458,8 +420,7 @@ if (!globalThis.pocket?.webSocket) {
       const { addresses, ports, addToList } = connection;
       const list = [];
       if (listType === 'flat' && addresses.length !== ports.length) {
-        const message = 'IP and Port Array are not the same length for "flat" enumeration.';
-        throw new AddressException(message, { addresses, ports, listType });
+        throw new AddressException('Not the same length for "flat"', { addresses, ports, listType });
       }
       addresses.forEach((ip, i) => {
         if (listType === 'flat') addToList(list, ip, ports[i]);
@@ -490,23 +451,23 @@ if (!globalThis.pocket?.webSocket) {
 
   /** Calls `callback` for a channel, for one event of it, or once for the receipt of a message. */
   function on(channel, event, callback) {
-    const hook = typeof event === 'function' ? { callback: event } : { event, callback };
+    const hook = typeof event === 'function' ? event : (name, ...told) => name === event && callback(...told);
     for (const name of [channel].flat()) hooks.set(name, [...(hooks.get(name) ?? []), hook]);
     return this;
   }
 
   /** Connects to a list or to what `setup` prepared; fulfilled with the sockets when all have been open. */
   function connect(...args) {
-    const words = args.filter((arg) => listTypeOf([arg]) ?? connectionTypeOf([arg]));
-    const list = [args.find((arg) => arg && !words.includes(arg)) ?? connection.list(listTypeOf(words))].flat();
+    const { listType, connectionType } = { ...connection, ...said(args) };
+    const list = [args.find((arg) => arg && !WORDS[arg]) ?? connection.list(listType)].flat();
     if (!list.length) throw new AddressException('Missing connections');
-    const isOverflow = (connectionTypeOf(words) ?? connection.connectionType) === 'overflow';
     // All are looked at before the first one is connected to.
-    const uris = list.map(checked);
-    const wanted = isOverflow ? [[uris.join(), list]] : list.map((address, i) => [uris[i], [address]]);
-    const sockets = wanted.map(
-      ([key, addresses]) =>
-        known().find((socket) => socket.uris.join() === key) ?? new AugmentedWebSocket(key, undefined, true, addresses),
+    list.forEach(checked);
+    const isOverflow = connectionType === 'overflow';
+    const sockets = (isOverflow ? [list] : list.map((address) => [address])).map(
+      (addresses) =>
+        known().find(({ uris }) => `${uris}` === `${addresses.map(checked)}`) ??
+        new AugmentedWebSocket('', undefined, true, addresses),
     );
     group = isOverflow ? [] : sockets;
     const all = Promise.all(sockets.map((socket) => socket.opened));
@@ -525,10 +486,13 @@ if (!globalThis.pocket?.webSocket) {
       const pairs = (isMany ? Object.values(address) : [address ?? '127.0.0.1']).map(split);
       const [given] = rest;
       const ports = Array.isArray(given) ? given : parseInt(given) > 0 && [given];
-      connection.addresses = pairs.map(([ip]) => ip);
-      connection.ports = ports || pairs.map(([ip, port]) => port || (isUrl(ip) ? '' : PORT));
-      connection.listType = listTypeOf(rest) ?? (ports ? 'mix' : 'flat');
-      connection.connectionType = connectionTypeOf(rest) ?? 'broadcast';
+      Object.assign(connection, {
+        addresses: pairs.map(([ip]) => ip),
+        ports: ports || pairs.map(([ip, port]) => port || (isUrl(ip) ? '' : PORT)),
+        listType: ports ? 'mix' : 'flat',
+        connectionType: 'broadcast',
+        ...said(rest),
+      });
       if (rest.includes(false)) connect();
       return connection;
     },
@@ -537,16 +501,16 @@ if (!globalThis.pocket?.webSocket) {
     makeSocket: (url, callback) => new AugmentedWebSocket(url, callback, true),
 
     /** Sends over one socket; returns the message's id. */
-    sendTo: (target, ...message) => post(single(target), ...message).ids[0],
+    sendTo: (target, ...message) => post(single(target), ...message)[0][0],
 
     /** Sends over all sockets; returns the message's id for each that will send it. */
-    sendToAll: (message, ...data) => !!message && post(everybody(), message, ...data).ids,
+    sendToAll: (message, ...data) => !!message && post(everybody(), message, ...data)[0],
     send: (...message) => socket.sendToAll(...message),
 
     /** Sends `channel.event` over one socket or over all; fulfilled with the first receipt. */
     signal(channel, event, data, target, callback) {
       if (typeof target === 'function') [callback, target] = [target];
-      return post(target ? single(target) : everybody(), `${channel}.${event}`, data, callback).promise;
+      return post(target ? single(target) : everybody(), `${channel}.${event}`, data, callback)[1];
     },
 
     /** Ends all connections. */
@@ -566,7 +530,7 @@ if (!globalThis.pocket?.webSocket) {
 
     getActiveSocket: () => [...live].find((each) => each.connected) ?? false,
     isConnected: () => !!webSocket.getActiveSocket(),
-    send: (data) => webSocket.getActiveSocket() && webSocket.getActiveSocket().send(data),
+    send: (data) => webSocket.getActiveSocket().send?.(data),
     sendJson: (target, ...message) => !!target && target.sendJson(...message),
     close: (target) => target.close(),
 
@@ -583,7 +547,7 @@ if (!globalThis.pocket?.webSocket) {
     /** Attempts in a row that one server gets. */
     retryLimit: Infinity,
     /** `false`, or the bounds of the random wait: `{min, max}` in ms. */
-    reconnect: RETRY,
+    reconnect: { min: 500, max: 30000 },
     /** Messages that may wait for a connection, for each socket. */
     queueLimit: 100,
     /** How long a server may take to answer, in ms. */

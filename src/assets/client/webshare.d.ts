@@ -90,6 +90,7 @@ export declare class WebShare extends EventTarget {
   /** The constructor to use where there is no global one, for all instances. */
   static WebSocket?: unknown;
 
+  /** A page of https goes by wss. */
   constructor(host: string, port: number | string, debug?: boolean | WebShareOptions);
   constructor(url: string | URL, options?: WebShareOptions);
 

@@ -12,56 +12,29 @@
  *     connecting ──▶ open ──▶ waiting ──▶ connecting ──▶ …      `open`, then `lost` for each connection that ends
  *         └────────────┴─────────┴──▶ closed                    `close`, once
  *
- * It waits a random time, but not when the browser is online again or the page is looked at again: then it tries at
- * once. It is closed for good by `close()`, by its `signal`, without `reconnect`, and by a server that says so: 1008
- * (but for one who was only slow) and 4000 to 4999. After 1012 and 1013 it waits at least `min`.
+ * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
+ * again, it tries at once. It is closed for good by `close()`, by its `signal`, without `reconnect`, and by a server that
+ * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
+ * at least `min`, after a reason with `retry_after_ms: N` at least that.
  */
 'use strict';
 {
-  /** A retry waits a random time below `min * 2^attempt` and below `max` (full jitter), both in milliseconds. */
-  const RETRY = { min: 500, max: 30000 };
-
   /** Calls that may wait for a connection. */
   const QUEUE_LIMIT = 100;
 
   /** A connection without an answer for twice as long is not one any more. */
   const HEARTBEAT_MS = 30000;
 
-  /** Hosts that a browser may keep pages of elsewhere from: addresses inside, and names without an address outside. */
-  const LOCAL = /^((127|10|192\.168|172\.[123]\d|169\.254)\.|[^.:]+$|\[(::1|f))|\.local$/;
-
-  /** What may be the reason that a browser does not tell. */
-  const hintOf = (url) => {
-    const { location } = globalThis;
-    if (!location) return '';
-    const { hostname } = new URL(url, location);
-    if (hostname === location.hostname || !LOCAL.test(hostname)) return '';
-    return `Blocked? Allow the local network, or load the page from ${hostname}`;
-  };
-
-  /** Runs `run` once, in `ms` or when there is reason to believe that it will do now. Returns what calls it off. */
-  const soon = (run, ms) => {
-    const { document } = globalThis;
-    let timer;
-    const stop = (name) => {
-      clearTimeout(timer);
-      globalThis[name]?.('online', go);
-      document?.[name]('visibilitychange', look);
-    };
-    const go = () => {
-      stop('removeEventListener');
-      run();
-    };
-    const look = () => document.visibilityState === 'visible' && go();
-    stop('addEventListener');
-    timer = setTimeout(go, ms);
-    return () => stop('removeEventListener');
+  /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
+  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+    if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
+    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
-  const call = (self, callback, ...args) => {
+  const call = (callback, ...args) => {
     try {
-      callback?.apply(self, args);
+      return callback?.(...args);
     } catch (error) {
       setTimeout(() => {
         throw error;
@@ -69,11 +42,53 @@
     }
   };
 
+  /**
+   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
+   * without `retryMs` where nothing does.
+   */
+  const keeper = (connect) => {
+    /** Since a connection lasted. */
+    let attempt = 0;
+    let openedAt;
+    let stop = () => {};
+    return {
+      opened: () => (openedAt = Date.now()),
+      stop: () => stop(),
+      lost({ code, reason }, url, reconnect) {
+        const { min = 500, max = 30000 } = Object(reconnect);
+        const { location, document, navigator } = globalThis;
+        const { hostname } = new URL(url);
+        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
+        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
+        // One that is cut at once does not start the backoff anew.
+        if (Date.now() - openedAt > max) attempt = 0;
+        openedAt = NaN;
+        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
+        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
+        const control = new AbortController();
+        const go = () => {
+          stop();
+          connect();
+        };
+        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        globalThis.addEventListener?.('online', go, control);
+        document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
+        stop = () => {
+          clearTimeout(timer);
+          control.abort();
+        };
+        return { attempt: attempt++, retryMs, hint };
+      },
+    };
+  };
+
   /** Answers a request: its promise first, then its callback. */
   const settle = (request, ok, code, body) => {
     if (ok) request.resolve(body);
     else request.reject(Object.assign(new Error('WebShare: ' + code), { code, body }));
-    call(request.owner, request.callback, ok, code, body);
+    call(() => request.callback?.call(request.owner, ok, code, body));
   };
 
   /**
@@ -85,55 +100,46 @@
    */
   class WebShare extends EventTarget {
     #url;
-    #Socket;
-    #protocols;
-    #retry;
-    #limit;
-    /** Requests that no socket has seen, oldest first; length <= #limit. */
+    #options;
+    /** Requests that no socket has seen, oldest first; length <= queueLimit. */
     #queue = [];
     /** Requests on their way, by callback id: sent on the current socket and not answered. */
     #waiting = new Map();
     #lastId = 0;
-    #attempt = 0;
-    #openedAt = 0;
     #isOpen = false;
     #isOver = false;
-    #heartbeat;
     #isMissed = false;
     #pulse;
-    #hint;
-    #callOff = () => {};
+    #keeper = keeper(() => this.#connect());
 
     /**
      * Connects at once: `new WebShare(host, port, debug)`, `new WebShare(host, port, options)` or
      * `new WebShare(url, options)`.
      *
-     * @param {string} host host name, or a whole URL (`wss://example.org/webshare`; `http` is read as `ws`)
+     * @param {string} host host name (a page of https goes by `wss`), or a URL (`wss://example.org/webshare`,
+     *   `/webshare` of the page's own server)
      * @param {number|object} [port] port, or the options after a URL
      * @param {boolean|object} [debug] log every frame, or options: `debug`, `path` (behind the port), `binary` (ask for
      *   binary relay), `reconnect` (`false`, or `{min, max}` in ms), `queueLimit` (100), `heartbeat` (ms; 0: none),
-     *   `signal` (an AbortSignal that closes it), `token` (where the server asks for one), `WebSocket` (a constructor, where there is
-     *   no global one)
+     *   `signal` (an AbortSignal that closes it), `token` (where the server asks for one), `WebSocket` (a constructor,
+     *   where there is no global one)
      */
     constructor(host, port, debug) {
       super();
-      const isUrl = /^\w+:\/\//.test(host);
+      const isUrl = /^(\w+:\/)?\//.test(host);
       const given = isUrl ? port : debug;
       const options = Object(given);
       this.debug = !!(options === given ? options.debug : given);
-      const base = isUrl
-        ? String(host).replace(/^http/i, 'ws')
-        : // An IPv6 address is bracketed for the URL.
-          `ws://${String(host).replace(/^[^[]*:.*/, '[$&]')}:${port}`;
-      this.#url = base + (options.path ?? '');
+      this.#options = {
+        queueLimit: QUEUE_LIMIT,
+        heartbeat: HEARTBEAT_MS,
+        WebSocket: WebShare.WebSocket ?? globalThis.WebSocket,
+        ...options,
+      };
+      if (!this.#options.WebSocket) throw new Error('No WebSocket: give one as the option WebSocket');
+      // An IPv6 address is bracketed for the URL.
+      this.#url = urlOf(isUrl ? host : `${String(host).replace(/^[^[]*:.*/, '[$&]')}:${port}`) + (options.path ?? '');
       if (options.binary) this.#url += (this.#url.includes('?') ? '&' : '?') + 'binary=1';
-      this.#retry = options.reconnect !== false && { ...RETRY, ...options.reconnect };
-      this.#limit = options.queueLimit ?? QUEUE_LIMIT;
-      // The server answers the first and never the second, which shows it who we are.
-      if (options.token) this.#protocols = ['jackfield', `jackfield.token.${options.token}`];
-      this.#Socket = options.WebSocket ?? WebShare.WebSocket ?? globalThis.WebSocket;
-      if (!this.#Socket) throw new Error('There is no WebSocket here: give one as the option WebSocket');
-      this.#heartbeat = options.heartbeat ?? HEARTBEAT_MS;
       this.#connect();
       options.signal?.addEventListener('abort', () => this.close());
       if (options.signal?.aborted) this.close();
@@ -191,9 +197,12 @@
     }
 
     #connect() {
-      const socket = (this._socket = new this.#Socket(this.#url, this.#protocols));
+      const socket = (this._socket = new this.#options.WebSocket(
+        this.#url,
+        // The server answers the first and never the second, which shows it who we are.
+        this.#options.token && ['jackfield', `jackfield.token.${this.#options.token}`],
+      ));
       socket.binaryType = 'arraybuffer';
-      this.#hint = hintOf(this.#url);
       socket.onopen = () => this.#opened();
       socket.onmessage = (event) => this.#received(event.data);
       socket.onclose = (event) => this.#closed(event);
@@ -202,11 +211,10 @@
     }
 
     #opened() {
-      this.#openedAt = Date.now();
+      this.#keeper.opened();
       this.#isOpen = true;
-      this.#hint = '';
       this.#isMissed = false;
-      this.#pulse = this.#heartbeat && setInterval(() => this.#beat(), this.#heartbeat);
+      this.#pulse = this.#options.heartbeat && setInterval(() => this.#beat(), this.#options.heartbeat);
       // The key first, so that it is known when a queued pair is answered; then what waited, before anything newer.
       const queue = this.#queue;
       this.#queue = [];
@@ -250,7 +258,7 @@
         this._socket.send(request.frame);
         if (request.id) this.#waiting.set(request.id, request);
         else this.#answer(request, true, 'SENT');
-      } else if (this.#queue.length < this.#limit) this.#queue.push(request);
+      } else if (this.#queue.length < this.#options.queueLimit) this.#queue.push(request);
       else this.#answer(request, false, 'QUEUE_FULL');
       return request.promise;
     }
@@ -312,26 +320,13 @@
       const partner = this.pairedTo;
       const unanswered = [...this.#waiting.values()];
       this.#waiting.clear();
-      const hint = this.#hint;
       clearInterval(this.#pulse);
       this.#isOpen = false;
       this.pairedTo = null;
-      const isUnwanted = code > 3999 || (code === 1008 && !/^(no answer|too slow)/.test(reason));
-      if (this.#isOver || !this.#retry || isUnwanted) {
-        this.#isOver = true;
-        this.#abandon();
-        this.#emit('close', { code, reason, wasClean, hint });
-      } else {
-        // A connection that lasted starts the backoff anew; one that is cut at once does not.
-        if (this.#openedAt && Date.now() - this.#openedAt > this.#retry.max) this.#attempt = 0;
-        this.#openedAt = 0;
-        const attempt = this.#attempt++;
-        const { min, max } = this.#retry;
-        const least = code === 1012 || code === 1013 ? min : 0;
-        const retryMs = least + Math.random() * Math.min(max, min * 2 ** attempt);
-        this.#callOff = soon(() => this.#connect(), retryMs);
-        this.#emit('lost', { code, reason, wasClean, attempt, retryMs, hint });
-      }
+      const told = this.#keeper.lost({ code, reason }, this.#url, !this.#isOver && this.#options.reconnect);
+      this.#isOver = told.retryMs === undefined;
+      if (this.#isOver) this.#abandon();
+      this.#emit(this.#isOver ? 'close' : 'lost', { code, reason, wasClean, ...told });
       unanswered.forEach((request) => settle(request, false, 'CLOSED', null));
       const body = { with: partner };
       if (partner) this.#emit('unpair', { detail: body }, true, 'SUCCESS', body);
@@ -339,7 +334,7 @@
 
     /** Nothing will be sent or answered any more. */
     #abandon() {
-      this.#callOff();
+      this.#keeper.stop();
       clearInterval(this.#pulse);
       this.pairedTo = null;
       const requests = [...this.#waiting.values(), ...this.#queue];
@@ -351,11 +346,8 @@
     /** Tells listeners, then `on<type>` with `args` (without any: the event). */
     #emit(type, fields, ...args) {
       const event = Object.assign(new Event(type), fields);
-      const handler = () => this['on' + type]?.(...(args.length ? args : [event]));
-      // Called as a listener, what it throws is reported by the platform and stays away from us.
-      this.addEventListener(type, handler);
       this.dispatchEvent(event);
-      this.removeEventListener(type, handler);
+      call(() => this['on' + type]?.(...(args.length ? args : [event])));
     }
 
     #log(direction, data) {

@@ -56,7 +56,10 @@ export interface WS2SSocket extends AsyncIterable<Uint8Array> {
   onRecv?: ((bytes: Uint8Array) => void) | null;
   /** It is over; comes once. */
   onClose?: ((event: { code: number; reason: string }) => void) | null;
-  /** The server's refusal, the event of the WebSocket, or what the socket itself found. */
+  /**
+   * The server's refusal, the event of the WebSocket, or what the socket itself found; in place of the event an error that
+   * says what to do where the browser may keep the page from a local address.
+   */
   onError?: ((error: Response | Event | WS2SError) => void) | null;
 
   /** Connects to a TCP server; `signal` calls that off and closes the socket. */
@@ -113,7 +116,7 @@ export declare class WS2S {
   /** The constructor to use where there is no global one, for all instances. */
   static WebSocket?: unknown;
 
-  /** `ws://host:port/ws2s`; with `?v=2` the server sends base64 always, with `?v=1` it replies as its first version. */
+  /** `ws://host:port/ws2s`, without a scheme by wss in a page of https; with `?v=2` the server sends base64 always, with `?v=1` it replies as its first version. */
   constructor(ws2sServerAddress: string | URL, options?: WS2SOptions);
 
   ws2sServerAddress: string | URL;

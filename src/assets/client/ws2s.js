@@ -16,9 +16,10 @@
  *     connecting ──▶ open ──▶ waiting ──▶ connecting ──▶ …      `onReady`, later `onReconnected`
  *         └────────────┴─────────┴──▶ closed
  *
- * It waits a random time, but not when the browser is online again or the page is looked at again: then it tries at
- * once. It is closed for good by `close()`, without `reconnect`, after nine attempts, and by a server that says so: 1008
- * (but for one who was only slow) and 4000 to 4999. After 1012 and 1013 it waits at least `min`.
+ * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
+ * again, it tries at once. It is closed for good by `close()`, without `reconnect`, after nine attempts, and by a server that
+ * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
+ * at least `min`, after a reason with `retry_after_ms: N` at least that.
  */
 'use strict';
 {
@@ -49,41 +50,16 @@
 
   const fault = (code, response, message = code) => Object.assign(new Error('WS2S: ' + message), { code, response });
 
-  /** Hosts that a browser may keep pages of elsewhere from: addresses inside, and names without an address outside. */
-  const LOCAL = /^((127|10|192\.168|172\.[123]\d|169\.254)\.|[^.:]+$|\[(::1|f))|\.local$/;
-
-  /** What may be the reason that a browser does not tell. */
-  const hintOf = (url) => {
-    const { location } = globalThis;
-    if (!location) return '';
-    const { hostname } = new URL(url, location);
-    if (hostname === location.hostname || !LOCAL.test(hostname)) return '';
-    return `Blocked? Allow the local network, or load the page from ${hostname}`;
-  };
-
-  /** Runs `run` once, in `ms` or when there is reason to believe that it will do now. Returns what calls it off. */
-  const soon = (run, ms) => {
-    const { document } = globalThis;
-    let timer;
-    const stop = (name) => {
-      clearTimeout(timer);
-      globalThis[name]?.('online', go);
-      document?.[name]('visibilitychange', look);
-    };
-    const go = () => {
-      stop('removeEventListener');
-      run();
-    };
-    const look = () => document.visibilityState === 'visible' && go();
-    stop('addEventListener');
-    timer = setTimeout(go, ms);
-    return () => stop('removeEventListener');
+  /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
+  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+    if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
+    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
   const call = (callback, ...args) => {
     try {
-      callback?.(...args);
+      return callback?.(...args);
     } catch (error) {
       setTimeout(() => {
         throw error;
@@ -91,23 +67,68 @@
     }
   };
 
-  const fromBase64 = (text) => {
-    const binary = atob(text);
-    const bytes = new Uint8Array(binary.length);
-    for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at);
-    return bytes;
+  /**
+   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
+   * without `retryMs` where nothing does.
+   */
+  const keeper = (connect) => {
+    /** Since a connection lasted. */
+    let attempt = 0;
+    let openedAt;
+    let stop = () => {};
+    return {
+      opened: () => (openedAt = Date.now()),
+      stop: () => stop(),
+      lost({ code, reason }, url, reconnect) {
+        const { min = 500, max = 30000 } = Object(reconnect);
+        const { location, document, navigator } = globalThis;
+        const { hostname } = new URL(url);
+        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
+        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
+        // One that is cut at once does not start the backoff anew.
+        if (Date.now() - openedAt > max) attempt = 0;
+        openedAt = NaN;
+        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
+        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
+        const control = new AbortController();
+        const go = () => {
+          stop();
+          connect();
+        };
+        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        globalThis.addEventListener?.('online', go, control);
+        document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
+        stop = () => {
+          clearTimeout(timer);
+          control.abort();
+        };
+        return { attempt: attempt++, retryMs, hint };
+      },
+    };
   };
 
-  const toBase64 = (bytes) => {
-    let binary = '';
-    for (let at = 0; at < bytes.length; at += 8192) {
-      binary += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
-    }
-    return btoa(binary);
+  /** Text with a character for each byte, which is what base64 is made of. */
+  const toBinary = (bytes) => {
+    let text = '';
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
+    return text;
+  };
+
+  const fromBinary = (text) => {
+    const bytes = new Uint8Array(text.length);
+    for (let at = 0; at < bytes.length; at += 1) bytes[at] = text.charCodeAt(at);
+    return bytes;
   };
 
   /** What messages carry one after the other: below what servers take, whole characters and whole groups of base64. */
   const parts = (text) => (text.match(/[^]{1,65536}/gu) ?? ['']).map((data) => ({ data }));
+
+  const onAbort = (signal, run) => {
+    signal?.addEventListener('abort', run);
+    if (signal?.aborted) run();
+  };
 
   /** Passes requests on to `put` while it is open; before that it keeps up to `limit`. */
   const gate = (limit, put) => {
@@ -120,12 +141,10 @@
         if (end ?? queue.length >= limit) request.reject(end ?? fault('QUEUE_FULL'));
         else if (isOpen) put(request);
         else queue.push(request);
-        const forget = () => {
+        onAbort(signal, () => {
           if (queue.includes(request)) queue.splice(queue.indexOf(request), 1);
           request.reject(signal.reason);
-        };
-        signal?.addEventListener('abort', forget);
-        if (signal?.aborted) forget();
+        });
         // Nobody has to look at the promise; whoever does still sees the rejection.
         promise.catch(() => {});
         return promise;
@@ -180,8 +199,9 @@
 
   /** One TCP socket behind one WebSocket. */
   const newSocket = (url, options, signal) => {
-    const { WebSocket = WS2S.WebSocket, queueLimit = QUEUE_LIMIT, maxBuffer = MAX_BUFFER } = options;
+    const { WebSocket = WS2S.WebSocket, queueLimit, maxBuffer } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
+    const { opened, lost } = keeper();
     if (!Socket) throw new Error('No WebSocket: give one as the option WebSocket');
     const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url, options) : new Socket(url, options.protocols);
     /** The request of each command without a reply: the server answers in their order. */
@@ -241,7 +261,7 @@
     const rest = () => new Promise((resolve) => idle.push(resolve));
 
     /** Closes the WebSocket; reading goes on, as the server's part of the closing handshake is behind all else. */
-    const shut = (reason = fault('CLOSED')) => {
+    const shut = (reason = failure ?? fault('CLOSED')) => {
       isClosing = true;
       end(reason);
       sent.splice(0).forEach((request) => request.reject(reason));
@@ -294,6 +314,7 @@
         isMissed = true;
         ask('ping');
       }, PING_MS);
+      opened();
       open(true);
       call(socket.onReady);
     };
@@ -303,7 +324,7 @@
       try {
         const response = JSON.parse(frame);
         const { code, data, encoding, message } = response;
-        if (code < 0) arrived(/[?&]v=2\b/.test(url) || encoding === 'base64' ? fromBase64(data) : encoder.encode(data));
+        if (code < 0) arrived(/[?&]v=2\b/.test(url) || encoding === 'base64' ? fromBinary(atob(data)) : encoder.encode(data));
         else if (code === 0) answered(message);
         else if (code > 0) failed(response, code, message);
         else throw code;
@@ -313,24 +334,22 @@
     };
 
     ws.onerror = (event) => {
-      if (!isClosing) call(socket.onError, event);
+      if (isClosing) return;
+      const { hint } = lost(event, url, false);
+      if (hint) failure = fault('CLOSED', event, hint);
+      call(socket.onError, failure ?? event);
     };
 
     /** The WebSocket is over, or as good as that. */
     const lose = (event) => {
       if (isOver) return;
-      if (!isClosing) failure = fault('CLOSED', event, (!ping && hintOf(url)) || undefined);
+      if (!isClosing) failure ??= fault('CLOSED', event);
       isOver = true;
       clearInterval(ping);
       shut(failure);
       call(socket.onClose, event);
     };
     ws.onclose = lose;
-
-    const obey = (signal) => {
-      signal?.addEventListener('abort', socket.close);
-      if (signal?.aborted) socket.close();
-    };
 
     const socket = {
       /** Dials; fulfilled when the server is connected, which `onOpen` tells too. */
@@ -339,7 +358,7 @@
         if (signal) target.pop();
         const done = ask('connect', [Object.fromEntries(TARGET.map((name, i) => [name, target[i]]))], { signal });
         // A dial under way is called off with its socket.
-        obey(signal);
+        onAbort(signal, socket.close);
         return done;
       },
 
@@ -348,7 +367,7 @@
 
       /** Sends bytes; fulfilled when the server has taken them. */
       sendb: (bytes, options) =>
-        ask('sendb', parts(toBase64(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength))), options),
+        ask('sendb', parts(btoa(toBinary(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength)))), options),
 
       /** Ends for good; fulfilled when it is over. */
       async close() {
@@ -382,33 +401,26 @@
         }
       },
     };
-    obey(signal);
+    onAbort(signal, socket.close);
     return socket;
   };
 
   /** Reads what a redis server says, in pieces of any size; tells each reply: text, number, null, array or error. */
   function* reader(tell) {
-    let bytes = new Uint8Array();
+    /** What was not read yet, a character for each byte. */
+    let rest = '';
 
     /** A line, or `count` bytes, without the end of the line. */
     function* take(count) {
       for (;;) {
-        const end = count ?? bytes.indexOf(10) + 1;
-        if (end && end <= bytes.length) {
-          const text = decoder.decode(bytes.subarray(0, end - 2));
-          bytes = bytes.subarray(end);
-          return text;
+        const end = count ?? rest.indexOf('\n') + 1;
+        if (end && end <= rest.length) {
+          const text = rest.slice(0, end - 2);
+          rest = rest.slice(end);
+          return decoder.decode(fromBinary(text));
         }
-        if (!count && bytes.length > LINE_LIMIT) throw fault('UNEXPECTED');
-        const pieces = [bytes];
-        let { length } = bytes;
-        do {
-          const piece = yield;
-          pieces.push(piece);
-          length += piece.length;
-        } while (length < count);
-        bytes = new Uint8Array(length);
-        pieces.reduce((at, piece) => (bytes.set(piece, at), at + piece.length), 0);
+        if (!count && rest.length > LINE_LIMIT) throw fault('UNEXPECTED');
+        rest += toBinary(yield);
       }
     }
 
@@ -448,15 +460,11 @@
       ? value.map((item, i) => `${i + 1}) ${shown(item, depth + 1)}`).join('\n' + '   '.repeat(depth))
       : (value?.response ?? value ?? '');
 
-  const newRedisClient = (makeSocket, { reconnect, queueLimit = QUEUE_LIMIT }, host, port, auth, ...ssh) => {
-    // The n-th retry waits a random time below `min * 2^n` and below `max`, both in milliseconds.
-    const { min, max } = { min: 500, max: 30000, ...reconnect };
+  const newRedisClient = (server, { reconnect, queueLimit }, host, port, auth, ...ssh) => {
     /** The request of each command without a reply, oldest first. */
     const sent = [];
     let socket;
     let isOver = false;
-    let openedAt = 0;
-    let callOff = () => {};
 
     const put = (request) => {
       socket.send(request.commands.join(''));
@@ -484,13 +492,13 @@
     const begin = () => {
       const replies = reader(tell);
       replies.next();
-      socket = makeSocket();
+      socket = server.newSocket();
       socket.onReady = () => {
         call(client.onSocketReady);
         socket.connect(host, port, ...ssh);
       };
       socket.onOpen = () => {
-        openedAt = Date.now();
+        opened();
         if (auth) put(compose('auth ' + auth));
         open(true);
         call(client.reconnectCount ? client.onReconnected : client.onReady);
@@ -506,19 +514,12 @@
         socket.close();
         call(client.onError, error);
       };
-      socket.onClose = ({ code, reason }) => {
+      socket.onClose = (event) => {
         open(false);
         sent.splice(0).forEach((request) => request.reject?.(fault('CLOSED')));
-        // A connection that lasted starts the count anew.
-        if (openedAt && Date.now() - openedAt > max) client.reconnectCount = 0;
-        openedAt = 0;
-        if (isOver) return;
-        const isUnwanted = code > 3999 || (code === 1008 && !/^(no answer|too slow)/.test(reason));
-        if (reconnect !== false && !isUnwanted && client.reconnectCount < RETRY_LIMIT) {
-          const least = code === 1012 || code === 1013 ? min : 0;
-          callOff = soon(begin, least + Math.random() * Math.min(max, min * 2 ** client.reconnectCount));
-          client.reconnectCount += 1;
-        } else {
+        const { attempt } = lost(event, urlOf(server.ws2sServerAddress), !isOver && reconnect);
+        if (attempt < RETRY_LIMIT) client.reconnectCount = attempt + 1;
+        else if (!isOver) {
           client.close();
           call(client.onError, 'connection loss, max reconnect times reached');
         }
@@ -534,11 +535,12 @@
       /** Ends for good: no reconnect. */
       close() {
         isOver = true;
-        callOff();
+        stop();
         end(fault('CLOSED'));
         return socket.close();
       },
     };
+    const { opened, lost, stop } = keeper(begin);
     begin();
     return client;
   };
@@ -551,19 +553,19 @@
      *   `{min, max}` in ms), `protocols` (what WebSocket takes), `WebSocket` (a constructor, where there is no global
      *   one, or instead of WebSocketStream)
      */
-    constructor(ws2sServerAddress, options = {}) {
+    constructor(ws2sServerAddress, options) {
       this.ws2sServerAddress = ws2sServerAddress;
-      this.options = options;
+      this.options = { queueLimit: QUEUE_LIMIT, maxBuffer: MAX_BUFFER, ...options };
     }
 
     /** A socket; `signal` closes it. */
     newSocket({ signal } = {}) {
-      return newSocket(this.ws2sServerAddress, this.options, signal);
+      return newSocket(urlOf(this.ws2sServerAddress), this.options, signal);
     }
 
     /** A redis client; the arguments after `auth` are those of `connect`. */
     newRedisClient(...args) {
-      return newRedisClient(() => this.newSocket(), this.options, ...args);
+      return newRedisClient(this, this.options, ...args);
     }
 
     /** The same by the original's name. */

@@ -1,6 +1,7 @@
 /** The room "Channels": a pocket room, its events, and receipts for ours. */
 import { pocket } from '../client/pocket.socket.mjs';
-import { element, follower, lost, stateOf } from './dom.js';
+import { element, follower, lost, over, stateOf } from './dom.js';
+import { isAboutToken, token } from './token.js';
 
 /** Entries that the log keeps, and characters of one that are shown. */
 const ENTRIES = 500;
@@ -14,8 +15,10 @@ export function channelsRoom(room, { server }) {
   const [signal, controls] = ['.signal-form', '.signal-form fieldset'].map(find);
   const follow = follower(log);
   let socket;
+  if (token) pocket.token = token;
 
   const append = (entry) => {
+    log.hidden = signal.hidden = false;
     log.append(entry);
     while (log.children.length > ENTRIES) log.firstChild.remove();
     follow();
@@ -76,6 +79,13 @@ export function channelsRoom(room, { server }) {
       showState('open', 'joined');
       note(name ? `Joined the room ${name}.` : 'Joined the room of those who name none.');
     });
+    joined.addEventListener('close', (event) => {
+      if (joined !== socket || joined.readyState !== WebSocket.CLOSED) return;
+      socket = undefined;
+      showJoined();
+      showState('closed', isAboutToken(event.reason) ? 'no token' : over(event));
+      note('The server closed the connection for good.');
+    });
     joined.addEventListener('message', ({ data }) => joined === socket && heard(data));
   };
 
@@ -87,7 +97,7 @@ export function channelsRoom(room, { server }) {
       told = {};
     }
     // Pushes of the server; receipts have found their callback.
-    if (told.socket === 'connected') presence.textContent = `${told.address} came.`;
+    if (told.socket === 'connected') presence.textContent = `${told.address} joined.`;
     else if (told.socket === 'disconnected') presence.textContent = `${told.address} left.`;
     else if (typeof told.message === 'string') show('in', told.message, told.data);
     else if (!Object.hasOwn(told, 'socket')) show('in', '(no event)', typeof data === 'string' ? data : 'bytes');

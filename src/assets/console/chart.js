@@ -16,77 +16,88 @@ function ceiling(value) {
 export class Chart {
   #points = [];
   #lines;
-  #value;
   #top;
   #start;
   #svg;
   #format;
+  #ceiling;
   #title;
 
-  /** Appends itself to `parent`. `names` are its lines, `format(value)` is how a value reads. */
-  constructor(parent, title, names, format) {
+  /**
+   * Appends itself to `parent`. `names` are its lines, `format(value)` is how a value reads, `ceiling(value)` a round one
+   * at or above it.
+   */
+  constructor(parent, title, names, format, roundUp = ceiling) {
     const figure = element('figure', 'chart panel');
     const caption = element('figcaption');
+    const legend = element('p', 'legend');
     this.#title = title;
-    this.#value = element('span', 'value', '–');
-    caption.append(element('span', 'label', title), this.#value);
-    this.#svg = drawn('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
+    this.#format = format;
+    this.#ceiling = roundUp;
+    caption.append(element('span', 'title', title), legend);
+    this.#svg = drawn('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': title });
     this.#svg.append(drawn('path', { class: 'grid', d: `M0 .5H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 0.5}H${WIDTH}` }));
     this.#lines = names.map((name, i) => {
       const [area, line] = [drawn('path', { class: `area n${i}` }), drawn('path', { class: `line n${i}` })];
       this.#svg.append(area, line);
-      return { name, area, line };
+      const series = element('span', `series n${i}`, `${name} `);
+      const value = element('strong', 'value', '–');
+      series.append(value);
+      legend.append(series);
+      return { name, area, line, value };
     });
-    this.#top = element('span', 'top quiet');
-    const scale = element('p', 'scale quiet');
-    this.#start = element('span');
-    scale.append(this.#start);
-    if (names.length > 1) names.forEach((name, i) => scale.append(element('span', `key n${i}`, name)));
-    scale.append(element('span', '', 'now'));
+    this.#top = element('span', 'top', '');
+    const scale = element('p', 'scale');
+    this.#start = element('span', '', '1 min ago');
+    scale.append(this.#start, element('span', '', 'now'));
     const plot = element('div', 'plot');
     plot.append(this.#svg, this.#top);
     figure.append(caption, plot, scale);
     parent.append(figure);
-    this.#format = format;
   }
 
   /** What was measured at `at`, in seconds, on each line; `undefined` for a gap. */
   add(at, values) {
     this.#points.push({ at, values });
     while (this.#points[0].at < at - MOST_SECONDS) this.#points.shift();
-    const minutes = Math.ceil(Math.max(at - this.#points[0].at, LEAST_SECONDS) / 60);
-    const ago = minutes === 1 ? 'minute' : `${minutes} minutes`;
-    this.#start.textContent = minutes === 1 ? '1 minute ago' : `${ago} ago`;
-    const top = ceiling(Math.max(...this.#points.flatMap((point) => point.values.map((value) => value ?? 0))));
-    const x = (point) => (WIDTH * (1 - (at - point.at) / (minutes * 60))).toFixed(1);
+    const seconds = Math.max(at - this.#points[0].at, LEAST_SECONDS);
+    const past = `${Math.floor(seconds / 60)} min${seconds % 60 < 1 ? '' : ` ${Math.floor(seconds % 60)} s`}`;
+    this.#start.textContent = `${past} ago`;
+    const top = this.#ceiling(Math.max(...this.#points.flatMap((point) => point.values.map((value) => value ?? 0))));
+    const x = (point) => (WIDTH * (1 - (at - point.at) / seconds)).toFixed(1);
     const y = (value) => (HEIGHT - 1 - ((HEIGHT - 2) * value) / top).toFixed(1);
-    this.#lines.forEach(({ line, area }, i) => {
-      let path = '';
-      let filled = '';
-      let from;
-      let last;
-      const close = () => (filled += last === undefined ? '' : `L${last} ${HEIGHT}L${from} ${HEIGHT}Z`);
-      for (const point of this.#points) {
-        const value = point.values[i];
-        if (value === undefined) {
-          close();
-          last = undefined;
-          continue;
-        }
-        const place = `${x(point)} ${y(value)}`;
-        if (last === undefined) from = x(point);
-        path += `${last === undefined ? 'M' : 'L'}${place}`;
-        filled += `${last === undefined ? 'M' : 'L'}${place}`;
-        last = x(point);
-      }
-      close();
+    this.#lines.forEach(({ line, area, value: shown }, i) => {
+      const [path, filled] = this.#paths(i, x, y);
       line.setAttribute('d', path);
       area.setAttribute('d', filled);
+      shown.textContent = values[i] === undefined ? '–' : this.#format(values[i]);
     });
-    const shown = values.map((value) => (value === undefined ? '–' : this.#format(value))).join(' · ');
-    this.#value.textContent = shown;
     this.#top.textContent = this.#format(top);
     const named = this.#lines.map(({ name }, i) => `${name} ${values[i] === undefined ? 'unknown' : this.#format(values[i])}`);
-    this.#svg.setAttribute('aria-label', `${this.#title}, last ${ago}, now ${named.join(', ')}, top ${this.#format(top)}`);
+    this.#svg.setAttribute('aria-label', `${this.#title}, last ${past}, now ${named.join(', ')}, top ${this.#format(top)}`);
+  }
+
+  /** A line, broken where nothing is known, and the area below it. */
+  #paths(i, x, y) {
+    let path = '';
+    let filled = '';
+    let from;
+    let last;
+    const close = () => (filled += last === undefined ? '' : `L${last} ${HEIGHT}L${from} ${HEIGHT}Z`);
+    for (const point of this.#points) {
+      const value = point.values[i];
+      if (value === undefined) {
+        close();
+        last = undefined;
+        continue;
+      }
+      const step = `${last === undefined ? 'M' : 'L'}${x(point)} ${y(value)}`;
+      if (last === undefined) from = x(point);
+      path += step;
+      filled += step;
+      last = x(point);
+    }
+    close();
+    return [path, filled];
   }
 }

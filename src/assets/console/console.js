@@ -12,6 +12,7 @@ import { liveRoom } from './live.js';
 import { nameRoom } from './name.js';
 import { pairRoom } from './pair.js';
 import { tcpRoom } from './tcp.js';
+import { fields, watchForToken } from './token.js';
 
 /** This server, wherever it is mounted: the console lies directly below its base. */
 const base = new URL('.', location.href).href.replace(/\/$/, '');
@@ -21,10 +22,16 @@ const MAKERS = { pair: pairRoom, name: nameRoom, channels: channelsRoom, devices
 const rooms = {};
 let current;
 
+const server = base.replace(/^http/, 'ws');
+
 /** What this person may see: told by the server, which does not rely on it. */
-const role = fetch(`${base}/console/role`)
+const role = fetch(`${base}/console/role`, { headers: fields })
   .then((response) => response.json())
-  .catch(() => ({ is_admin: false, has_targets: true }));
+  .catch(() => ({ is_admin: false, asks_for_tokens: true, has_targets: true, without: [] }));
+
+/** What a room is for, where that can be switched off. */
+const PROTOCOLS = { pair: 'webshare', name: 'named', channels: 'pocket', devices: 'p2p', tcp: 'ws2s' };
+const isOn = (name, { without }) => !without.includes(PROTOCOLS[name]);
 
 /** The members of the address's fragment. `+` is a letter here: names may contain it. */
 function wishes() {
@@ -43,8 +50,8 @@ function decode(text) {
 async function follow() {
   const asked = wishes();
   const told = await role;
-  const wanted = [...asked.keys()].find((name) => Object.hasOwn(MAKERS, name)) ?? 'pair';
-  const name = wanted === 'live' && !told.is_admin ? 'pair' : wanted;
+  const known = Object.keys(MAKERS).filter((name) => isOn(name, told));
+  const name = [...asked.keys()].find((name) => known.includes(name)) ?? known[0];
   const isEntered = name !== current;
   if (isEntered) {
     rooms[current]?.leave?.();
@@ -58,13 +65,19 @@ async function follow() {
   const isMoved = isEntered && current !== undefined;
   current = name;
   const section = document.getElementById(name);
-  rooms[name] ??= MAKERS[name](section, { base, server: base.replace(/^http/, 'ws'), role: told });
+  rooms[name] ??= MAKERS[name](section, { base, server, role: told });
   // Who uses a keyboard or a screen reader goes on in the room.
   if (isMoved) section.querySelector('h2').focus({ preventScroll: true });
   if (isMoved) scrollTo(0, 0);
   rooms[name]?.enter?.(asked.get(name), asked);
 }
 
-role.then(({ is_admin }) => (document.querySelector('.rooms [href="#live"]').hidden = !is_admin));
+role.then((told) => {
+  for (const link of document.querySelectorAll('.rooms a')) {
+    const name = link.hash.slice(1);
+    link.hidden = name === 'live' ? !told.is_admin : !isOn(name, told);
+  }
+  watchForToken(server, told.asks_for_tokens && location.hash && !wishes().has('pair'));
+});
 addEventListener('hashchange', follow);
 follow();

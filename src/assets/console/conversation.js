@@ -17,6 +17,7 @@ const SHOWN_BYTES = 32;
 export class Conversation {
   #entries = [];
   #keptBytes = 0;
+  #panel;
   #log;
   #error;
   #controls;
@@ -34,6 +35,7 @@ export class Conversation {
     const form = template.querySelector('form');
     const text = form.elements.text;
     const file = form.querySelector('input[type=file]');
+    this.#panel = template.querySelector('.conversation');
     panel.append(template);
 
     this.#follow = follower(this.#log);
@@ -63,6 +65,7 @@ export class Conversation {
   /** Whether there is anybody to send to. */
   set isEnabled(value) {
     this.#controls.disabled = !value;
+    this.#showIdle();
   }
 
   /** A line of ours between the messages. */
@@ -125,7 +128,13 @@ export class Conversation {
       this.#keptBytes -= oldest.kept;
       oldest.node.remove();
     }
+    this.#showIdle();
     this.#follow();
+  }
+
+  /** Nothing is shown of it before there is somebody to talk to. */
+  #showIdle() {
+    this.#panel.classList.toggle('is-idle', this.#controls.disabled && !this.#entries.length);
   }
 }
 

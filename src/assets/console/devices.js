@@ -2,6 +2,7 @@
 import { connectP2p } from '../client/p2p.mjs';
 import { Conversation } from './conversation.js';
 import { element, number, span, stateOf } from './dom.js';
+import { fields, isAboutToken, token } from './token.js';
 
 /** The event by which two consoles talk; any other that comes is shown with its name. */
 const EVENT = 'message';
@@ -39,7 +40,7 @@ export function devicesRoom(room, { base, server, role }) {
   const show = () => {
     const isDevice = Boolean(device);
     joinButton.hidden = own.readOnly = isDevice;
-    leaveButton.hidden = another.hidden = !isDevice;
+    leaveButton.hidden = pairForm.hidden = another.parentElement.hidden = !isDevice;
     pairButton.hidden = target.readOnly = Boolean(partner);
     unpairButton.hidden = !partner;
     pairButton.disabled = !device?.connected;
@@ -73,7 +74,7 @@ export function devicesRoom(room, { base, server, role }) {
     talk.fail();
     own.value = id;
     another.href = `#devices=${encodeURIComponent(`tab-${Math.random().toString(36).slice(2, 6)}`)}&pair=${encodeURIComponent(id)}`;
-    const joined = connectP2p(server, id);
+    const joined = connectP2p(server, id, token ? { auth: { token } } : {});
     device = joined;
     showState('connecting', 'connecting…');
     const on = (event, listener) => joined.on(event, (...args) => joined === device && listener(...args));
@@ -83,11 +84,11 @@ export function devicesRoom(room, { base, server, role }) {
       look();
     });
     on('connect_error', (error) => {
-      talk.fail(error.message);
-      showState('lost', 'refused');
+      if (isAboutToken(error.message)) showState('lost', 'no token');
+      else showState('lost', /^(transport|xhr|websocket)/.test(error.message) ? 'no connection, tries again' : `refused: ${error.message}`);
     });
     on('disconnect', (reason) => {
-      showState('lost', `no connection (${reason}), tries again`);
+      showState('lost', 'no connection, tries again');
       if (/^io /.test(reason)) leave();
       show();
     });
@@ -117,6 +118,12 @@ export function devicesRoom(room, { base, server, role }) {
     }
   };
 
+  /** Says it once: a screen reader repeats whatever is written again. */
+  const tell = (text) => {
+    const told = center.querySelector('[role=status]');
+    if (told.textContent !== text) told.textContent = text;
+  };
+
   const showDevices = ({ devices }) => {
     const made = devices.map((each) => {
       const row = element('tr');
@@ -127,12 +134,12 @@ export function devicesRoom(room, { base, server, role }) {
         row.append(made);
         return made;
       };
-      cell('Id', element('bdi', 'mono', each.id ?? '–'));
-      cell('State', STATES[each.state] ?? each.state).className = `is-${each.state}`;
-      cell('Partner', element('bdi', 'mono', each.partner ?? '–'));
-      cell('Transport', each.transport);
-      cell('Address', element('bdi', 'mono', each.address ?? '–'));
-      cell('Since', span(Math.max(0, (Date.now() - each.since) / 1000)));
+      cell('Id', element('bdi', 'mono', each.id ?? '–')).className = 'wide';
+      cell('State', STATES[each.state] ?? each.state).className = `plain-cell is-${each.state}`;
+      cell('Partner', ...(each.partner === undefined || each.partner === null ? [] : [element('bdi', 'mono', each.partner)]));
+      cell('Transport', each.transport).className = 'plain-cell';
+      cell('Address', element('bdi', 'mono', each.address ?? '–')).className = 'address plain-cell';
+      cell('Here for', span(Math.max(0, (Date.now() - each.since) / 1000))).className = 'number';
       const act = cell('');
       act.className = 'act';
       if (each.state === 'available' && device?.connected && !partner && each.id !== device.clientId) {
@@ -152,7 +159,7 @@ export function devicesRoom(room, { base, server, role }) {
     }
     list.replaceChildren(...made);
     const free = devices.filter(({ state }) => state === 'available').length;
-    center.querySelector('[role=status]').textContent = `${number(devices.length)} connected, ${number(free)} available`;
+    tell(`${number(devices.length)} connected, ${number(free)} available`);
   };
 
   /** The list and what it depends on, as text: it is drawn anew only where that has changed, so that focus stays. */
@@ -161,13 +168,15 @@ export function devicesRoom(room, { base, server, role }) {
     clearTimeout(timer);
     if (!role.is_admin || !isEntered || document.visibilityState === 'hidden') return;
     try {
-      const told = await (await fetch(`${base}/api/devices`)).json();
+      const told = await (await fetch(`${base}/api/devices`, { headers: fields })).json();
+      center.classList.remove('is-stale');
       const minute = Math.floor(Date.now() / 10_000);
       const key = JSON.stringify([told, device?.clientId, device?.connected, partner, minute]);
       if (key !== drawn) showDevices(told);
       drawn = key;
     } catch {
-      center.querySelector('[role=status]').textContent = 'the server does not answer';
+      tell('the server does not answer');
+      center.classList.add('is-stale');
       drawn = undefined;
     }
     clearTimeout(timer);

@@ -45,12 +45,12 @@ export function span(seconds) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** Shows a connection's state, a word for people beside one for the style. */
+/** Shows a connection's state, a word for people beside one for the style; once, as a screen reader says it again. */
 export const stateOf = (room) => {
   const shown = room.querySelector('.state');
   return (state, text) => {
     shown.dataset.state = state;
-    shown.textContent = text;
+    if (shown.textContent !== text) shown.textContent = text;
   };
 };
 
@@ -61,6 +61,9 @@ export function lost({ code, reason, retryMs }) {
   const seconds = Math.max(1, Math.round(retryMs / 1000));
   return `no connection${why && ` (${why})`}, next try in ${seconds} s`;
 }
+
+/** Why a connection is not tried again, in words. */
+export const over = ({ code, reason }) => `over: ${reason || `code ${code}`}`;
 
 /** Keeps an element scrolled to its end, until a person scrolls up. */
 export function follower(log) {

@@ -1,15 +1,10 @@
 /** The room "Live": what the server does, asked for once a second while somebody looks. Administrators only. */
 import { Chart } from './chart.js';
+import { ClientTable, channelName } from './clienttable.js';
 import { compact, element, number, size, span, stateOf } from './dom.js';
+import { askForToken, fields } from './token.js';
 
 const EVERY_MS = 1000;
-
-/** What the server calls them, and what people do. */
-const STATES = { open: 'open', paused: 'paused', dialing: 'dialling', polling: 'polling', request: 'request', closing: 'closing' };
-const DERIVED = { socket: 'direct' };
-
-/** A channel as its members know it. */
-const channelName = (name) => name.replace(/^pocket room /, 'room ').replace(/^room $/, 'the room without a name');
 
 /** How fast a counter grew between two snapshots, per second; `undefined` where that cannot be said. */
 function rate(before, now, name) {
@@ -18,17 +13,71 @@ function rate(before, now, name) {
   return seconds > 0 && grown >= 0 ? grown / seconds : undefined;
 }
 
-export function liveRoom(room, { base }) {
+/** A power of two at or above so many bytes. */
+const roundBytes = (bytes) => 2 ** Math.ceil(Math.log2(Math.max(bytes, 1024)));
+
+/** A whole number of connections, for the top of a scale. */
+const roundCount = (count) => {
+  const power = 10 ** Math.floor(Math.log10(Math.max(count, 10)));
+  return Math.ceil(count / power) * power || power;
+};
+
+/** What the limits are on, for people; of others the option's own words are shown. */
+const LIMITS = {
+  '--max-connections': 'Connections',
+  '--max-per-address': 'Connections from one address',
+  '--max-memory': 'Memory for what waits',
+  '--max-queue': 'Longest queue',
+  '--max-bridges': 'Bridges',
+  '--max-bridges-per-address': 'Bridges from one address',
+  '--max-links': 'Links',
+  '--max-proxies': 'Servers found on the network',
+};
+
+/** How a value of this option is written. */
+function unitOf(option) {
+  if (/memory|queue|max-message|max-head$|max-name/.test(option)) return size;
+  if (/timeout|interval|idle/.test(option)) return (ms) => (ms < 1000 ? `${number(ms)} ms` : span(ms / 1000));
+  return number;
+}
+
+/** The row of a limit, and what in it changes. */
+function limitRow(option) {
+  const row = element('tr');
+  const name = LIMITS[option] ?? option.replace(/^--(max-)?/, '').replaceAll('-', ' ');
+  const head = element('th', '', name);
+  head.scope = 'row';
+  const [bar, value, refused] = [element('meter'), element('td', 'number'), element('td', 'number refused')];
+  const [barCell, optionCell] = [element('td', 'bar'), element('td')];
+  barCell.append(bar);
+  optionCell.append(element('code', 'quiet', option));
+  row.append(head, barCell, value, refused, optionCell);
+  return { row, name, bar, value, refused };
+}
+
+export function liveRoom(room, { base, role }) {
   const find = (selector) => room.querySelector(selector);
   const showState = stateOf(room);
-  const [charts, limits, clients, error] = ['.charts', '.limits dl', '.clients-panel tbody', '.error'].map(find);
+  if (!role.is_admin) {
+    showState('closed', 'administrators only');
+    find('.for-others').hidden = false;
+    find('.show-token').addEventListener('click', () => {
+      askForToken('A token that says “admin” opens this room.');
+      document.querySelector('.token-form input').focus();
+    });
+    return undefined;
+  }
+
+  const [everything, charts, limits, error, about] =
+    ['.everything', '.charts', '.limits tbody', '.clients-panel .error', '.about-server'].map(find);
   const perSecond = (value) => `${compact(value)}/s`;
   const messages = new Chart(charts, 'Messages', ['received', 'delivered'], perSecond);
-  const traffic = new Chart(charts, 'Bytes', ['received', 'delivered'], (value) => `${size(value)}/s`);
-  const people = new Chart(charts, 'Connections', ['open', 'paused'], compact);
-  const memory = new Chart(charts, 'Memory', ['resident', 'queued'], size);
-  /** The rows of clients that are shown, by their id. */
-  const rows = new Map();
+  const traffic = new Chart(charts, 'Bytes', ['received', 'delivered'], (value) => `${size(value)}/s`, roundBytes);
+  const people = new Chart(charts, 'Connections', ['open', 'paused'], compact, roundCount);
+  const memory = new Chart(charts, 'Memory', ['resident', 'queued'], size, roundBytes);
+  const clients = new ClientTable(find('.clients-panel'), (...which) => close(...which));
+  /** What each limit is shown with. */
+  const shownLimits = new Map();
   let before;
   let timer;
   let isEntered = false;
@@ -38,13 +87,12 @@ export function liveRoom(room, { base }) {
     error.hidden = !text;
   };
 
-  const close = async (id, address, button) => {
-    button.disabled = true;
+  const close = async (id, address) => {
     fail();
     try {
       const response = await fetch(`${base}/api/close?client=${encodeURIComponent(id)}`, {
         method: 'POST',
-        headers: { 'X-Jackfield': '1' },
+        headers: { 'X-Jackfield': '1', ...fields },
       });
       const { closed } = await response.json();
       if (!closed) fail(`${address} has gone already.`);
@@ -54,117 +102,83 @@ export function liveRoom(room, { base }) {
     ask();
   };
 
-  /** A row that stays with its client, so that a button does not move away under a finger or lose the focus. */
-  const rowOf = (client) => {
-    const row = element('tr');
-    const [address, does, state, since, queue, act] = ['Address', 'Does', 'State', 'Here for', 'Queue', ''].map((name) => {
-      const cell = element('td');
-      cell.dataset.name = name;
-      row.append(cell);
-      return cell;
-    });
-    since.className = queue.className = 'number';
-    act.className = 'act';
-    address.append(element('bdi', 'mono', client.address));
-    const derived = DERIVED[client.derived] ?? client.derived;
-    address.append(element('span', 'quiet derived', derived));
-    does.className = 'wide';
-    const button = element('button', 'small danger', 'Close');
-    button.type = 'button';
-    button.setAttribute('aria-label', `Close ${client.address}`);
-    button.addEventListener('click', () => close(client.id, client.address, button));
-    if (client.protocol) act.append(button);
-    return { row, does, state, since, queue };
-  };
-
-  const showClients = ({ clients: listed, gauges }) => {
-    const names = new Map(listed.map((client) => [client.id, client.address]));
-    for (const client of listed) {
-      const known = rows.get(client.id) ?? rowOf(client);
-      rows.set(client.id, known);
-      known.does.replaceChildren(element('span', '', client.protocol ?? 'http'));
-      if (client.channel !== undefined) known.does.append(' ', element('bdi', 'mono', channelName(client.channel)));
-      if (client.partner) known.does.append(' with ', element('bdi', 'mono', names.get(client.partner) ?? client.partner));
-      known.state.className = `is-${client.state}`;
-      known.state.textContent = STATES[client.state] ?? client.state;
-      if (client.waits_for) known.state.append(` until ${names.get(client.waits_for) ?? 'a target'} reads`);
-      known.since.textContent = span(client.since_s);
-      known.queue.textContent = size(client.queued);
-    }
-    for (const id of rows.keys()) if (!names.has(id)) rows.delete(id);
-    const wanted = listed.map((client) => rows.get(client.id).row);
-    const isSame = wanted.length === clients.children.length && wanted.every((row, i) => row === clients.children[i]);
-    if (!isSame) clients.replaceChildren(...wanted);
-    const total = gauges.connections - gauges.bridges - gauges.dials;
-    find('.clients-panel .count').textContent =
-      total > listed.length ? `${number(listed.length)} of ${number(total)}` : number(total);
-  };
-
   const showList = (name, items, total, write, nothing) => {
     const list = find(`.${name}-list`);
     list.previousElementSibling.querySelector('.count').textContent =
       total > items.length ? `${number(items.length)} of ${number(total)}` : number(total);
     const made = items.map((item) => {
       const row = element('li');
-      row.append(...write(item));
+      const [about, ...what] = write(item);
+      const who = element('span', 'who');
+      who.append(...what);
+      row.append(who, ...(about ? [element('span', 'quiet', about)] : []));
       return row;
     });
     list.replaceChildren(...(made.length ? made : [element('li', 'quiet', nothing)]));
   };
 
-  const showLimits = (told) => {
-    const made = told.flatMap(({ what, used, limit, option }) => {
-      const write = what.includes('bytes') ? size : number;
-      const bar = element('meter');
-      Object.assign(bar, { min: 0, max: limit, high: limit * 0.8, optimum: 0, value: used });
-      bar.setAttribute('aria-label', `${what}: ${write(used)} of ${write(limit)}`);
-      const term = element('dt', '', what.replace(', bytes', ''));
-      const description = element('dd');
-      description.append(bar, element('span', '', `${write(used)} of ${write(limit)}`), element('code', 'quiet', option));
-      return [term, description];
-    });
-    limits.replaceChildren(...made);
+  /** The limits stay where they are and get new values, so that whoever reads them is not interrupted. */
+  const showLimit = ({ option, used, limit, refused }) => {
+    let shown = shownLimits.get(option);
+    if (!shown) {
+      shown = limitRow(option);
+      limits.append(shown.row);
+      shownLimits.set(option, shown);
+    }
+    const write = unitOf(option);
+    const most = limit ? write(limit) : 'no limit';
+    const text = used === undefined ? most : `${write(used)} of ${most}`;
+    // What has no bound has no share of it either.
+    shown.bar.hidden = used === undefined || !limit;
+    Object.assign(shown.bar, { min: 0, max: limit || 1, high: limit * 0.8, optimum: 0, value: used ?? 0 });
+    shown.bar.setAttribute('aria-label', `${shown.name}: ${text}`);
+    shown.value.textContent = text;
+    shown.refused.textContent = refused ? `refused ${number(refused)}` : '';
   };
 
   const show = (now) => {
     const at = now.clock_ms / 1000;
     const { gauges } = now;
+    everything.hidden = false;
+    everything.classList.remove('is-stale');
     messages.add(at, [rate(before, now, 'messages_received'), rate(before, now, 'writes')]);
     traffic.add(at, [rate(before, now, 'received_bytes'), rate(before, now, 'sent_bytes')]);
     people.add(at, [gauges.connections, gauges.paused_connections]);
     memory.add(at, [now.resident_bytes, gauges.queued_bytes]);
-    showLimits(now.limits);
-    showClients(now);
+    now.limits.forEach(showLimit);
+    clients.show(now);
     const names = new Map(now.clients.map((client) => [client.id, client.address]));
-    const name = (id) => element('bdi', 'mono', names.get(id) ?? id);
+    const name = (id) => element('bdi', 'mono', names.get(id) ?? id ?? 'somebody');
     const members = (count) => `${number(count)} ${count === 1 ? 'member' : 'members'}`;
+    const waiting = (bytes) => (bytes ? `, ${size(bytes)} waiting` : '');
     showList('channels', now.channels, gauges.channels, (channel) => [
-      element('bdi', 'mono', channelName(channel.name)),
-      element('span', 'quiet', members(channel.members)),
+      members(channel.members), element('bdi', 'mono', channelName(channel.name)),
     ], 'Nobody is on a name or in a room.');
-    showList('pairs', now.pairs, gauges.pairs, ([one, other]) => [name(one), ' and ', name(other)], 'Nobody is paired.');
-    showList('bridges', now.bridges, gauges.bridges, (bridge) => [
+    showList('pairs', now.pairs, gauges.pairs, ([one, other]) => ['', name(one), ' and ', name(other)], 'Nobody is paired.');
+    showList('bridges', now.bridges, gauges.bridges + gauges.dials, (bridge) => [
+      `${bridge.is_open ? span(bridge.since_s) : 'dialling'}${waiting(bridge.queued)}`,
       name(bridge.client), ' to ', element('bdi', 'mono', bridge.target),
-      element('span', 'quiet', `${bridge.is_open ? span(bridge.since_s) : 'dialling'}, ${size(bridge.queued)} wait`),
     ], 'No client is connected to a TCP server.');
     showList('links', now.links, now.links.length, (link) => [
+      `${link.state}, ${span(link.since_s)}${waiting(link.queued)}`,
       element('bdi', 'mono', channelName(link.channel)), ' with ', element('bdi', 'mono', link.peer),
-      element('span', 'quiet', `${link.state}, ${span(link.since_s)}, ${size(link.queued)} wait`),
-    ], 'No other server of the local network is linked.');
+    ], 'No other server is linked.');
     before = now;
-    showState('open', `version ${now.version}, up ${span(now.uptime_s)}`);
+    about.textContent = `Version ${now.version}, up ${span(now.uptime_s)}. Nothing is measured while nobody looks.`;
+    showState(now.is_draining ? 'lost' : 'open', now.is_draining ? 'stopping' : 'live');
   };
 
   const ask = async () => {
     clearTimeout(timer);
     if (!isEntered || document.visibilityState === 'hidden') return;
     try {
-      const response = await fetch(`${base}/api/live`);
+      const response = await fetch(`${base}/api/live`, { headers: fields });
       if (!response.ok) throw new Error('refused');
       show(await response.json());
     } catch {
       before = undefined;
-      showState('lost', 'the server does not answer');
+      everything.classList.add('is-stale');
+      showState('lost', 'the server does not answer, tries again');
     }
     clearTimeout(timer);
     timer = setTimeout(ask, EVERY_MS);

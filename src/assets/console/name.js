@@ -1,7 +1,8 @@
 /** The room "Name": membership in one name. */
 import { BroadcastWebSocket, LocalWebSocket } from '../client/named.mjs';
 import { Conversation } from './conversation.js';
-import { lost, stateOf } from './dom.js';
+import { lost, over, stateOf } from './dom.js';
+import { isAboutToken, subprotocols } from './token.js';
 
 export function nameRoom(panel, { server }) {
   const showState = stateOf(panel);
@@ -44,7 +45,7 @@ export function nameRoom(panel, { server }) {
     const path = `/${reach}/${name}`;
     let joined;
     try {
-      joined = new (reach === 'broadcast' ? BroadcastWebSocket : LocalWebSocket)(name, undefined, { server });
+      joined = new (reach === 'broadcast' ? BroadcastWebSocket : LocalWebSocket)(name, subprotocols, { server });
     } catch {
       return talk.fail('A name is 1 to 255 of these: letters without accents, digits, and . _ + = * -');
     }
@@ -62,6 +63,11 @@ export function nameRoom(panel, { server }) {
       talk.note(`Joined ${path}.`);
     });
     on('lost', (event) => showState('lost', lost(event)));
+    on('close', (event) => {
+      socket = undefined;
+      showState('closed', isAboutToken(event.reason) ? 'no token' : over(event));
+      talk.note('The server closed the connection for good.');
+    });
     on('connect', () => {});
     on('disconnect', () => {});
     on('drop', () => talk.fail('Too much is waiting for the connection: that last message will not be sent.'));

@@ -2,8 +2,9 @@
 import { WebShare } from '../client/webshare.mjs';
 import { Conversation } from './conversation.js';
 import { copyText } from './copy.js';
-import { lost, stateOf } from './dom.js';
+import { lost, over, stateOf } from './dom.js';
 import { draw } from './qr.js';
+import { isAboutToken, token } from './token.js';
 
 /** What the server's codes mean to the person in front of the page. */
 const MEANING = {
@@ -30,14 +31,25 @@ export function pairRoom(panel, { server }) {
   const showState = stateOf(panel);
   const [jack, key, copyKey, copyLink, link, figure] = ['.jack', '.key', '.copy-key', '.copy-link', '.open-partner', '.qr'].map(find);
   const [form, field] = ['.partner-form', '.partner-key'].map(find);
-  const [pairButton, unpairButton] = ['.pair-button', '.unpair-button'].map(find);
-  const share = new WebShare(`${server}/webshare`, { binary: true });
+  const [pairButton, unpairButton, error] = ['.pair-button', '.unpair-button', '.partner-form .error'].map(find);
+  const share = new WebShare(`${server}/webshare`, { binary: true, token });
   const talk = new Conversation(panel, (as, data) => {
     const failed = talk.message('out', as, data);
     const sent = as === 'bytes' ? share.relayBinary(data) : share.relay(data);
     sent.catch((error) => failed(explain(error)));
   });
 
+  /** What is wrong with pairing is said where that is done. */
+  const fail = (text = '') => {
+    error.textContent = text;
+    error.hidden = !text;
+  };
+  /** A key is of no use while the server does not know it. */
+  const showKey = (isKnown) => {
+    jack.classList.toggle('is-lost', !isKnown);
+    find('.own').inert = figure.inert = !isKnown;
+    pairButton.disabled = !isKnown;
+  };
   const showPair = () => {
     const isPaired = Boolean(share.pairedTo);
     jack.classList.toggle('is-paired', isPaired);
@@ -48,13 +60,13 @@ export function pairRoom(panel, { server }) {
     talk.isEnabled = isPaired;
   };
   const pair = async (target) => {
-    talk.fail();
+    fail();
     field.value = target;
     try {
       await share.pair(target);
       return true;
-    } catch (error) {
-      talk.fail(explain(error));
+    } catch (failure) {
+      fail(explain(failure));
       return false;
     }
   };
@@ -62,25 +74,27 @@ export function pairRoom(panel, { server }) {
   share.addEventListener('key', ({ detail }) => {
     key.textContent = detail.key;
     link.href = `#pair=${encodeURIComponent(detail.key)}`;
-    link.hidden = copyKey.disabled = copyLink.disabled = pairButton.disabled = false;
+    link.hidden = copyKey.disabled = copyLink.disabled = false;
+    showKey(true);
     figure.hidden = !draw(figure.querySelector('svg'), link.href);
     figure.querySelector('figcaption').textContent = isLoopback
-      ? 'For a phone, open this page under this machine’s address on the network.'
+      ? 'Opens on this machine only. For a phone, serve the network (--listen) and open this page under that address.'
       : 'A camera opens this page, paired.';
     if (detail.previous) talk.note(`Connected again. Your key is now ${detail.key}; before it was ${detail.previous}.`);
     showState('open', 'connected');
   });
   share.addEventListener('lost', (event) => {
     showState('lost', lost(event));
-    pairButton.disabled = true;
+    showKey(false);
     showPair();
   });
-  share.addEventListener('close', ({ reason, code }) => {
-    showState('closed', `over: ${reason || `code ${code}`}`);
-    pairButton.disabled = true;
+  share.addEventListener('close', (event) => {
+    showState('closed', isAboutToken(event.reason) ? 'no token' : over(event));
+    showKey(false);
     showPair();
   });
   share.addEventListener('pair', ({ detail }) => {
+    fail();
     talk.fail();
     talk.note(`Paired with ${detail.with}.`);
     showPair();
@@ -104,7 +118,7 @@ export function pairRoom(panel, { server }) {
   });
   unpairButton.addEventListener('click', async () => {
     const partner = share.pairedTo;
-    await share.unpair().then(() => talk.note(`You left ${partner}.`), (error) => talk.fail(explain(error)));
+    await share.unpair().then(() => talk.note(`You left ${partner}.`), (failure) => fail(explain(failure)));
     field.value = '';
     showPair();
     field.focus();

@@ -1,6 +1,7 @@
 /** The room "TCP": a terminal of lines to one TCP server, over ws2s. */
 import { WS2S } from '../client/ws2s.mjs';
 import { element, follower, stateOf } from './dom.js';
+import { isAboutToken, subprotocols } from './token.js';
 
 /** Characters that the terminal keeps. */
 const KEPT_CHARACTERS = 200_000;
@@ -28,7 +29,7 @@ export function tcpRoom(room, { server, role }) {
   const showState = stateOf(room);
   const [form, field, connectButton, closeButton] = ['.target-form', '.target', '.connect-button', '.close-button'].map(find);
   const [terminal, error, send, controls] = ['.terminal', '.error', '.send-form', '.send-form fieldset'].map(find);
-  const wire = new WS2S(`${server}/ws2s`);
+  const wire = new WS2S(`${server}/ws2s`, { protocols: subprotocols });
   const follow = follower(terminal);
   let socket;
   let kept = 0;
@@ -41,6 +42,7 @@ export function tcpRoom(room, { server, role }) {
 
   /** Appends what was received or sent; neighbours of one kind are one element. */
   const print = (kind, text) => {
+    terminal.hidden = send.hidden = false;
     const last = terminal.lastChild;
     if (last?.className === kind && last.textContent.length < 4096) last.textContent += text;
     else terminal.append(element('span', kind, text));

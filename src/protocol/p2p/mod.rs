@@ -216,6 +216,7 @@ impl Device {
             Some(Err(refusal)) => {
                 let address = cx.address.map(|address| address.to_string()).unwrap_or_default();
                 log::info!("{address}: the token in a Socket.IO packet is not accepted: {refusal}");
+                fx.refuse_token();
                 Some(NOT_ACCEPTED)
             }
             _ if !permit.may_be_device(device.claim.id.as_deref()) => {
@@ -228,6 +229,8 @@ impl Device {
             return Err(Fault(reason));
         }
         device.identity = permit.identity();
+        // Where operators have listeners of their own, no token makes one elsewhere.
+        device.claim.is_operator |= permit.is_admin() && cx.config.admin.is_empty();
         if let Some(Ok(grant)) = shown {
             fx.grant(cx.id, grant);
         }

@@ -444,6 +444,10 @@ impl Effects for Places {
         unreachable!("WebShare has no tokens of its own");
     }
 
+    fn refuse_token(&mut self) {
+        unreachable!("WebShare has no tokens of its own");
+    }
+
     fn close(&mut self, _: SessionId, _: CloseCode, _: &str) {}
 }
 

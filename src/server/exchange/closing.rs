@@ -58,6 +58,7 @@ impl Exchange {
                     Deed::WakeAt(session, at) => self.wake_at(turn, session, at),
                     Deed::HandOver(from, to) => self.hand_over(turn, from, to),
                     Deed::Grant(session, grant) => self.on_grant(turn, session, grant),
+                    Deed::RefuseToken => self.metrics.tokens_refused += 1,
                 }
             } else if let Some(session) = self.polling.next_due() {
                 self.answer_poll(turn, session);
@@ -82,7 +83,7 @@ impl Exchange {
         if matches!(self.conns[id as usize].phase, Phase::Open(_)) {
             self.metrics.too_slow += 1;
             let limit = self.config.limits.max_queue;
-            self.close(turn, id, CloseCode::Policy, format!("too slow: more than {limit} bytes wait (--max-queue)"));
+            self.close(turn, id, CloseCode::Again, format!("too slow: more than {limit} bytes wait (--max-queue)"));
         }
     }
 
@@ -250,7 +251,7 @@ impl Exchange {
             Phase::Open(_) if conn.is_pinged => {
                 let limit = self.config.limits.pong_timeout;
                 let reason = format!("no answer to a ping within {limit:?} (--pong-timeout)");
-                self.close(turn, id, CloseCode::Policy, reason);
+                self.close(turn, id, CloseCode::Error, reason);
             }
             Phase::Open(_) => {
                 conn.is_pinged = true;

@@ -114,7 +114,13 @@ impl Exchange {
         let mut out = Vec::new();
         Writer::new(&mut out).object(|json| {
             json.name("is_admin").boolean(is_admin);
+            json.name("asks_for_tokens").boolean(!self.config.token_key.is_empty());
             json.name("has_targets").boolean(self.config.has_targets());
+            json.name("without").array(|json| {
+                for switch in &self.config.without {
+                    json.string(switch.name());
+                }
+            });
         });
         out.push(b'\n');
         out

@@ -36,6 +36,7 @@ socket.addEventListener('drop', ({ data, code }) => console.log(data, code));
 socket.onconnect = () => console.log(socket.peerCount + LocalWebSocket.OPEN);
 socket.send(new Blob([]));
 socket.close(3000, 'why');
+new Local('demo', undefined, { signal: AbortSignal.timeout(1), heartbeat: 0 }).onlost = ({ hint, retryMs }) => console.log(hint.length, retryMs + 1);
 const network = new Network('demo', undefined, { reconnect: false });
 network.onconnect = ({ detail: { target } }) => target.send(network.id + target.id);
 network.addEventListener('disconnect', ({ detail }) => console.log(detail.target.readyState));
@@ -99,7 +100,8 @@ tcp.send(new Uint8Array(3));
 
 const phone = connectImported('https://pi:9009', 'phone', { reconnect: { max: 5000 }, auth: { token: 'x' }, accept: (id) => id !== 'x' });
 phone.on('disconnect', (reason, detail) => console.log(reason === 'ping timeout', detail?.code));
-phone.on('connect_error', ({ message, data }) => console.log(message, data));
+phone.on('connect_error', ({ message, data, hint, retryMs }) => console.log(message, data, hint.length, retryMs ?? 0, phone.active));
+connectP2p('https://pi', 'x', { signal: AbortSignal.timeout(1) });
 phone.once('anything', (first: number) => console.log(first)).emit('anything', 1, () => {});
 const isPaired: true = await phone.registerP2pTarget('lamp', { timeout: 500, signal: AbortSignal.timeout(1000) });
 phone.registerP2pTarget('lamp', {}, () => {}, (error: P2pError) => console.log(error.code, isPaired)).catch(() => {});

@@ -1,0 +1,104 @@
+/** Two people who have never seen the console pair within 15 seconds: by what it says, in tabs, browsers and on phones. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
+import { atEnd } from '../js/support/end.js';
+import { launch, visitor } from './support/browser.js';
+import { enter, open } from './support/rooms.js';
+import { scan } from './support/camera.js';
+import { DESKTOP, PHONE, WINDOWS } from './support/windows.js';
+
+if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
+const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
+
+const PATIENCE_MS = 15_000;
+
+let browser;
+before(async () => {
+  if (!NO_SERVER) browser = await launch();
+});
+after(() => browser?.close());
+
+/** Presses what has this text in front of the eyes, as nothing but text is known of the page. */
+const press = (page, text) => page.getByText(text, { exact: true }).filter({ visible: true }).last().click();
+
+/** Types where the field's visible label says. */
+const fill = (page, label, text) => page.getByText(label, { exact: true }).filter({ visible: true }).locator('..').locator('input, textarea').fill(text);
+
+/** Types a message in the field that says so, and sends it. */
+async function send(page, text) {
+  await page.getByPlaceholder('Message', { exact: true }).filter({ visible: true }).fill(text);
+  await press(page, 'Send');
+}
+
+const sees = (page, text) => page.getByText(text).filter({ visible: true }).first().waitFor();
+
+/** The key as it is read out from the screen. */
+const readKey = (page) => page.getByText(/^[0-9a-f]{8}$/).filter({ visible: true }).first().textContent();
+
+/** Both say something, and see what the other said. */
+async function talk(one, other) {
+  await send(one, 'hello there');
+  await sees(other, 'hello there');
+  await send(other, 'hello yourself');
+  await sees(one, 'hello yourself');
+}
+
+for (const [kind, options] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+  real(`${kind}: two tabs, by what the first page says alone`, async (t) => {
+    const server = await jackfield(t);
+    const context = await visitor(t, browser, options);
+    const start = Date.now();
+    const page = await context.newPage();
+    await page.goto(server.http);
+    await press(page, 'Try it in the console');
+    const opened = context.waitForEvent('page');
+    await press(page, 'Open a partner tab');
+    const second = await opened;
+    await sees(second, 'Paired with');
+    await talk(second, page);
+    assert.ok(Date.now() - start < PATIENCE_MS, `${Date.now() - start} ms`);
+  });
+}
+
+real('a desktop and a phone, which are two browsers, by a key that is read out', async (t) => {
+  const elsewhere = await launch();
+  atEnd(t, () => elsewhere.close());
+  const server = await jackfield(t);
+  const [desk, phone] = [await visitor(t, browser, DESKTOP), await visitor(t, elsewhere, PHONE)];
+  const start = Date.now();
+  const [screen, held] = await Promise.all([desk, phone].map(async (context) => {
+    const page = await context.newPage();
+    await page.goto(`${server.http}/console`);
+    return page;
+  }));
+  await fill(held, 'Partner’s key', await readKey(screen));
+  await held.getByText('Pair', { exact: true }).filter({ visible: true }).and(held.locator('button')).click();
+  await Promise.all([screen, held].map((page) => sees(page, 'Paired with')));
+  await talk(held, screen);
+  await press(screen, 'Unpair');
+  await sees(held, 'is no longer paired with you.');
+  assert.ok(Date.now() - start < PATIENCE_MS, `${Date.now() - start} ms`);
+});
+
+for (const [kind, options] of Object.entries(WINDOWS)) {
+  real(`${kind}: a camera reads the code on the screen, and its phone is paired`, async (t) => {
+    const server = await jackfield(t);
+    const [context, phone] = [await visitor(t, browser, options), await visitor(t, browser, PHONE)];
+    const screen = await open(context, server);
+    const link = await scan(screen);
+    assert.equal(link, `${server.http}/console#pair=${await readKey(screen)}`);
+    const held = await phone.newPage();
+    await held.goto(link);
+    await Promise.all([screen, held].map((page) => sees(page, 'Paired with')));
+    await talk(held, screen);
+    assert.equal(await screen.locator('.qr').isVisible(), false, 'a code that is used up goes away');
+  });
+}
+
+real('a link that was used up says so in words', async (t) => {
+  const server = await jackfield(t);
+  const context = await visitor(t, browser);
+  const late = await enter(context, server, '#pair=00000000');
+  await sees(late, 'Nobody on this server has that key.');
+});
