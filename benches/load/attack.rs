@@ -352,7 +352,7 @@ impl Attack {
     fn watch(&mut self) -> Outcome<()> {
         self.resident = self.resident.max(resident_roughly(self.pid)?);
         self.watches += 1;
-        if self.watches % WATCHES_PER_METRICS != 0 {
+        if !self.watches.is_multiple_of(WATCHES_PER_METRICS) {
             return Ok(());
         }
         if let Some(account) = self.metrics()?.get("jackfield_memory_bytes") {
