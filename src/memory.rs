@@ -4,7 +4,9 @@
 //! One [`Account`] holds the sum over all connections: what waits to be written, halves of requests and frames, messages
 //! that have not arrived in full, mailboxes. A [`Charge`] stands beside each piece of memory and takes itself off the
 //! account when it is dropped with it, so that nobody can forget. An idle connection has none, and a message that is passed
-//! on at once costs no counting.
+//! on at once costs no counting. What grows bit by bit grows in a [`Pile`](pile::Pile).
+
+pub mod pile;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 
 /// What a piece of memory costs beside its bytes: its owner, its charge and what the allocator adds.
-const PIECE_BYTES: usize = 96;
+const OWNER_BYTES: usize = 96;
 
 /// A sum of charges. Clones are handles of the same sum.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +37,7 @@ impl Account {
     #[must_use]
     pub fn keep(&self, bytes: Vec<u8>) -> Bytes {
         let mut charge = self.charge();
-        charge.set(bytes.capacity() + PIECE_BYTES);
+        charge.set(bytes.capacity() + OWNER_BYTES);
         Bytes::from_owner(Kept { bytes, _charge: charge })
     }
 }

@@ -116,6 +116,40 @@ fn everything_that_waits_is_on_the_account_and_comes_off_it() {
     metrics.wait_for("an empty account", |values| values["jackfield_memory_bytes"] == 0.0);
 }
 
+/// Attachments that wait for those behind them are on the account, and whoever holds most of them goes.
+#[test]
+fn attachments_that_wait_for_more_are_on_the_account() {
+    let server = server(|_| {});
+    let mut metrics = server.metrics();
+    let event = r#"452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+    let device = |bytes: usize| {
+        let mut device = server.client("/socket.io/?EIO=4&transport=websocket");
+        device.send(&text("40"));
+        device.send(&text(event));
+        device.send(&binary(vec![1; bytes]));
+        device
+    };
+    let one = device(500_000);
+    wait_for_memory(&mut metrics, 500_000);
+    drop(one);
+    metrics.wait_for("an empty account", |values| values["jackfield_memory_bytes"] == 0.0);
+    let bystander = half_message(&server, 200_000);
+    let mut devices: Vec<_> = (0..20).map(|_| server.client("/socket.io/?EIO=4&transport=websocket")).collect();
+    for device in &mut devices {
+        device.send(&text("40"));
+        device.send(&text(event));
+        // It may be over before all is written.
+        let _ = device.stream().write_all(&binary(vec![1; MIB - 1000]).bytes());
+    }
+    metrics.wait_for("room", |values| {
+        values["jackfield_memory_bytes"] <= CEILING as f64 && values["jackfield_shed_total"] > 0.0
+    });
+    let shed = metrics.value("jackfield_shed_total");
+    assert!((1.0..=8.0).contains(&shed), "{shed} were closed");
+    drop((bystander, devices));
+    metrics.wait_for("an empty account", |values| values["jackfield_memory_bytes"] == 0.0);
+}
+
 #[test]
 fn what_many_share_is_counted_once() {
     let server = server(|_| {});
@@ -175,7 +209,7 @@ fn then_who_has_taken_nothing_for_longest_goes() {
     let server = server(|_| {});
     let mut metrics = server.metrics();
     // Let in while there is room, with a message that has only begun.
-    let mut holders: Vec<_> = (0..13).map(|_| begun_message(&server, MIB)).collect();
+    let mut holders: Vec<_> = (0..14).map(|_| begun_message(&server, MIB)).collect();
     let mut speaker = server.client("/local/slow");
     let _slow = deaf(&server, "/local/slow");
     let mut reads = server.client("/local/slow");
@@ -224,14 +258,12 @@ fn above_the_ceiling_those_go_that_hold_most() {
     bystander.expect_text("still here");
 }
 
-/// The producers of pairs wait, and nothing is lost. It does not show that the tight mark brings this about: most of these
-/// bytes fit into the buffers of the system. With several times as many, pairs are closed at the ceiling, since each read
-/// may bring 256 KiB before its sender is paused.
+/// The producers of pairs wait, and nothing is lost, though what they want to say is many times the ceiling and the buffers
+/// of the system together, and the usual high mark would let the queues of a quarter of them take all there is.
 #[test]
 fn pairs_stop_their_producers_and_lose_nothing() {
     const PAIRS: usize = 60;
-    const BYTES: usize = 2 * MIB;
-    // With the usual high mark, the queues of these alone would take all there is.
+    const BYTES: usize = 8 * MIB;
     let server = server(|config| config.limits.queue_high = MIB);
     let mut metrics = server.metrics();
     let mut pairs = Vec::new();

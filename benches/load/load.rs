@@ -155,6 +155,15 @@ impl Load {
 
     /// Sends for this long. Messages stay in flight at the end: more runs may follow, then [`Self::finish`].
     pub(crate) fn run(&mut self, duration: Duration) -> Outcome<Tally> {
+        self.run_beside(duration, |_| Ok(()))
+    }
+
+    /// As [`run`](Self::run), with something else done in between, again and again, in short shares.
+    pub(crate) fn run_beside(
+        &mut self,
+        duration: Duration,
+        mut beside: impl FnMut(Instant) -> Outcome<()>,
+    ) -> Outcome<Tally> {
         self.tally = Tally::new();
         self.is_sending = true;
         let start = Instant::now();
@@ -176,6 +185,7 @@ impl Load {
                 timeout = Duration::ZERO;
             }
             self.turn(&mut events, timeout)?;
+            beside(now)?;
             now = Instant::now();
             if self.tally.delivered > progress.1 || self.in_flight == 0 {
                 progress = (now, self.tally.delivered);

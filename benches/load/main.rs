@@ -14,6 +14,7 @@
 //! cargo bench --bench load -- --idle 10000 --pairs 100     idle connections beside the load; resident bytes for each
 //! cargo bench --bench load -- --connect 16                 accept, upgrade, close, in a loop
 //! cargo bench --bench load -- devices                      5,000 devices that poll and 5,000 over WebSockets
+//! cargo bench --bench load -- attack                       100 pairs, alone and beside 10,000 hostile sockets
 //! cargo bench --bench load -- --server jackfield-tls       the same load over TLS
 //! cargo bench --bench load -- table                        the table of ratios to the references
 //! cargo bench --bench load -- table --tls                  the table of what TLS costs, beside the plain server
@@ -28,12 +29,13 @@
 //! work for its system calls included.
 //!
 //! `benches/load/`: [`load`] the groups and their messages, [`connect`] handshakes, [`devices`] crowds of Socket.IO
-//! devices, [`client`] one connection, [`frames`] and [`payload`] what it says, [`dialect`] how, [`target`] the server,
+//! devices, [`attack`] crowds of attackers, [`client`] one connection, [`frames`] and [`payload`] what it says, [`dialect`] how, [`target`] the server,
 //! [`measure`] the kernel's figures, [`report`] one measurement, [`table`] and [`rows`] all of them, [`reference`] the
 //! yardsticks, [`secure`] TLS.
 
 #![allow(clippy::print_stdout, reason = "what it measures goes to standard output")]
 
+mod attack;
 mod client;
 mod connect;
 mod devices;
@@ -85,6 +87,8 @@ enum Mode {
     Table(table::TableArgs),
     /// Thousands of Socket.IO devices at once: memory, CPU time, and whether any is lost
     Devices(devices::DevicesArgs),
+    /// A hundred pairs alone and beside thousands of attackers' sockets: latency, memory, refusals
+    Attack(attack::AttackArgs),
     /// Be a reference server
     #[command(hide = true)]
     Reference {
@@ -180,6 +184,7 @@ fn main() -> ExitCode {
         Some(Mode::Reference { kind, fanout, target }) => serve(kind, fanout, target),
         Some(Mode::Table(table)) => raise_descriptor_limit().and_then(|()| table.run()),
         Some(Mode::Devices(devices)) => raise_descriptor_limit().and_then(|()| devices.run()),
+        Some(Mode::Attack(attack)) => raise_descriptor_limit().and_then(|()| attack.run()),
         None if is_test => raise_descriptor_limit().and_then(|()| table::TableArgs::smoke().run()),
         None => raise_descriptor_limit().and_then(|()| cli.load.run()),
     };

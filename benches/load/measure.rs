@@ -79,6 +79,13 @@ pub(crate) fn resident_bytes(pid: u32) -> Outcome<u64> {
     field(&rollup, "Rss:").map(|kilobytes| kilobytes * 1024).ok_or_else(|| format!("{path} has no Rss").into())
 }
 
+/// The same as the kernel remembers it: nearly right, and read without a look at every page.
+pub(crate) fn resident_roughly(pid: u32) -> Outcome<u64> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    field(&status, "VmRSS:").map(|kilobytes| kilobytes * 1024).ok_or_else(|| format!("{path} has no VmRSS").into())
+}
+
 fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use arbitrary::Arbitrary;
+use jackfield::memory::Account;
 use jackfield::net::tls::{Identity, Session, Tls};
 use libfuzzer_sys::fuzz_target;
 use rustls::crypto::ring;
@@ -210,7 +211,7 @@ fuzz_target!(|input: (bool, bool, Vec<Step>)| {
     let (tls, clients) = parties();
     let name = ServerName::try_from("localhost").expect("a name");
     let mut world = World {
-        server: tls.accept().expect("a good configuration"),
+        server: tls.accept(&Account::default()).expect("a good configuration"),
         client: ClientConnection::new(Arc::clone(&clients[usize::from(is_old)]), name).expect("a configuration"),
         wire: Wire::default(),
         on_its_way: VecDeque::new(),

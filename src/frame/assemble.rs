@@ -3,16 +3,17 @@
 //! A final frame that arrived whole is handed on where it lies ([`Message::in_place`]). Everything else is collected
 //! in a buffer of its own, unmasked and checked as it arrives, so that bad text is refused at its first bad byte and
 //! no byte is looked at twice. Memory follows the bytes that arrived, never the length that a header claims; only the
-//! few buffers of the [`Pool`] are larger than what is in them.
+//! few buffers of the [`Pool`] are larger than what is in them. A message that has none of those is collected in pieces and
+//! put together once, in place of growing by copying.
 
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::mask::MaskingKey;
 use super::message::{HEADROOM, Kind, Message, header_len};
-use super::pool::Pool;
+use super::pool::{BUFFER_BYTES, Pool};
 use super::split::{Head, Sender, Violation};
 use super::utf8::{Utf8, is_utf8};
-use crate::memory::Charge;
+use crate::memory::pile::Pile;
 
 /// Frames up to this payload are moved up behind the frame before them, so that a burst leaves as one slice: below it,
 /// moving the bytes costs less than one more entry in a vectored write.
@@ -68,19 +69,15 @@ pub struct Assembler {
 #[derive(Debug)]
 struct Open {
     kind: Kind,
-    /// Spare bytes up to `start`, then the unmasked payload so far, of all fragments, up to `filled`. What lies behind is
-    /// room to receive into: once made it stays, and no byte of it is cleared twice.
-    buffer: Vec<u8>,
-    /// Invariant: `HEADROOM ≤ start ≤ filled ≤ buffer.len()`.
+    /// `start` spare bytes, then the unmasked payload so far, of all fragments.
+    bytes: Pile,
+    /// Invariant: `HEADROOM ≤ start ≤ bytes.len()`.
     start: usize,
-    filled: usize,
     fragments: u32,
     /// The text so far; unused for binary messages.
     text: Utf8,
     /// The data frame that is arriving; `None` between fragments.
     frame: Option<Arriving>,
-    /// For the buffer, unless it is one of the pool's, of which there are always as many.
-    charge: Charge,
 }
 
 /// A data frame whose header is complete and whose payload is not.
@@ -130,13 +127,18 @@ impl Assembler {
                 && let Some(frame) = &open.frame
             {
                 let take = frame.missing.min(window.end - window.start);
-                open.room(take)[..take].copy_from_slice(&buffer[window.start..window.start + take]);
-                window.start += take;
-                if let Some(message) = self.received(take)? {
+                if take == 0 {
+                    return Ok(None);
+                }
+                let room = open.bytes.room(take);
+                let taken = room.len();
+                room.copy_from_slice(&buffer[window.start..window.start + taken]);
+                window.start += taken;
+                if let Some(message) = self.received(taken, pool)? {
                     return Ok(Some(Item::Message(message)));
                 }
                 if self.is_inside_frame() {
-                    return Ok(None);
+                    continue;
                 }
             }
             let received = &buffer[window.start..window.end];
@@ -166,7 +168,7 @@ impl Assembler {
                     }
                     self.begin(&head, data, len, arrived, pool);
                     if len == 0
-                        && let Some(message) = self.finish_frame(head.is_final)?
+                        && let Some(message) = self.finish_frame(head.is_final, pool)?
                     {
                         return Ok(Some(Item::Message(message)));
                     }
@@ -181,22 +183,21 @@ impl Assembler {
     pub fn room(&mut self, worth: usize) -> Option<&mut [u8]> {
         let open = self.open.as_deref_mut()?;
         let missing = open.frame.as_ref()?.missing;
-        // As much again as has arrived, or what the buffer has anyway: memory follows the bytes that came.
-        let room = open.filled.max(open.buffer.len() - open.filled);
-        (missing >= worth).then(|| open.room(missing.min(room)))
+        // As much again as has arrived, or what there is anyway: memory follows the bytes that came.
+        let room = open.bytes.len().max(open.bytes.spare());
+        (missing >= worth).then(|| open.bytes.room(missing.min(room)))
     }
 
     /// The next `bytes` of the arriving frame's payload are in [`room`](Assembler::room), still masked.
     ///
     /// # Errors
     /// [`Violation::InvalidText`].
-    pub fn received<'m>(&mut self, bytes: usize) -> Result<Option<Message<'m>>, Violation> {
+    pub fn received<'m>(&mut self, bytes: usize, pool: &mut Pool) -> Result<Option<Message<'m>>, Violation> {
         let Some(open) = self.open.as_deref_mut() else { return Ok(None) };
         let Some(frame) = &mut open.frame else { return Ok(None) };
         debug_assert!(bytes <= frame.missing);
         frame.missing -= bytes;
-        let fresh = &mut open.buffer[open.filled..open.filled + bytes];
-        open.filled += bytes;
+        let fresh = open.bytes.fill(bytes);
         frame.key.apply(fresh);
         if open.kind == Kind::Text {
             open.text.push(fresh).map_err(|_| Violation::InvalidText)?;
@@ -205,20 +206,20 @@ impl Assembler {
             return Ok(None);
         }
         let is_final = frame.is_final;
-        self.finish_frame(is_final)
+        self.finish_frame(is_final, pool)
     }
 
     /// Gives up what has arrived of a message, and its buffer back.
     pub fn abandon(&mut self, pool: &mut Pool) {
         if let Some(open) = self.open.take() {
-            pool.give(open.buffer);
+            open.bytes.into_pieces().into_iter().for_each(|piece| pool.give(piece));
         }
     }
 
     /// The memory that it takes, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.open.as_deref().map_or(0, |open| open.charge.bytes())
+        self.open.as_deref().map_or(0, |open| open.bytes.weight())
     }
 
     /// Whether a data frame's payload is arriving.
@@ -233,7 +234,7 @@ impl Assembler {
             (None, Data::Continue) => return Err(Violation::StrayContinuation),
             (Some(_), Data::Text | Data::Binary) => return Err(Violation::UnfinishedMessage),
             (None, _) => (0, 0),
-            (Some(open), _) => (open.filled - open.start, open.fragments),
+            (Some(open), _) => (open.bytes.len() - open.start, open.fragments),
         };
         if fragments >= limits.fragments {
             return Err(Violation::TooManyFragments { limit: limits.fragments });
@@ -269,27 +270,31 @@ impl Assembler {
         len: usize,
         buffer: Vec<u8>,
         window: &mut Window,
-        pool: &Pool,
+        pool: &mut Pool,
     ) -> Result<(), Violation> {
         let (start, arrived) = (window.start, window.end - window.start);
-        let mut open = Box::new(Open::new(data, buffer, start, pool.charge()));
+        let mut open = Box::new(Open::new(data, Pile::lent(buffer, start, pool.charge()), start));
         open.fragments = 1;
         open.frame = Some(Arriving { missing: len, key: head.key, is_final: head.is_final });
         self.open = Some(open);
         *window = Window::new(0);
-        self.received(arrived).map(|message| debug_assert!(message.is_none(), "the frame was not whole"))
+        self.received(arrived, pool).map(|message| debug_assert!(message.is_none(), "the frame was not whole"))
     }
 
     /// Starts collecting a frame of which `arrived` bytes are at hand.
     fn begin(&mut self, head: &Head, data: Data, len: usize, arrived: usize, pool: &mut Pool) {
         let open = self.open.get_or_insert_with(|| {
             let arrived = arrived.min(len);
-            let spare = if arrived >= ADOPT_BYTES { pool.take() } else { None };
-            let own = if spare.is_some() { 0 } else { HEADROOM + arrived };
-            let buffer = spare.unwrap_or_else(|| vec![0; HEADROOM + arrived]);
-            let mut open = Open::new(data, buffer, HEADROOM, pool.charge());
-            open.charge.set(size_of::<Open>() + own);
-            Box::new(open)
+            let bytes = match if arrived >= ADOPT_BYTES { pool.take() } else { None } {
+                Some(buffer) => Pile::lent(buffer, HEADROOM, pool.charge()),
+                None => {
+                    let mut bytes = Pile::new(pool.charge());
+                    bytes.room(HEADROOM + arrived);
+                    bytes.fill(HEADROOM);
+                    bytes
+                }
+            };
+            Box::new(Open::new(data, bytes, HEADROOM))
         });
         open.fragments += 1;
         if len > 0 {
@@ -298,7 +303,7 @@ impl Assembler {
     }
 
     /// The payload of the present frame is complete.
-    fn finish_frame<'m>(&mut self, is_final: bool) -> Result<Option<Message<'m>>, Violation> {
+    fn finish_frame<'m>(&mut self, is_final: bool, pool: &mut Pool) -> Result<Option<Message<'m>>, Violation> {
         let Some(open) = self.open.as_deref_mut() else { return Ok(None) };
         open.frame = None;
         if !is_final {
@@ -308,29 +313,21 @@ impl Assembler {
         if open.kind == Kind::Text {
             open.text.finish().map_err(|_| Violation::InvalidText)?;
         }
-        Ok(Some(Message::owned(open.kind, open.buffer, open.start..open.filled)))
+        let end = open.bytes.len();
+        let (buffer, pieces) = open.bytes.into_one(|len| {
+            let spare = if len <= BUFFER_BYTES { pool.take() } else { None };
+            spare.unwrap_or_else(|| vec![0; len])
+        });
+        pieces.into_iter().for_each(|piece| pool.give(piece));
+        Ok(Some(Message::owned(open.kind, buffer, open.start..end)))
     }
 }
 
 impl Open {
-    /// A message of which nothing has arrived; `start` spare bytes are in front of it.
-    fn new(data: Data, buffer: Vec<u8>, start: usize, charge: Charge) -> Self {
+    /// A message of which nothing has arrived; `bytes` holds the `start` spare ones in front of it.
+    fn new(data: Data, bytes: Pile, start: usize) -> Self {
         let kind = if data == Data::Text { Kind::Text } else { Kind::Binary };
-        Self { kind, buffer, start, filled: start, fragments: 0, text: Utf8::default(), frame: None, charge }
-    }
-
-    /// `bytes` of room behind what is filled. The buffer grows to twice its length at most, and no further than the
-    /// arriving frame needs.
-    fn room(&mut self, bytes: usize) -> &mut [u8] {
-        let end = self.filled + bytes;
-        if self.buffer.len() < end {
-            let missing = self.frame.as_ref().map_or(0, |frame| frame.missing);
-            let len = (self.buffer.len() * 2).min(self.filled + missing).max(end);
-            self.buffer.reserve_exact(len - self.buffer.len());
-            self.buffer.resize(len, 0);
-            self.charge.set(size_of::<Self>() + self.buffer.capacity());
-        }
-        &mut self.buffer[self.filled..end]
+        Self { kind, bytes, start, fragments: 0, text: Utf8::default(), frame: None }
     }
 }
 

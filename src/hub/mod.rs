@@ -9,6 +9,8 @@ pub mod shared;
 
 pub use ids::SessionId;
 
+use crate::memory::Account;
+
 /// All relations between sessions.
 #[derive(Debug, Default)]
 pub struct Hub {
@@ -20,4 +22,6 @@ pub struct Hub {
     pub peers: peers::Peers,
     /// Socket.IO clients, and the ids by which they find each other.
     pub devices: devices::Devices,
+    /// For what sessions keep until they can pass it on.
+    pub memory: Account,
 }

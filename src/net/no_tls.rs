@@ -6,6 +6,8 @@ use std::io::{self, IoSlice, Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::memory::Account;
+
 /// A certificate with its key: there is none.
 #[derive(Debug)]
 pub struct Identity(Infallible);
@@ -76,7 +78,7 @@ impl Tls {
     ///
     /// # Errors
     /// Never.
-    pub fn accept(&self) -> Result<Session, BadIdentity> {
+    pub fn accept(&self, _: &Account) -> Result<Session, BadIdentity> {
         match self.0 {}
     }
 
@@ -92,6 +94,12 @@ impl Session {
     /// # Errors
     /// Never.
     pub fn recv(&mut self, _: &mut (impl Read + Write), _: &mut [u8]) -> io::Result<usize> {
+        match self.0 {}
+    }
+
+    /// As [`Tls::new`].
+    #[must_use]
+    pub fn weight(&self) -> usize {
         match self.0 {}
     }
 

@@ -1,5 +1,6 @@
 //! The one receive buffer of the loop, and what a connection keeps of it between two reads. Layer 1.
 
+use crate::memory::pile::roomy;
 use crate::memory::{Account, Charge};
 
 /// Bytes received at once. Large enough that a burst, or a message of 64 KiB with its header, arrives in one read;
@@ -22,8 +23,10 @@ impl Carry {
     pub fn keep(&mut self, bytes: &[u8], memory: &Account) {
         self.0 = (!bytes.is_empty()).then(|| {
             let mut charge = memory.charge();
-            charge.set(bytes.len() + size_of::<Kept>());
-            Box::new(Kept { bytes: bytes.to_vec(), _charge: charge })
+            let mut kept = Vec::with_capacity(roomy(bytes.len()));
+            kept.extend_from_slice(bytes);
+            charge.set(kept.capacity() + size_of::<Kept>());
+            Box::new(Kept { bytes: kept, _charge: charge })
         });
     }
 

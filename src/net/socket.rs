@@ -122,6 +122,12 @@ impl Socket {
         self.queue.weight() + self.stream.pending()
     }
 
+    /// The memory that it holds, in bytes: what waits to be written, and what the transport keeps of what came.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.queue.weight() + self.stream.weight()
+    }
+
     /// Drops what waits: nothing more can be written.
     pub fn forget(&mut self) {
         self.queue = WriteQueue::default();

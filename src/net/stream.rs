@@ -83,6 +83,12 @@ impl Stream {
         self.tls.as_ref().map_or(0, Session::pending)
     }
 
+    /// The memory of bytes that are kept for the transport's own sake, those that are [`pending`](Stream::pending) included.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.tls.as_ref().map_or(0, Session::weight)
+    }
+
     /// Sends what is [`pending`](Stream::pending), as far as the kernel takes it.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ pub use identity::{BadIdentity, Identity};
 pub use session::Session;
 
 use super::scratch::SCRATCH_BYTES;
+use crate::memory::Account;
 
 /// Handshakes whose arithmetic (a key exchange and a signature, up to a millisecond on a small machine) is done in one turn
 /// of the loop; the others wait for the next, so that a flood of them cannot starve what is relayed.
@@ -99,14 +100,14 @@ impl Tls {
         Ok(())
     }
 
-    /// A session for a connection on which nothing was received yet.
+    /// A session for a connection on which nothing was received yet, which charges what it keeps to `memory`.
     ///
     /// # Errors
     /// What rustls finds wrong with its configuration, which is nothing that a client can bring about.
-    pub fn accept(&self) -> Result<Session, BadIdentity> {
+    pub fn accept(&self, memory: &Account) -> Result<Session, BadIdentity> {
         let conn = UnbufferedServerConnection::new(Arc::clone(&self.config));
         let conn = conn.map_err(|error| BadIdentity::refused(&error))?;
-        Ok(Session::new(conn, Arc::clone(&self.shared)))
+        Ok(Session::new(conn, Arc::clone(&self.shared), memory.charge()))
     }
 
     /// The turn is over: sessions that were held back may go on in the next.

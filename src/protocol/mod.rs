@@ -211,6 +211,12 @@ impl Session {
         if let Self::Tcp(_) = self { tcp::subprotocol(offered) } else { offered.next() }
     }
 
+    /// The memory of what it keeps until it can pass it on, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        if let Self::Device(device) = self { device.weight() } else { 0 }
+    }
+
     /// Nobody listened to the client, as others had to catch up first: what it would have said by now may come later.
     pub fn excuse(&mut self, now: Instant) {
         if let Self::Device(device) = self {

@@ -287,9 +287,9 @@ impl Exchange {
             return Progress::Stop;
         };
         // Room in front for the frame's header.
-        let asked = SCRATCH_BYTES - HEADROOM;
+        let asked = self.read_bytes().min(SCRATCH_BYTES - HEADROOM);
         let conn = &mut self.conns[id as usize];
-        let received = match conn.socket.recv(&mut self.scratch[HEADROOM..SCRATCH_BYTES]) {
+        let received = match conn.socket.recv(&mut self.scratch[HEADROOM..HEADROOM + asked]) {
             Received::Bytes(bytes) => bytes,
             Received::Nothing | Received::Later => return Progress::Stop,
             Received::End => {

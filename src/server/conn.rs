@@ -159,7 +159,7 @@ impl Connection {
 
     /// The memory that it holds, in bytes.
     pub(super) fn held(&self) -> usize {
-        self.socket.weight() + self.carry.len() + self.assembler.weight()
+        self.socket.held() + self.carry.len() + self.assembler.weight()
     }
 
     /// Gives that memory back, once it has ended.

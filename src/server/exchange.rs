@@ -15,7 +15,7 @@ use mio::{Interest, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use self::shedding::{Farewells, Stalls};
+use self::shedding::{Farewells, Marks, Stalls};
 use super::StartError;
 use super::access::{Access, Entrance, FIRST_LEASE};
 use super::batch::{Actions, Batch, Deed, Place};
@@ -117,6 +117,8 @@ pub(super) struct Exchange {
     /// With fewer connections than this the tables are cut to what they hold.
     shrinks_below: usize,
     ended_sessions: Vec<SessionId>,
+    /// What happens as memory fills up, and when.
+    marks: Marks,
     stalls: Stalls,
     /// Connections that are behind since the last event.
     fresh: Vec<ConnId>,
@@ -195,7 +197,7 @@ impl Exchange {
         let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
         let memory = Account::default();
-        let mut hub = Hub::default();
+        let mut hub = Hub { memory: memory.clone(), ..Hub::default() };
         let mut id = [0; 16];
         if config.lan_is_on() {
             getrandom::fill(&mut id).map_err(|error| StartError::System(error.into()))?;
@@ -242,6 +244,7 @@ impl Exchange {
             shrinks_below: 0,
             warned: None,
             ended_sessions: Vec::new(),
+            marks: Marks::of(config.limits.max_memory),
             stalls: Stalls::default(),
             fresh: Vec::new(),
             farewells: Farewells::default(),
@@ -342,7 +345,7 @@ impl Exchange {
         }
         // A listener for TLS does not start without a certificate.
         let Some(tls) = &self.tls else { return };
-        match tls.accept() {
+        match tls.accept(&self.memory) {
             Ok(session) => conn.socket.stream().secure(session),
             Err(error) => {
                 let reason = error.to_string();
@@ -511,7 +514,7 @@ impl Exchange {
         if let Err(error) = conn.socket.flush() {
             return self.on_broken(turn, id, error);
         }
-        if conn.socket.weight() <= self.config.limits.queue_high / 4 && !self.waiting.is_empty() {
+        if self.conns[id as usize].socket.weight() <= self.low_mark() && !self.waiting.is_empty() {
             self.resume(turn, Behind::socket(id));
         }
         let conn = &self.conns[id as usize];

@@ -53,7 +53,7 @@ const ORDER_PAUSE: Duration = Duration::from_millis(100);
 
 /// All that there is between this server and others.
 pub(super) struct Links {
-    is_on: bool,
+    pub(super) is_on: bool,
     pub(super) discovery: Discovery,
     pub(super) masks: Masks,
     attempts: HashMap<ConnId, Attempt>,
@@ -451,7 +451,7 @@ impl Exchange {
         let mut request = Vec::with_capacity(512);
         attempt.opening = Some(Opening::write(&mut request, &host, &path, random, &fields));
         let keep = |written: usize, queue: &mut crate::net::queue::WriteQueue| {
-            queue.push(self.memory.keep(request[written..].to_vec()), &self.memory)
+            queue.push_copy(&[std::io::IoSlice::new(&request)], written, &self.memory)
         };
         if let Err(error) = self.conns[id as usize].socket.send(&[std::io::IoSlice::new(&request)], keep) {
             self.fail_link(turn, id, Failure::Unreachable, &error.to_string());

@@ -432,9 +432,7 @@ impl Exchange {
         let slices = [IoSlice::new(head), IoSlice::new(body)];
         let parts = if body.is_empty() { &slices[..1] } else { &slices[..] };
         let sent = conn.socket.send(parts, |written, queue| {
-            if let Some(rest) = head.get(written..) {
-                queue.push(self.memory.keep(rest.to_vec()), &self.memory);
-            }
+            queue.push_copy(&[IoSlice::new(head)], written, &self.memory);
             queue.push(Bytes::from_static(&body[written.saturating_sub(head.len())..]), &self.memory);
         });
         if let Err(error) = sent {

@@ -166,6 +166,12 @@ impl Polling {
         }
     }
 
+    /// Whether a poll can be answered.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// The next session whose poll can be answered.
     pub(super) fn next_due(&mut self) -> Option<SessionId> {
         self.due.pop()
@@ -196,6 +202,7 @@ impl Exchange {
         slices: &[IoSlice<'_>],
         reader: Option<ConnId>,
     ) {
+        let high = self.high_mark();
         let Some(mailbox) = self.polling.mailboxes.get_mut(&session) else { return };
         let limits = &self.config.limits;
         if !keeps_pace && mailbox.frames.len() > limits.max_queue {
@@ -211,7 +218,7 @@ impl Exchange {
         if mailbox.poll.is_some() {
             self.polling.due.push(session);
         } else if keeps_pace
-            && mailbox.frames.len() > limits.queue_high
+            && mailbox.frames.len() > high
             && let Some(reader) = reader
         {
             self.pause(reader, Behind::mailbox(session));

@@ -25,8 +25,9 @@ use crate::frame::assemble::{Item, MessageLimits, Window};
 use crate::frame::close::ClosePayload;
 use crate::frame::split::{Sender, Violation};
 use crate::hub::SessionId;
-use crate::net::queue::MAX_SLICES;
-use crate::net::queue::WriteQueue;
+use crate::memory::Account;
+use crate::memory::pile::PIECE_BYTES;
+use crate::net::queue::{MAX_SLICES, WriteQueue};
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
@@ -89,6 +90,7 @@ impl Exchange {
 
     /// One receive, and everything it causes.
     fn receive(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
+        let most = self.read_bytes();
         let conn = &mut self.conns[id as usize];
         if conn.waits_for.is_some() || conn.is_held || conn.phase == Phase::Ended {
             return Progress::Stop;
@@ -117,8 +119,8 @@ impl Exchange {
             return self.progress(id, received, asked);
         }
         let kept = conn.carry.restore(&mut self.scratch);
-        let asked = SCRATCH_BYTES - kept;
-        let received = match conn.socket.recv(&mut self.scratch[kept..SCRATCH_BYTES]) {
+        let asked = most.min(SCRATCH_BYTES - kept);
+        let received = match conn.socket.recv(&mut self.scratch[kept..kept + asked]) {
             Received::Bytes(bytes) => bytes,
             other => {
                 conn.carry.keep(&self.scratch[..kept], &self.memory);
@@ -278,10 +280,10 @@ impl Exchange {
     /// `received` bytes of a long frame are in the message's own buffer.
     fn on_long_frame(&mut self, turn: &mut Turn, id: ConnId, received: usize) {
         self.touch(turn, id);
-        let Self { conns, sessions, hub, batch, deeds, scratch, config, metrics, buffer, access, .. } = self;
+        let Self { conns, sessions, hub, batch, deeds, scratch, pool, config, metrics, buffer, access, .. } = self;
         let conn = &mut conns[id as usize];
         let Phase::Open(session) = conn.phase else { return };
-        match conn.assembler.received(received) {
+        match conn.assembler.received(received, pool) {
             Ok(Some(message)) => {
                 metrics.messages += 1;
                 let (address, now, wall) = (Some(conn.client()), turn.now, turn.wall);
@@ -325,7 +327,7 @@ impl Exchange {
     fn write_lane(&mut self, lane: &Lane, slices: &[IoSlice<'_>], reader: Option<ConnId>) {
         let (high, hard) = (self.high_mark(), self.config.limits.max_queue);
         // What is left over is copied once for all who are behind; for one receiver, only what is left over.
-        let mut shared: Option<Bytes> = None;
+        let mut shared: Option<Vec<Bytes>> = None;
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
         for receiver in lane.receivers() {
             let outlets = if lane.is_bridge { &self.bridges } else { &self.outlets };
@@ -347,10 +349,10 @@ impl Exchange {
             self.metrics.on_write(bytes);
             conn.was_written |= lane.is_bridge;
             let sent = conn.socket.send(slices, |written, queue| match lane.only {
-                Some(_) => queue.push(self.memory.keep(copy(slices, written)), &self.memory),
+                Some(_) => queue.push_copy(slices, written, &self.memory),
                 None => {
-                    let shared = shared.get_or_insert_with(|| self.memory.keep(copy(slices, 0)));
-                    queue.push(shared.slice(written..), &self.memory);
+                    let shared = shared.get_or_insert_with(|| pieces(slices, &self.memory));
+                    push_shared(queue, shared, written, &self.memory);
                 }
             });
             self.on_sent(to, sent, (lane.keeps_pace || is_own).then_some(high), reader);
@@ -380,7 +382,8 @@ impl Exchange {
     /// Writes a lane to those of its receivers that we are clients of: masked, which is done once for all of them.
     fn write_masked(&mut self, batch: &Batch, lane: &Lane, scratch: &[u8], reader: Option<ConnId>) {
         let (high, hard) = (self.high_mark(), self.config.limits.max_queue);
-        let mut shared: Option<Bytes> = None;
+        let mut masked: Option<Vec<u8>> = None;
+        let mut shared: Option<Vec<Bytes>> = None;
         for receiver in lane.receivers() {
             let Some(to) = self.outlets.get(receiver) else { continue };
             let conn = &mut self.conns[to as usize];
@@ -392,27 +395,49 @@ impl Exchange {
                 self.failures.push((to, None));
                 continue;
             }
-            let frames = shared.get_or_insert_with(|| {
+            let frames = masked.get_or_insert_with(|| {
                 let bytes = |piece| batch.bytes(lane, piece, scratch);
                 let pieces: Vec<_> = lane.pieces.iter().map(bytes).collect();
-                self.memory.keep(self.links.masks.mask(&pieces.concat()))
+                self.links.masks.mask(&pieces.concat())
             });
             self.metrics.writes += 1;
-            let keep = |written, queue: &mut WriteQueue| queue.push(frames.slice(written..), &self.memory);
-            let sent = conn.socket.send(&[IoSlice::new(frames)], keep);
+            let frames = [IoSlice::new(frames)];
+            let sent = conn.socket.send(&frames, |written, queue| {
+                let shared = shared.get_or_insert_with(|| pieces(&frames, &self.memory));
+                push_shared(queue, shared, written, &self.memory);
+            });
             self.on_sent(to, sent, (lane.keeps_pace || is_own).then_some(high), reader);
         }
     }
 }
 
-/// The slices as one, without their first `skip` bytes.
-fn copy(slices: &[IoSlice<'_>], mut skip: usize) -> Vec<u8> {
-    let total: usize = slices.iter().map(|slice| slice.len()).sum();
-    let mut bytes = Vec::with_capacity(total - skip);
+/// A copy of the slices for queues to share, in pieces.
+fn pieces(slices: &[IoSlice<'_>], memory: &Account) -> Vec<Bytes> {
+    let mut left: usize = slices.iter().map(|slice| slice.len()).sum();
+    let (mut pieces, mut piece) = (Vec::with_capacity(left.div_ceil(PIECE_BYTES)), Vec::new());
     for slice in slices {
-        let skipped = skip.min(slice.len());
-        bytes.extend_from_slice(&slice[skipped..]);
-        skip -= skipped;
+        let mut rest = &slice[..];
+        while !rest.is_empty() {
+            if piece.is_empty() {
+                piece = Vec::with_capacity(left.min(PIECE_BYTES));
+            }
+            let (fits, beyond) = rest.split_at(rest.len().min(piece.capacity() - piece.len()));
+            piece.extend_from_slice(fits);
+            (rest, left) = (beyond, left - fits.len());
+            if piece.len() == piece.capacity() {
+                pieces.push(memory.keep(std::mem::take(&mut piece)));
+            }
+        }
     }
-    bytes
+    debug_assert!(piece.is_empty(), "the last piece is as long as what was left");
+    pieces
+}
+
+/// Has a queue wait for what `pieces` hold without their first `skip` bytes.
+fn push_shared(queue: &mut WriteQueue, pieces: &[Bytes], mut skip: usize, memory: &Account) {
+    for piece in pieces {
+        let skipped = skip.min(piece.len());
+        skip -= skipped;
+        queue.push(piece.slice(skipped..), memory);
+    }
 }

@@ -58,7 +58,7 @@ pub(crate) fn ours_with(bytes: &[u8], pieces: &[usize], worth: usize) -> (Vec<Sa
             let (piece, behind) = rest.split_at(size);
             room[..size].copy_from_slice(piece);
             rest = behind;
-            match assembler.received(size) {
+            match assembler.received(size, &mut pool) {
                 Ok(message) => said.extend(message.map(take)),
                 Err(violation) => return (said, End::Rejected(Some(violation))),
             }

@@ -18,6 +18,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use rustls::{AlertDescription, Error};
 
 use super::{Buffers, CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, HANDSHAKES_PER_TURN, RECORD_BYTES, Shared};
+use crate::memory::Charge;
 
 /// Bytes that a client may send before its handshake is complete, all of which may have to be kept. Browsers send an eighth
 /// of this at most.
@@ -48,6 +49,8 @@ struct Inner {
     has_unread: bool,
     has_more: bool,
     is_finishing: bool,
+    /// For what is kept, held and pending.
+    charge: Charge,
 }
 
 /// Ciphertext that the kernel has not taken.
@@ -74,7 +77,7 @@ struct Plain<'a> {
 }
 
 impl Session {
-    pub(super) fn new(conn: UnbufferedServerConnection, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(conn: UnbufferedServerConnection, shared: Arc<Shared>, charge: Charge) -> Self {
         Self(Box::new(Inner {
             conn,
             shared,
@@ -86,6 +89,7 @@ impl Session {
             has_unread: false,
             has_more: false,
             is_finishing: false,
+            charge,
         }))
     }
 
@@ -111,9 +115,13 @@ impl Session {
                 // Something came, and nothing of it is for the caller. What lies behind it was announced along with it, the
                 // end of the stream for one, and would not be announced again.
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                result => return result,
+                result => {
+                    inner.weigh();
+                    return result;
+                }
             }
         }
+        inner.weigh();
         inner.has_more = true;
         Err(ErrorKind::ResourceBusy.into())
     }
@@ -137,7 +145,9 @@ impl Session {
             return Err(ErrorKind::WouldBlock.into());
         }
         let shared = Arc::clone(&inner.shared);
-        inner.send(&mut shared.lock(), tcp, slices)
+        let sent = inner.send(&mut shared.lock(), tcp, slices);
+        inner.weigh();
+        sent
     }
 
     /// Writes what was encrypted before.
@@ -145,7 +155,9 @@ impl Session {
     /// # Errors
     /// As `write(2)`, but for `WouldBlock`.
     pub fn flush(&mut self, tcp: &mut impl Write) -> io::Result<()> {
-        self.0.pending.flush(tcp).map(|_| ())
+        let flushed = self.0.pending.flush(tcp).map(|_| ());
+        self.0.weigh();
+        flushed
     }
 
     /// Bytes that were encrypted and that the kernel has not taken.
@@ -167,6 +179,13 @@ impl Session {
         (inner.kept, inner.held) = (Vec::new(), Vec::new());
         // Fails only when the peer is gone already, which the next receive reports.
         let _ = inner.pending.flush(tcp);
+        inner.weigh();
+    }
+
+    /// The memory of what it keeps of what came, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.0.charge.bytes()
     }
 
     /// Whether the end was announced: once nothing is pending, the connection's own end follows.
@@ -190,6 +209,13 @@ impl Session {
 }
 
 impl Inner {
+    fn weigh(&mut self) {
+        let bytes = self.kept.capacity() + self.held.capacity() + self.pending.bytes.capacity();
+        if bytes != self.charge.bytes() {
+            self.charge.set(bytes);
+        }
+    }
+
     /// One receive; `Interrupted` if it brought nothing for the caller.
     fn recv(&mut self, buffers: &mut Buffers, tcp: &mut (impl Read + Write), buffer: &mut [u8]) -> io::Result<usize> {
         self.has_more = false;

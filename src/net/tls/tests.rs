@@ -75,7 +75,7 @@ impl Pair {
         let (identity, roots) = identity();
         let tls = Tls::new(identity).unwrap();
         let wire = Wire { room: usize::MAX, ..Wire::default() };
-        Self { server: tls.accept().unwrap(), tls, client: client(roots, version), wire }
+        Self { server: tls.accept(&Account::default()).unwrap(), tls, client: client(roots, version), wire }
     }
 
     fn open(version: &'static SupportedProtocolVersion) -> Self {
@@ -299,7 +299,7 @@ fn only_so_many_handshakes_are_worked_on_in_a_turn() {
             let mut client = client(roots.clone(), &rustls::version::TLS13);
             let mut wire = Wire { room: usize::MAX, ..Wire::default() };
             client.write_tls(&mut wire.to_server).unwrap();
-            (tls.accept().unwrap(), wire)
+            (tls.accept(&Account::default()).unwrap(), wire)
         })
         .collect();
     let mut turn = || -> Vec<ErrorKind> {

@@ -97,6 +97,12 @@ impl Device {
         self.revision
     }
 
+    /// The memory of an event whose attachments have not all come, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.pending.as_ref().map_or(0, |pending| pending.weight())
+    }
+
     /// Nobody listened to the client: the time in which it must be heard begins anew.
     pub fn excuse(&mut self, now: Instant) {
         self.heard = Some(now);
@@ -137,7 +143,7 @@ impl Device {
                 if !packet.data.is_some_and(|data| socket_io::placeholders_fit(data, packet.attachments)) {
                     return Err(Fault("a placeholder names no attachment"));
                 }
-                self.pending = Some(Box::new(Pending::new(text, packet.attachments)));
+                self.pending = Some(Box::new(Pending::new(text, packet.attachments, cx.hub.memory.charge())));
             }
         }
         Ok(())
@@ -390,6 +396,7 @@ impl Protocol for Device {
     }
 
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
+        self.pending = None;
         let Some(id) = self.id.take() else { return };
         if std::mem::take(&mut self.has_joined) {
             plugin::on_disconnect(id, cx, fx);

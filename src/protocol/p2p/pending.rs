@@ -3,6 +3,8 @@
 //! It is passed on only when it is complete: a receiver takes anything that comes between a packet and its attachments
 //! for a fault, and several senders may speak to one receiver.
 
+use crate::memory::Charge;
+
 /// What has come so far. Allocation follows what came, not what was announced.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -11,12 +13,23 @@ pub(super) struct Pending {
     /// Still to come; `> 0`.
     missing: u32,
     bytes: usize,
+    /// For all of it.
+    charge: Charge,
 }
+
+/// What a piece costs beside its bytes.
+const PIECE_BYTES: usize = 32;
 
 impl Pending {
     /// The packet as it came, `missing > 0` attachments short.
-    pub(super) fn new(text: &[u8], missing: u32) -> Self {
-        Self { text: text.into(), attachments: Vec::new(), missing, bytes: text.len() }
+    pub(super) fn new(text: &[u8], missing: u32, mut charge: Charge) -> Self {
+        charge.set(size_of::<Self>() + text.len() + PIECE_BYTES);
+        Self { text: text.into(), attachments: Vec::new(), missing, bytes: text.len(), charge }
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.charge.bytes()
     }
 
     /// The packet.
@@ -39,6 +52,7 @@ impl Pending {
         self.bytes += bytes.len();
         self.missing -= 1;
         self.attachments.push(bytes.into());
+        self.charge.set(self.charge.bytes() + bytes.len() + PIECE_BYTES);
     }
 
     /// All attachments, `last` being the last.

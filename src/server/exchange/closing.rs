@@ -24,8 +24,23 @@ use crate::protocol::Protocol;
 impl Exchange {
     /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
     /// connection may cause the end of any number of others, so nothing that ends one calls this.
+    #[inline]
     pub(in crate::server) fn settle(&mut self, turn: &mut Turn) {
-        self.watch_fresh(turn);
+        let is_settled = self.failures.is_empty()
+            && self.deeds.is_empty()
+            && self.fresh.is_empty()
+            && !self.polling.is_due()
+            && !self.links.is_on
+            && !self.is_short();
+        if !is_settled {
+            self.settle_all(turn);
+        }
+    }
+
+    fn settle_all(&mut self, turn: &mut Turn) {
+        if !self.fresh.is_empty() {
+            self.watch_fresh(turn);
+        }
         loop {
             if let Some((id, error)) = self.failures.pop() {
                 match error {
@@ -49,7 +64,7 @@ impl Exchange {
                 self.answer_poll(turn, session);
             } else if self.tend_links(turn) {
                 continue;
-            } else if self.memory.used() < self.slow_mark() || !self.shed(turn) {
+            } else if !self.is_short() || !self.shed(turn) {
                 return;
             }
         }
@@ -118,9 +133,8 @@ impl Exchange {
         conn.carry = Carry::default();
         conn.assembler.abandon(&mut self.pool);
         (conn.is_held, conn.has_unread) = (false, false);
-        let keep = |written: usize, queue: &mut WriteQueue| {
-            queue.push(self.memory.keep(last[written..].to_vec()), &self.memory)
-        };
+        let keep =
+            |written: usize, queue: &mut WriteQueue| queue.push_copy(&[io::IoSlice::new(last)], written, &self.memory);
         if let Err(error) = conn.socket.send(&[io::IoSlice::new(last)], keep) {
             return self.end(turn, id, &Ending::Broken(error));
         }
@@ -259,7 +273,7 @@ impl Exchange {
         push_control(&mut frame, control, &[]);
         let frame = self.as_sent_on(id, frame);
         let keep = |written: usize, queue: &mut WriteQueue| {
-            queue.push(self.memory.keep(frame[written..].to_vec()), &self.memory)
+            queue.push_copy(&[io::IoSlice::new(&frame)], written, &self.memory)
         };
         if let Err(error) = self.conns[id as usize].socket.send(&[io::IoSlice::new(&frame)], keep) {
             self.end(turn, id, &Ending::Broken(error));

@@ -2,8 +2,9 @@
 //!
 //! As memory fills up ([`crate::memory`]), these happen one after the other:
 //!
-//! 1. *tight*, from three quarters on: nobody new is let in (503), and whoever sends to one receiver waits as soon as that
-//!    falls behind at all, so that pairs and bridges stop growing instead of losing anything;
+//! 1. *tight*, from three quarters on: nobody new is let in (503), reads bring less the less room there is, and whoever sends
+//!    to one receiver waits as soon as that falls behind at all and until it has caught up, so that pairs and bridges stop
+//!    growing instead of losing anything;
 //! 2. *slow*, from seven eighths on: who has taken nothing for longest is closed;
 //! 3. *full*: who holds most is closed, until there is room again.
 //!
@@ -19,12 +20,17 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use super::super::conn::{ConnId, Ending, Phase};
 use super::{Exchange, FAREWELL_OWNER, STALL_OWNER};
 use crate::http::response::{Framing, refuse};
+use crate::hub::SessionId;
 use crate::net::reactor::Turn;
+use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::tcp::TcpStream;
 use crate::net::timer::{Alarm, Fired};
+use crate::protocol::Session;
 
-/// What may wait for one receiver before its sender pauses, while memory is tight, in bytes.
-const TIGHT_HIGH_BYTES: usize = 16 * 1024;
+/// The part of the room that is left below the slow mark which one read may bring while memory is tight, and what it brings
+/// at least, in bytes.
+const TIGHT_READ_PART: usize = 64;
+const TIGHT_READ_BYTES: usize = 2048;
 
 /// Who has taken nothing for less than this is not called slow.
 const SLOW: Duration = Duration::from_secs(1);
@@ -32,16 +38,39 @@ const SLOW: Duration = Duration::from_secs(1);
 /// How often, at least, it is looked who has taken nothing, and how often at most when memory runs out.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Connections that are looked at at once: each may cost a write.
+const SWEEP_SHARE: usize = 256;
+
 /// Why a connection goes that is slow while memory is short.
 const SLOWEST: &str = "memory is short, and it has taken nothing for longest (--max-memory)";
 
 /// Why a connection goes that holds much while memory is short.
 const LARGEST: &str = "memory is short, and it holds most (--max-memory)";
 
+/// Bytes on the account from which on something happens; `usize::MAX` for never.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks {
+    tight: usize,
+    slow: usize,
+    full: usize,
+}
+
+impl Marks {
+    /// Those of a ceiling; 0 is none.
+    pub(super) fn of(ceiling: usize) -> Self {
+        let eighths = |count| if ceiling == 0 { usize::MAX } else { ceiling / 8 * count };
+        Self { tight: eighths(6), slow: eighths(7), full: eighths(8) }
+    }
+}
+
 /// Connections for which something waits.
 #[derive(Debug, Default)]
 pub(super) struct Stalls {
     by_conn: HashMap<ConnId, Stall>,
+    /// Those that are still to be looked at in this sweep, which goes on in shares.
+    round: Vec<ConnId>,
+    /// How long each share of it has.
+    pace: Duration,
     alarm: Alarm,
     /// When the slowest were last looked for.
     shed_at: Option<Instant>,
@@ -56,27 +85,40 @@ struct Stall {
 
 impl Exchange {
     /// Whether nobody new is to be let in.
+    #[inline]
     pub(in crate::server) fn is_tight(&self) -> bool {
-        self.memory.used() >= self.mark(6)
+        self.memory.used() >= self.marks.tight
     }
 
-    /// Bytes from which on the slowest are closed.
-    pub(in crate::server) fn slow_mark(&self) -> usize {
-        self.mark(7)
+    /// Whether somebody may have to go.
+    #[inline]
+    pub(in crate::server) fn is_short(&self) -> bool {
+        self.memory.used() >= self.marks.slow
     }
 
     /// Bytes that may wait for one receiver before its sender pauses.
+    #[inline]
     pub(in crate::server) fn high_mark(&self) -> usize {
         let high = self.config.limits.queue_high;
-        if self.is_tight() { high.min(TIGHT_HIGH_BYTES) } else { high }
+        if self.is_tight() { 0 } else { high }
     }
 
-    /// So many eighths of `--max-memory`.
-    fn mark(&self, eighths: usize) -> usize {
-        match self.config.limits.max_memory {
-            0 => usize::MAX,
-            ceiling => ceiling / 8 * eighths,
-        }
+    /// Bytes that may still wait for a receiver when its sender goes on.
+    pub(in crate::server) fn low_mark(&self) -> usize {
+        self.high_mark() / 4
+    }
+
+    /// Bytes that one receive may bring. Whom they are for, and whether those are behind, is known only when they are here;
+    /// the less room there is, the less comes before a sender is found to have to wait.
+    #[inline]
+    pub(in crate::server) fn read_bytes(&self) -> usize {
+        if self.is_tight() { self.tight_read_bytes() } else { SCRATCH_BYTES }
+    }
+
+    #[cold]
+    fn tight_read_bytes(&self) -> usize {
+        let room = self.marks.slow.saturating_sub(self.memory.used());
+        (room / TIGHT_READ_PART).clamp(TIGHT_READ_BYTES, SCRATCH_BYTES)
     }
 
     /// Connections for which something waits, as far as was looked.
@@ -91,10 +133,8 @@ impl Exchange {
     }
 
     /// Begins to watch those for which something waits since the last look, and looks again in a while.
+    #[cold]
     pub(super) fn watch_fresh(&mut self, turn: &mut Turn) {
-        if self.fresh.is_empty() {
-            return;
-        }
         if self.stalls.by_conn.is_empty() {
             let sweep = self.sweep();
             turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, sweep.into());
@@ -109,49 +149,58 @@ impl Exchange {
         if patience.is_zero() { SWEEP } else { SWEEP.min(patience / 4) }
     }
 
-    /// Looks who has taken something, and lets go of those who have not for too long.
+    /// Looks who has taken something, and lets go of those who have not for too long: a share of them now, so that however
+    /// many there are, nobody else waits for long.
     pub(super) fn on_stall_sweep(&mut self, turn: &mut Turn, fired: Fired) {
         if !turn.wheel.has_passed(&mut self.stalls.alarm, fired) {
             return;
         }
-        let patience = self.config.limits.write_stall_timeout;
-        // The system says that a socket takes bytes again when a third of what it holds is gone, which may be megabytes:
-        // whether it has taken any is found out by offering some.
-        let watched: Vec<ConnId> = self.stalls.by_conn.keys().copied().collect();
-        for id in watched {
+        if self.stalls.round.is_empty() {
+            self.stalls.round.extend(self.stalls.by_conn.keys());
+            let shares = self.stalls.round.len().div_ceil(SWEEP_SHARE).max(1);
+            self.stalls.pace = self.sweep() / u32::try_from(shares).unwrap_or(u32::MAX);
+        }
+        for _ in 0..SWEEP_SHARE {
+            let Some(id) = self.stalls.round.pop() else { break };
+            // The system says that a socket takes bytes again when a third of what it holds is gone, which may be megabytes:
+            // whether it has taken any is found out by offering some.
             if self.conns.get(id as usize).is_some_and(|conn| conn.phase != Phase::Ended) {
                 self.on_writable(turn, id);
             }
+            self.look_at_stall(turn, id);
         }
-        let mut gone = Vec::new();
-        let conns = &self.conns;
-        self.stalls.by_conn.retain(|id, stall| {
-            let Some(conn) = conns.get(*id as usize).filter(|conn| conn.phase != Phase::Ended) else { return false };
-            let Some(taken) = conn.socket.taken() else { return false };
-            if taken != stall.taken {
-                *stall = Stall { taken, since: turn.now };
-            } else if !patience.is_zero()
-                && !conn.end.is_ours()
-                && turn.now.saturating_duration_since(stall.since) >= patience
-            {
-                gone.push(*id);
-            }
-            true
-        });
-        for id in gone {
-            self.end(turn, id, &Ending::TimedOut("it takes nothing of what waits for it (--write-stall-timeout)"));
-        }
-        if !self.stalls.by_conn.is_empty() {
-            let sweep = self.sweep();
-            turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, sweep.into());
+        if self.stalls.by_conn.is_empty() {
+            (self.stalls.by_conn, self.stalls.round) = (HashMap::new(), Vec::new());
+        } else {
+            turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, self.stalls.pace.into());
         }
         self.settle(turn);
+    }
+
+    /// Whether a connection that was offered bytes has taken any.
+    fn look_at_stall(&mut self, turn: &mut Turn, id: ConnId) {
+        let Some(stall) = self.stalls.by_conn.get_mut(&id) else { return };
+        let conn = self.conns.get(id as usize).filter(|conn| conn.phase != Phase::Ended);
+        let Some((conn, taken)) = conn.and_then(|conn| Some((conn, conn.socket.taken()?))) else {
+            self.stalls.by_conn.remove(&id);
+            return;
+        };
+        let patience = self.config.limits.write_stall_timeout;
+        if taken != stall.taken {
+            *stall = Stall { taken, since: turn.now };
+        } else if !patience.is_zero()
+            && !conn.end.is_ours()
+            && turn.now.saturating_duration_since(stall.since) >= patience
+        {
+            self.stalls.by_conn.remove(&id);
+            self.end(turn, id, &Ending::TimedOut("it takes nothing of what waits for it (--write-stall-timeout)"));
+        }
     }
 
     /// Gives memory back at the cost of those who take most of it. Whether there was anybody.
     #[cold]
     pub(super) fn shed(&mut self, turn: &mut Turn) -> bool {
-        let is_full = self.memory.used() >= self.mark(8);
+        let is_full = self.memory.used() >= self.marks.full;
         let is_due = self.stalls.shed_at.is_none_or(|at| turn.now.saturating_duration_since(at) >= SWEEP / 8);
         if !is_full && !is_due {
             return false;
@@ -166,21 +215,26 @@ impl Exchange {
         });
         slow.sort_unstable();
         for (_, id) in slow {
-            if self.memory.used() < self.mark(6) {
+            if self.memory.used() < self.marks.tight {
                 break;
             }
             has_shed |= self.shed_one(turn, id, SLOWEST);
         }
-        if self.memory.used() < self.mark(8) {
+        if self.memory.used() < self.marks.full {
             return has_shed;
         }
-        let held = |id: usize| self.conns[id].held() + self.polling.body_weight(id as ConnId);
+        let kept = |session: SessionId| self.sessions.get(session.0 as usize).map_or(0, Session::weight);
+        let held = |id: usize| {
+            let conn = &self.conns[id];
+            conn.held() + self.polling.body_weight(id as ConnId) + conn.session().map_or(0, kept)
+        };
         let conns = self.conns.iter().map(|(id, _)| (held(id), Holder::Connection(id as ConnId)));
-        let mailboxes = self.polling.weights().map(|(bytes, session)| (bytes, Holder::Mailbox(session)));
+        let mailboxes =
+            self.polling.weights().map(|(bytes, session)| (bytes + kept(session), Holder::Mailbox(session)));
         let mut largest: Vec<(usize, Holder)> = conns.chain(mailboxes).filter(|(bytes, _)| *bytes > 0).collect();
         largest.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         for (_, holder) in largest {
-            if self.memory.used() < self.slow_mark() {
+            if self.memory.used() < self.marks.slow {
                 break;
             }
             has_shed |= match holder {
@@ -221,7 +275,7 @@ impl Exchange {
 #[derive(Clone, Copy)]
 enum Holder {
     Connection(ConnId),
-    Mailbox(crate::hub::SessionId),
+    Mailbox(SessionId),
 }
 
 /// Connections kept for a moment after they were told why they are not served: closed at once, with the request still on

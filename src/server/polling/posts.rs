@@ -16,6 +16,7 @@ use crate::frame::message::{HEADROOM, Message};
 use crate::http::response::Response;
 use crate::hub::SessionId;
 use crate::memory::Charge;
+use crate::memory::pile::Pile;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
@@ -37,8 +38,11 @@ pub(super) struct Post {
     content_type: Option<Box<str>>,
     /// Bytes of body in all.
     length: usize,
+    /// The body as far as it is there.
+    arrived: Pile,
+    /// The body, once it is whole.
     body: Vec<u8>,
-    /// For the body.
+    /// For that.
     charge: Charge,
     /// Packets that have been handled.
     handled: usize,
@@ -47,13 +51,13 @@ pub(super) struct Post {
 impl Post {
     /// What its body holds, in bytes.
     pub(super) fn weight(&self) -> usize {
-        self.charge.bytes()
+        self.charge.bytes() + self.arrived.weight()
     }
 }
 
 impl Exchange {
     /// A POST whose body has `begun` to arrive, perhaps to its end.
-    pub(super) fn on_post(&mut self, turn: &mut Turn, id: ConnId, ask: Ask, begun: Vec<u8>) {
+    pub(super) fn on_post(&mut self, turn: &mut Turn, id: ConnId, ask: Ask, begun: &[u8]) {
         let Ask { action, body: length, expects_continue, mut answer_to } = ask;
         let Action::Post { revision, sid, content_type } = action else { return };
         let is_whole = begun.len() == length;
@@ -77,9 +81,11 @@ impl Exchange {
         }
         answer_to.framing.keep_alive = keep_alive;
         mailbox.post = Some(id);
-        let mut charge = self.memory.charge();
-        charge.set(begun.capacity());
-        let post = Box::new(Post { session, answer_to, content_type, length, body: begun, charge, handled: 0 });
+        let mut arrived = Pile::new(self.memory.charge());
+        arrived.extend(begun);
+        let charge = self.memory.charge();
+        let post =
+            Box::new(Post { session, answer_to, content_type, length, arrived, body: Vec::new(), charge, handled: 0 });
         if is_whole {
             return self.begin_packets(turn, id, post);
         }
@@ -94,15 +100,14 @@ impl Exchange {
     /// More of a body is there.
     pub(super) fn on_body_readable(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
         let Some(Pending::Body(post)) = self.polling.asks.get_mut(&id) else { return Progress::Stop };
-        let asked = (post.length - post.body.len()).min(SCRATCH_BYTES);
+        let asked = (post.length - post.arrived.len()).min(SCRATCH_BYTES);
         let received = match self.conns[id as usize].socket.recv(&mut self.scratch[..asked]) {
             Received::Bytes(received) => received,
             other => return self.on_silence(turn, id, other),
         };
-        post.body.extend_from_slice(&self.scratch[..received]);
-        post.charge.set(post.body.capacity());
+        post.arrived.extend(&self.scratch[..received]);
         self.metrics.on_read(received);
-        if post.body.len() == post.length
+        if post.arrived.len() == post.length
             && let Some(Pending::Body(post)) = self.polling.asks.remove(&id)
         {
             Wheel::clear(&mut self.conns[id as usize].alarm);
@@ -114,11 +119,16 @@ impl Exchange {
 
     /// A body is complete.
     fn begin_packets(&mut self, turn: &mut Turn, id: ConnId, mut post: Box<Post>) {
+        let arrived = std::mem::replace(&mut post.arrived, Pile::new(self.memory.charge()));
+        let len = arrived.len();
+        (post.body, _) = arrived.into_one(|len| vec![0; len]);
+        post.body.truncate(len);
         if post.answer_to.jsonp.is_some() {
             // Nothing is no payload either.
             post.body = jsonp::form_payload(&post.body).unwrap_or_default().into_bytes();
             post.content_type = None;
         }
+        post.charge.set(post.body.capacity());
         self.handle_packets(turn, id, post);
     }
 

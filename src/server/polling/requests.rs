@@ -90,7 +90,7 @@ impl Exchange {
                 self.open_polling(turn, id, revision, device, entrance, ask.answer_to);
             }
             Action::Poll { revision, sid } => self.poll(turn, id, revision, &sid, ask.answer_to),
-            Action::Post { .. } => self.on_post(turn, id, ask, begun),
+            Action::Post { .. } => self.on_post(turn, id, ask, &begun),
         }
     }
 
@@ -313,7 +313,7 @@ impl Exchange {
 
     pub(super) fn write_raw(&mut self, turn: &mut Turn, id: ConnId, bytes: &[u8]) {
         let sent = self.conns[id as usize].socket.send(&[IoSlice::new(bytes)], |written, queue| {
-            queue.push(self.memory.keep(bytes[written..].to_vec()), &self.memory);
+            queue.push_copy(&[IoSlice::new(bytes)], written, &self.memory);
         });
         match sent {
             Err(error) => self.end(turn, id, &Ending::Broken(error)),
