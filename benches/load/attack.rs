@@ -3,7 +3,8 @@
 //!
 //! The attacker has four equal parts, each of which goes on for as long as it is let: heads that never end; messages of
 //! tiny fragments, byte by byte, each byte a segment; messages that claim a mebibyte and dribble; and clients that read
-//! nothing of what floods their channel or comes from their partner. Whoever is cut off comes back at once. All of it is
+//! nothing of what floods their channel or comes from their partner. Whoever writes and is cut off comes back; who only
+//! reads does not notice. All of it is
 //! done between the turns of the pairs' own loop, in shares of some ten microseconds, so that the pairs' figures are the
 //! server's doing and not a second thread's; half of the pairs relay on a name, half over WebShare.
 
