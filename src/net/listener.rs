@@ -15,12 +15,6 @@ use super::tcp::{TcpListener, TcpStream};
 /// Connections that the kernel holds for us until we accept them; it cuts this to its own limit.
 const BACKLOG: i32 = 4096;
 
-/// Bytes that the system takes for a client beyond those that it has sent to it: a message of 1 MiB and then some. It would
-/// take several megabytes, on no account, and copying them to many who do not read keeps everybody else waiting; what is on
-/// its way is not limited by this.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT_BYTES: u32 = 1024 * 1024 + 256 * 1024;
-
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener {
@@ -45,7 +39,7 @@ pub enum Accepted {
 }
 
 impl Listener {
-    /// Binds and listens. Connections inherit the options, which saves system calls for each.
+    /// Binds and listens. Connections inherit `TCP_NODELAY`, which saves a system call for each.
     ///
     /// # Errors
     /// As `bind(2)` and `listen(2)`.
@@ -53,8 +47,6 @@ impl Listener {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_tcp_nodelay(true)?;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
