@@ -217,3 +217,26 @@ fn t40_a_crowd_of_hellos_costs_each_turn_only_so_much() {
     drop((one, other, crowd));
     nothing_is_left(&mut server);
 }
+
+#[test]
+fn a_flood_for_a_large_channel_gives_others_their_turn() {
+    let mut server = simulation(|_| {});
+    let mut members: Vec<_> = (0..64).map(|_| open(&mut server, "/local/crowd")).collect();
+    members.iter_mut().for_each(|member| member.set_room(1 << 20));
+    let (mut sent, mut passed_on) = (Vec::new(), Vec::new());
+    for number in 0..12 {
+        let [frame, expected] = frames(&vec![number; 20_000]);
+        sent.extend(frame);
+        passed_on.extend(expected);
+    }
+    let mut flooder = members.swap_remove(0);
+    assert_eq!(flooder.write(&sent), sent.len());
+    server.turn(0);
+    // What one read brought is 15 MB for all of them.
+    let in_one_turn = members[0].unread();
+    assert!(in_one_turn > 0 && in_one_turn < passed_on.len() / 2, "{in_one_turn} of {}", passed_on.len());
+    server.settle(MOST_TURNS);
+    assert!(members.iter_mut().all(|member| member.read(1 << 20) == passed_on), "all of it, in order");
+    drop((flooder, members));
+    nothing_is_left(&mut server);
+}

@@ -35,6 +35,10 @@ const LARGE_ARENA_KEPT_BYTES: usize = 512 * 1024;
 /// copying them into the arena costs less than two more entries in a vectored write.
 const BORROW_BYTES: usize = 2048;
 
+/// Bytes for audiences, each member's counted, past which a batch is written and its reader has had its turn: one read of
+/// messages for a large channel makes many times as much to be written, for tens of milliseconds.
+const AUDIENCE_BYTES: usize = 4 * 1024 * 1024;
+
 /// Everything to be written.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -43,6 +47,8 @@ pub(super) struct Batch {
     used: usize,
     /// Messages with buffers of their own.
     owned: Vec<Vec<u8>>,
+    /// Bytes for audiences, each member's counted.
+    for_audiences: usize,
 }
 
 /// What one receiver, or one audience, gets.
@@ -127,7 +133,12 @@ impl Batch {
 
     /// Whether it should be written before more is handled.
     pub(super) fn is_full(&self) -> bool {
-        self.used >= LANES
+        self.used >= LANES || self.is_costly()
+    }
+
+    /// Whether writing it takes so long that others must have their turn before more is handled.
+    pub(super) fn is_costly(&self) -> bool {
+        self.for_audiences >= AUDIENCE_BYTES
     }
 
     /// Forgets everything, keeping what is worth keeping.
@@ -142,7 +153,7 @@ impl Batch {
         for buffer in self.owned.drain(..) {
             pool.give(buffer);
         }
-        self.used = 0;
+        (self.used, self.for_audiences) = (0, 0);
     }
 
     /// Appends a control frame for one receiver.
@@ -305,6 +316,7 @@ impl Effects for Actions<'_> {
     #[inline]
     fn broadcast(&mut self, to: Audience<'_>, message: Message<'_>) {
         let Piece { source, range } = self.place(message);
+        self.batch.for_audiences += range.len() * to.members.len();
         self.batch.lane_of(&to).push(source, range);
     }
 
@@ -313,6 +325,7 @@ impl Effects for Actions<'_> {
     }
 
     fn send_all(&mut self, to: Audience<'_>, kind: Kind, parts: &[&[u8]]) {
+        self.batch.for_audiences += parts.iter().map(|part| part.len()).sum::<usize>() * to.members.len();
         Self::push_parts(self.batch.lane_of(&to), self.scratch, kind, parts);
     }
 

@@ -170,6 +170,9 @@ impl Exchange {
         loop {
             let before = window.start;
             let outcome = self.react(turn, id, session, &mut window, &mut share);
+            if self.batch.is_costly() {
+                share = 0;
+            }
             self.write_batch(Some(id));
             match outcome {
                 Outcome::Fine => {}
