@@ -247,8 +247,6 @@ test('addresses without a scheme go by that of the page, and others as they are'
     assert.equal(tried((WebSocket) => new WS2S(`${given}pi:1/ws2s`, { WebSocket }).newSocket().close()), `${scheme}pi:1/ws2s`);
     assert.equal(tried((WebSocket) => connectP2p(`${given}pi:1`, 'A', { WebSocket }).close()), `${scheme}pi:1/socket.io/`);
   }
-  const { socketString } = freshPocket(t).webSocket;
-  assert.deepEqual([socketString('pi:1'), socketString('pi:1', false), socketString('pi:1', true)], ['wss://pi:1', 'ws://pi:1', 'wss://pi:1']);
 });
 
 test('a network whose server has stopped answering is lost; the other names cannot be asked', async (t) => {

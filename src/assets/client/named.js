@@ -45,9 +45,9 @@
         : String(data);
 
   /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+  const urlOf = (address) => {
     if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
-    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+    return `ws${globalThis.location?.protocol === 'https:' ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
@@ -62,18 +62,18 @@
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
     let stop;
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop?.(),
-      lost({ code, reason }, url, reconnect) {
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
@@ -100,7 +100,7 @@
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   /** Tells listeners, then `on<type>`. */
@@ -188,7 +188,8 @@
       if (code === undefined) this.#socket.close();
       else this.#socket.close(code, reason);
       this.#state = CLOSING;
-      this.#keeper.stop();
+      const [, stop] = this.#keeper;
+      stop();
       if (noEventWillCome) setTimeout(() => this.#over({ code: 1006, reason: '', wasClean: false }));
     }
 
@@ -207,7 +208,8 @@
     #opened() {
       this.#state = OPEN;
       this.#isMissed = false;
-      this.#keeper.opened();
+      const [opened] = this.#keeper;
+      opened();
       // What waited goes before anything newer.
       this.#queue.splice(0).forEach((data) => this.#socket.send(data));
       const { heartbeat } = this.#options;
@@ -247,7 +249,8 @@
 
     #closed({ code, reason, wasClean }) {
       clearInterval(this.#pulse);
-      const told = this.#keeper.lost({ code, reason }, this.url, this.#state < CLOSING && this.#options.reconnect);
+      const [, , lost] = this.#keeper;
+      const told = lost({ code, reason }, this.url, this.#state < CLOSING && this.#options.reconnect);
       const fields = { code, reason, wasClean, ...told };
       const isOver = told.retryMs === undefined;
       if (!isOver) {

@@ -50,18 +50,18 @@
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
     let stop;
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop?.(),
-      lost({ code, reason }, url, reconnect) {
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
@@ -88,7 +88,7 @@
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   /** Tells listeners, ours and the user's, on whatever kind of emitter; returns what they return. */
@@ -669,7 +669,7 @@
       },
     });
     line.close = line.disconnect;
-    const { opened, lost, stop } = keeper(line.connect);
+    const [opened, stop, lost] = keeper(line.connect);
     line.connect();
     signal?.addEventListener('abort', line.close);
     if (signal?.aborted) line.close();

@@ -26,9 +26,9 @@
   const HEARTBEAT_MS = 30000;
 
   /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+  const urlOf = (address) => {
     if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
-    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+    return `ws${globalThis.location?.protocol === 'https:' ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
@@ -43,18 +43,18 @@
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
     let stop;
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop?.(),
-      lost({ code, reason }, url, reconnect) {
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
@@ -81,7 +81,7 @@
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   /** Answers a request: its promise first, then its callback. */
@@ -211,7 +211,8 @@
     }
 
     #opened() {
-      this.#keeper.opened();
+      const [opened] = this.#keeper;
+      opened();
       this.#isOpen = true;
       this.#isMissed = false;
       this.#pulse = this.#options.heartbeat && setInterval(() => this.#beat(), this.#options.heartbeat);
@@ -323,7 +324,8 @@
       clearInterval(this.#pulse);
       this.#isOpen = false;
       this.pairedTo = null;
-      const told = this.#keeper.lost({ code, reason }, this.#url, !this.#isOver && this.#options.reconnect);
+      const [, , lost] = this.#keeper;
+      const told = lost({ code, reason }, this.#url, !this.#isOver && this.#options.reconnect);
       this.#isOver = told.retryMs === undefined;
       if (this.#isOver) this.#abandon();
       this.#emit(this.#isOver ? 'close' : 'lost', { code, reason, wasClean, ...told });
@@ -334,7 +336,8 @@
 
     /** Nothing will be sent or answered any more. */
     #abandon() {
-      this.#keeper.stop();
+      const [, stop] = this.#keeper;
+      stop();
       clearInterval(this.#pulse);
       this.pairedTo = null;
       const requests = [...this.#waiting.values(), ...this.#queue];

@@ -51,9 +51,9 @@
   const fault = (code, response, message = code) => Object.assign(new Error('WS2S: ' + message), { code, response });
 
   /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+  const urlOf = (address) => {
     if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
-    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+    return `ws${globalThis.location?.protocol === 'https:' ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
@@ -68,18 +68,18 @@
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
     let stop;
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop?.(),
-      lost({ code, reason }, url, reconnect) {
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
@@ -106,7 +106,7 @@
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   /** Text with a character for each byte, which is what base64 is made of. */
@@ -201,7 +201,7 @@
   const newSocket = (url, options, signal) => {
     const { WebSocket = WS2S.WebSocket, queueLimit, maxBuffer } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
-    const { opened, lost } = keeper();
+    const [opened, , lost] = keeper();
     if (!Socket) throw new Error('No WebSocket: give one as the option WebSocket');
     const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url, options) : new Socket(url, options.protocols);
     /** The request of each command without a reply: the server answers in their order. */
@@ -540,7 +540,7 @@
         return socket.close();
       },
     };
-    const { opened, lost, stop } = keeper(begin);
+    const [opened, stop, lost] = keeper(begin);
     begin();
     return client;
   };
