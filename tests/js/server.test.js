@@ -252,7 +252,7 @@ real('who was only too slow comes back; whom an administrator has closed does no
   await gone.finally(() => clearInterval(flood));
   inner.resume();
   const { code, reason } = await lost;
-  assert.match(`${code} ${reason}`, /^1008 too slow: /);
+  assert.match(`${code} ${reason}`, /^1013 too slow: /);
   await event(slow, 'open');
 
   const live = await (await fetch(`${server.http}/api/live`)).json();

@@ -14,8 +14,8 @@
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
  * again, it tries at once. It is closed for good by `close()`, by its `signal`, without `reconnect`, and by a server that
- * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
- * at least `min`, after a reason with `retry_after_ms: N` at least that.
+ * says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with `retry_after_ms: N` at
+ * least that.
  */
 'use strict';
 {
@@ -45,9 +45,9 @@
         : String(data);
 
   /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+  const urlOf = (address) => {
     if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
-    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+    return `ws${globalThis.location?.protocol === 'https:' ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
@@ -62,29 +62,29 @@
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
-    let stop = () => {};
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop(),
-      lost({ code, reason }, url, reconnect) {
+    let stop;
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
-        const { location, document, navigator } = globalThis;
+        const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
         // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
         openedAt = NaN;
-        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
-        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        if (reconnect === false || /^(4|1008)/.test(code)) return { hint };
+        const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
         const go = () => {
@@ -92,7 +92,7 @@
           connect();
         };
         const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
-        globalThis.addEventListener?.('online', go, control);
+        addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
           clearTimeout(timer);
@@ -100,7 +100,7 @@
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   /** Tells listeners, then `on<type>`. */
@@ -188,7 +188,8 @@
       if (code === undefined) this.#socket.close();
       else this.#socket.close(code, reason);
       this.#state = CLOSING;
-      this.#keeper.stop();
+      const [, stop] = this.#keeper;
+      stop();
       if (noEventWillCome) setTimeout(() => this.#over({ code: 1006, reason: '', wasClean: false }));
     }
 
@@ -207,7 +208,8 @@
     #opened() {
       this.#state = OPEN;
       this.#isMissed = false;
-      this.#keeper.opened();
+      const [opened] = this.#keeper;
+      opened();
       // What waited goes before anything newer.
       this.#queue.splice(0).forEach((data) => this.#socket.send(data));
       const { heartbeat } = this.#options;
@@ -247,7 +249,8 @@
 
     #closed({ code, reason, wasClean }) {
       clearInterval(this.#pulse);
-      const told = this.#keeper.lost({ code, reason }, this.url, this.#state < CLOSING && this.#options.reconnect);
+      const [, , lost] = this.#keeper;
+      const told = lost({ code, reason }, this.url, this.#state < CLOSING && this.#options.reconnect);
       const fields = { code, reason, wasClean, ...told };
       const isOver = told.retryMs === undefined;
       if (!isOver) {

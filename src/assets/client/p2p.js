@@ -14,8 +14,8 @@
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
  * again, it tries at once. It is closed (until `connect()`) by `disconnect()`, by its `signal`, without `reconnect`, and by a server that
- * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
- * at least `min`, after a reason with `retry_after_ms: N` at least that.
+ * says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with `retry_after_ms: N` at
+ * least that.
  *
  * Code written for the plugin runs unchanged. Beyond it: what calls back also returns a promise, failures are told
  * instead of thrown where nobody can catch them, unregistering works, and what a lost connection took along is
@@ -50,29 +50,29 @@
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
-    let stop = () => {};
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop(),
-      lost({ code, reason }, url, reconnect) {
+    let stop;
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
-        const { location, document, navigator } = globalThis;
+        const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
         // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
         openedAt = NaN;
-        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
-        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        if (reconnect === false || /^(4|1008)/.test(code)) return { hint };
+        const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
         const go = () => {
@@ -80,7 +80,7 @@
           connect();
         };
         const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
-        globalThis.addEventListener?.('online', go, control);
+        addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
           clearTimeout(timer);
@@ -88,7 +88,7 @@
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   /** Tells listeners, ours and the user's, on whatever kind of emitter; returns what they return. */
@@ -669,7 +669,7 @@
       },
     });
     line.close = line.disconnect;
-    const { opened, lost, stop } = keeper(line.connect);
+    const [opened, stop, lost] = keeper(line.connect);
     line.connect();
     signal?.addEventListener('abort', line.close);
     if (signal?.aborted) line.close();

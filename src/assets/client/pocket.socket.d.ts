@@ -1,7 +1,7 @@
 export type Port = number | string;
 
-/** `ip:port` (a path may follow), a whole URL (`wss://…`), `[ip, port]`, `{ip, port}`, or a function that gives one. */
-export type Address = string | readonly [string, Port] | { ip: string; port?: Port } | (() => string);
+/** `ip:port` (a path may follow), a whole URL (`wss://…`), `[ip, port]`, or `{ip, port}`. */
+export type Address = string | readonly [string, Port] | { ip: string; port?: Port };
 
 /** `mix`: every address with every port. `flat`: each address with its own port. */
 export type ListType = 'mix' | 'flat';
@@ -26,13 +26,9 @@ export interface AddressList extends Array<ListItem> {
   toArray(): string[];
 }
 
-/** Thrown where an address is missing or cannot be used. As text it is `AddressException:<message>`. */
+/** Thrown where an address is missing or cannot be used. */
 export declare class AddressException extends Error {
-  constructor(message: string, data?: unknown, caption?: string);
   name: 'AddressException';
-  /** What it is about. */
-  data: any;
-  caption: string;
 }
 
 /** A message that did not get its receipt: rejects the promise of `signal`. */
@@ -109,8 +105,6 @@ export interface SocketEvents {
   close: EndEvent;
   reconnect: Reconnect;
   drop: Drop;
-  /** All servers of the latest `connect` are open. */
-  'broadcast-all-connected': { data: Address; sockets: AugmentedWebSocket[] };
   connected: PresencePush;
   disconnected: PresencePush;
   sent: Receipt;
@@ -140,7 +134,7 @@ export interface On<This> {
     event: string,
     callback: (envelope: Envelope<D>, socket: AugmentedWebSocket) => void,
   ): This;
-  /** All events of a channel; with an id that `send` returned, the receipt, once: `(undefined, receipt, socket)`. */
+  /** All events of a channel. */
   (channel: string, callback: (event: any, data: any, socket: AugmentedWebSocket) => void): This;
 }
 
@@ -148,8 +142,7 @@ export interface On<This> {
  * Stands for a WebSocket through all its connections. `open` and `close` come with every one of them; what is sent
  * while there is none waits for the next.
  */
-export declare class AugmentedWebSocket extends EventTarget {
-  constructor(address: Address);
+export interface AugmentedWebSocket extends EventTarget {
   /** The URL of the server that is connected or tried. */
   readonly uri: string;
   /** The URLs that are tried in turn; more than one with `overflow`. */
@@ -186,10 +179,6 @@ export interface Connection {
   /** What would be connected to. Throws an AddressException for `flat` where the lengths differ. */
   list(type?: ListType): AddressList;
   addToList(list: ListItem[], ip: string, port: Port, name?: string): ListItem | {};
-  /** The item at `index`, and the index of the next one or of the first. */
-  getNextOrFirst<T>(list: T[], index: number): [T | undefined, number];
-  getPort(index: number): Port | null;
-  getIp(index: number): string | null;
   /** Forgets all addresses; connections stay. */
   empty(): true;
   connect: Connect;
@@ -212,13 +201,12 @@ export interface PocketSocket {
   /**
    * Says where to connect to, without connecting: `('ip:port')`, `('ip', port)`, `('ip', ports)`, `(ips, ports)`,
    * `(['ip:port', …])`, `({name: [ip, port], …})`, `({name: {ip, port}, …})`, or whole URLs for addresses. Address and
-   * port default to 127.0.0.1 and 8001. `mix` or `flat` and `broadcast` or `overflow` may follow in any place; `false`
-   * connects at once.
+   * port default to 127.0.0.1 and 8001. `mix` or `flat` and `broadcast` or `overflow` may follow in any place.
    */
   setup(
-    address?: Address | readonly Address[] | Record<string, Address> | null,
-    ports?: Port | readonly Port[] | Word | false | null,
-    ...words: (Word | false | null | undefined)[]
+    address?: Address | readonly Address[] | Record<string, Address>,
+    ports?: Port | readonly Port[] | Word | null,
+    ...words: (Word | null | undefined)[]
   ): Connection;
   /** A socket beside those of `connect`. */
   makeSocket(url: Address, callback?: SocketCallback): AugmentedWebSocket;
@@ -246,31 +234,8 @@ export interface PocketSocket {
   close(): void;
 }
 
-export interface PocketWebSocket {
-  AugmentedWebSocket: typeof AugmentedWebSocket;
-  /** A socket that `sendToAll` does not mean; `success` is told its first connection. */
-  connect(address: Address, success?: (event: Event) => void): AugmentedWebSocket;
-  /** The URL of an address: `ws://…`, with `isSecure` (default: whether the page is one of https) `wss://…`. */
-  socketString(address: Address, isSecure?: boolean): string;
-  getActiveSocket(): AugmentedWebSocket | false;
-  isConnected(): boolean;
-  /** Sends as it is over the first socket that is open. */
-  send(data: Sendable): void;
-  sendJson(socket: AugmentedWebSocket | null | undefined, message: string, data?: unknown): string | undefined | false;
-  close(socket: AugmentedWebSocket): void;
-  eventHook(
-    channels: string | string[],
-    callback: (event: any, data: any, socket: AugmentedWebSocket) => void,
-  ): PocketWebSocket;
-}
-
 export interface Pocket {
   socket: PocketSocket;
-  /** The same. */
-  isocket: PocketSocket;
-  webSocket: PocketWebSocket;
-  /** Attempts in a row that a server gets before it is given up. Default: no limit. */
-  retryLimit: number;
   /** `false`: a lost connection stays lost. Otherwise the bounds of the random wait in milliseconds (500, 30000). */
   reconnect: boolean | { min?: number; max?: number };
   /** Messages that may wait for a connection, for each socket; further ones are dropped and told. Default 100. */

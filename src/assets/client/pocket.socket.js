@@ -16,13 +16,12 @@
  *          └────────────────┴────────────┴──▶ closed (3)                   `close`
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
- * again, it tries at once. It is closed for good by `close()`, without `reconnect`, after `retryLimit`, and by a server
- * that says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it
- * waits at least `min`, after a reason with `retry_after_ms: N` at least that, or asks a server that was not tried.
+ * again, it tries at once. It is closed for good by `close()`, without `reconnect`, and by a server that says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with
+ * `retry_after_ms: N` at least that, or asks a server that was not tried.
  */
 'use strict';
 // A second copy in the same page shares the sockets and listeners of the first.
-if (!globalThis.pocket?.webSocket) {
+if (!globalThis.pocket?.connectTimeout) (() => {
   /** Ids of messages that are remembered to know a second copy by. */
   const SEEN_LIMIT = 1000;
 
@@ -32,16 +31,16 @@ if (!globalThis.pocket?.webSocket) {
   /** What the original server listens on if it is not told otherwise. */
   const PORT = 8001;
 
-  const [CONNECTING, OPEN, CLOSING, CLOSED] = [0, 1, 2, 3];
+  const CONNECTING = 0;
+  const OPEN = 1;
+  const CLOSING = 2;
+  const CLOSED = 3;
 
-  /** Listeners by channel, by whole message (`channel.event`) and by id of a message: `(event, data, socket)`. */
-  const hooks = new Map();
+  /** Listeners by channel and by whole message (`channel.event`): `(event, data, socket)`. */
+  const hooks = { __proto__: null };
 
-  /** Sockets that are not over. */
+  /** Sockets that are not over and that nobody has closed. */
   const live = new Set();
-
-  /** The sockets of the latest `connect` to several servers at once. */
-  let group = [];
 
   /** The socket that brought a message first, by its id, oldest first; size <= SEEN_LIMIT. */
   const seen = new Map();
@@ -52,21 +51,12 @@ if (!globalThis.pocket?.webSocket) {
   /** An address that cannot be used, or none. */
   class AddressException extends Error {
     name = 'AddressException';
-
-    constructor(message, data = null, caption = message) {
-      super(message);
-      Object.assign(this, { data, caption });
-    }
-
-    toString() {
-      return `${this.name}:${this.caption}`;
-    }
   }
 
   /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+  const urlOf = (address) => {
     if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
-    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+    return `ws${globalThis.location?.protocol === 'https:' ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
@@ -81,29 +71,29 @@ if (!globalThis.pocket?.webSocket) {
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
-    let stop = () => {};
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop(),
-      lost({ code, reason }, url, reconnect) {
+    let stop;
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
-        const { location, document, navigator } = globalThis;
+        const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
         // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
         openedAt = NaN;
-        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
-        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        if (reconnect === false || /^(4|1008)/.test(code)) return { hint };
+        const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
         const go = () => {
@@ -111,7 +101,7 @@ if (!globalThis.pocket?.webSocket) {
           connect();
         };
         const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
-        globalThis.addEventListener?.('online', go, control);
+        addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
           clearTimeout(timer);
@@ -119,17 +109,16 @@ if (!globalThis.pocket?.webSocket) {
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   const dispatch = (channel, event, data, socket) => {
-    hooks.get(channel)?.forEach((hook) => call(hook, event, data, socket));
+    hooks[channel]?.forEach((hook) => call(hook, event, data, socket));
     if (channel === 'socket') call(socket?.callback, event, { name: socket?.name, socket, data });
   };
 
-  /** The message waits for no receipt any more. */
+  /** The message waits for no receipt any more; nobody who has not sent it will. */
   const end = (request, error) => {
-    hooks.delete(request.id);
     requests.delete(request.id);
     request.reject?.(error);
   };
@@ -143,8 +132,7 @@ if (!globalThis.pocket?.webSocket) {
   };
 
   const drop = (request, code, socket) => {
-    const { id, message, data } = request;
-    dispatch('socket', 'drop', { id, message, data, code, socket }, socket);
+    dispatch('socket', 'drop', { ...request, code, socket }, socket);
     fail(request, code, socket);
   };
 
@@ -154,14 +142,13 @@ if (!globalThis.pocket?.webSocket) {
     const { signal } = Object(callback);
     // The same id everywhere, by which a receiver on several servers knows a second copy.
     const id = Math.random().toString(32);
-    const request = { id, message, data, signal, frame: JSON.stringify({ id, message, data }), on: new Set(sockets) };
+    const request = { id, message, data, frame: JSON.stringify({ id, message, data }), on: new Set(sockets) };
     request.callback = signal ? callback.callback : callback;
     const promise = new Promise((resolve, reject) => Object.assign(request, { resolve, reject }));
     // Nobody has to look at the promise. Whoever does look still sees the rejection.
     promise.catch(() => {});
     requests.set(id, request);
     if (requests.size > RECEIPT_LIMIT) end(requests.values().next().value, fault('NO_RECEIPT'));
-    // What is called back is sent by nobody who has not, and its receipts are nobody's.
     const abort = () => end(request, signal.reason);
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
@@ -169,37 +156,32 @@ if (!globalThis.pocket?.webSocket) {
     return [sockets.map((socket) => socket.submit(request)), promise];
   };
 
-  /** The sockets of `sendToAll`: those of `connect` and `makeSocket`. */
-  const known = () => [...live].filter((socket) => socket.isKnown && socket.readyState < CLOSING);
-
-  /** The same; where there are none, those that `setup` prepared are made. */
+  /** The sockets of `sendToAll`; where there are none, those that `setup` prepared are made. */
   const everybody = () => {
-    if (!known().length && connection.isSetup()) connect();
-    return known();
+    if (!live.size && connection.isSetup()) connect();
+    return [...live];
   };
 
   const single = (socket) => {
-    if (socket instanceof AugmentedWebSocket) return [socket];
-    throw new AddressException('Socket does not exist', socket);
+    if (socket?.submit) return [socket];
+    throw new AddressException('Socket does not exist');
   };
 
   /** What a socket received: a push of the server, a message on a channel, or anything else. */
   const receive = (socket, __event) => {
-    let json;
+    let json = {};
     try {
       // A binary frame is never JSON, whatever its bytes spell.
       json = Object(typeof __event.data === 'string' && JSON.parse(__event.data));
     } catch {
-      json = {};
+      // Anything else.
     }
     const { id, message } = json;
     json.__event = __event;
-    if (Object.hasOwn(json, 'socket')) {
+    if ('socket' in json) {
       const request = json.socket === 'sent' && requests.get(json.messageId);
       if (request && request.on.delete(socket)) {
         request.resolve(json);
-        dispatch(request.id, json.data, json, socket);
-        hooks.delete(request.id);
         call(request.callback, json, socket);
         if (!request.on.size) end(request);
       }
@@ -216,124 +198,117 @@ if (!globalThis.pocket?.webSocket) {
   };
 
   /**
-   * Stands for a WebSocket through all its connections: what is sent while there is none waits for the next one.
+   * Stands for a WebSocket through all its connections: what is sent while there is none waits for the next one. Connects
+   * at once, to the first of `addresses` that answers.
    *
    * It tells the channel `socket`: `connecting`, `open`, `message`, `error`, `close` (with every connection that ends;
    * `readyState` is 3 when it is over for good), `reconnect` (tried again in `retryMs`), `drop` (`data` will not be
    * sent: `code` is `QUEUE_FULL` or `CLOSED`). The WebSocket's own events are also for `addEventListener` and `on…`.
    */
-  class AugmentedWebSocket extends EventTarget {
-    /** Connects at once, to the first of `addresses` that answers. */
-    constructor(address, callback, isKnown, addresses = [address]) {
-      super();
-      let socket;
-      let index = 0;
-      /** Attempts since the last connection. */
-      let failures = 0;
-      let untried = addresses.length - 1;
-      let timer;
-      let settle;
-      /** What was sent while there was no connection, oldest first; length <= pocket.queueLimit. */
-      let queue = [];
-      /** The addresses that are tried in turn. */
-      const uris = addresses.map(checked);
+  const newSocket = (addresses, callback) => {
+    let socket;
+    let index = 0;
+    let untried = addresses.length - 1;
+    let timer;
+    let settle;
+    /** What was sent while there was no connection, oldest first; length <= pocket.queueLimit. */
+    let queue = [];
+    /** The addresses that are tried in turn. */
+    const uris = addresses.map(checked);
 
-      const tell = (event, data) => dispatch('socket', event, data, this);
+    const tell = (event, data) => dispatch('socket', event, data, self);
 
-      /** Tells listeners, then `on<type>`; returns the event. */
-      const emit = (event) => {
-        this.dispatchEvent(event);
-        call(() => this['on' + event.type]?.(event));
-        return event;
-      };
+    /** Tells listeners, then `on<type>`; returns the event, which is of one class whatever a WebSocket's own are of. */
+    const emit = (type, fields, event) => {
+      const told = Object.assign(new MessageEvent(type, event), fields);
+      self.dispatchEvent(told);
+      call(() => self['on' + type]?.(told));
+      return told;
+    };
 
-      /** Nothing that was sent on the connection will be acknowledged any more. */
-      const leave = () => {
+    /** Nothing that was sent on the connection will be acknowledged any more. */
+    const leave = () => {
+      clearTimeout(timer);
+      requests.forEach((request) => queue.includes(request) || fail(request, 'CLOSED', self));
+    };
+
+    /** Sends a request, or keeps it until there is a connection; returns its id unless it is dropped. */
+    const submit = (request) => {
+      const isOver = ({ id }) => id && !requests.has(id);
+      if (isOver(request)) return;
+      if (self.connected) socket.send(request.frame);
+      else {
+        // What was called back takes no room.
+        queue = queue.filter((each) => !isOver(each));
+        if (self.readyState >= CLOSING) return drop(request, 'CLOSED', self);
+        if (queue.length >= pocket.queueLimit) return drop(request, 'QUEUE_FULL', self);
+        queue.push(request);
+      }
+      return request.id;
+    };
+
+    const close = (event) => {
+      const { code, reason, wasClean } = event;
+      const mayRetry = self.readyState < CLOSING && pocket.reconnect;
+      // Nobody waits while there is a server that was not tried.
+      const told = lost(event, self.uri, mayRetry && untried-- > 0 ? { max: 0 } : mayRetry);
+      const { retryMs, hint } = told;
+      self.readyState = retryMs === undefined ? CLOSED : CONNECTING;
+      leave();
+      if (self.readyState) {
+        live.delete(self);
+        queue.splice(0).forEach(submit);
+        settle[1](new AddressException('Not connected: ' + uris));
+      }
+      tell('close', emit('close', { code, reason, wasClean, hint }));
+      // A listener may have ended it, or begun anew.
+      if (self.readyState || socket.readyState < CLOSED) return;
+      index = (index + 1) % uris.length;
+      tell('reconnect', { socket: self, ...told });
+    };
+
+    const listeners = {
+      open() {
         clearTimeout(timer);
-        requests.forEach((request) => queue.includes(request) || fail(request, 'CLOSED', this));
-      };
-
-      /** Sends a request, or keeps it until there is a connection; returns its id unless it is dropped. */
-      const submit = (request) => {
-        const { id, frame, signal } = request;
-        if (signal?.aborted) return;
-        if (this.connected) socket.send(frame);
-        else {
-          // What was called back takes no room.
-          queue = queue.filter((each) => !each.signal?.aborted);
-          if (this.readyState >= CLOSING) return drop(request, 'CLOSED', this);
-          if (queue.length >= pocket.queueLimit) return drop(request, 'QUEUE_FULL', this);
-          queue.push(request);
-        }
-        return id;
-      };
-
-      const open = () => {
-        clearTimeout(timer);
-        this.readyState = OPEN;
-        failures = 0;
+        self.readyState = OPEN;
         opened();
         // What waited goes before anything newer.
         queue.splice(0).forEach(submit);
-        settle[0](this);
-        tell('open', { socket: this, data: emit(new Event('open')) });
-        if (group.includes(this) && group.every(({ connected }) => connected)) {
-          tell('broadcast-all-connected', { data: this.name, sockets: group });
-        }
-      };
+        settle[0](self);
+        tell('open', { socket: self, data: emit('open') });
+      },
+      close,
+      message: (event) => receive(self, emit('message', {}, event)),
+      error: () => tell('error', emit('error')),
+    };
 
-      const close = ({ code, reason, wasClean }) => {
-        const mayRetry = this.readyState < CLOSING && failures < pocket.retryLimit * uris.length && pocket.reconnect;
-        // Nobody waits while there is a server that was not tried.
-        const { retryMs, hint } = lost({ code, reason }, this.uri, mayRetry && untried-- > 0 ? { max: 0 } : mayRetry);
-        this.readyState = retryMs === undefined ? CLOSED : CONNECTING;
-        leave();
-        if (this.readyState) {
-          live.delete(this);
-          queue.splice(0).forEach(submit);
-          settle[1](new AddressException('Not connected', uris));
-        }
-        tell('close', emit(Object.assign(new Event('close'), { code, reason, wasClean, hint })));
-        // A listener may have ended it, or begun anew.
-        if (this.readyState || socket.readyState < CLOSED) return;
-        index = (index + 1) % uris.length;
-        tell('reconnect', { socket: this, attempt: failures++, retryMs, hint });
-      };
+    const connect = () => {
+      const WebSocket = pocket.WebSocket ?? globalThis.WebSocket;
+      if (!WebSocket) throw new Error('No WebSocket: set pocket.WebSocket');
+      stop();
+      leave();
+      self.readyState = CONNECTING;
+      self.name = addresses[index];
+      self.uri = uris[index];
+      tell('connecting', [self.name, self.uri]);
+      // The server answers the first and never the second, which shows it who we are.
+      const made = new WebSocket(self.uri, pocket.token && ['jackfield', `jackfield.token.${pocket.token}`]);
+      made.binaryType = socket?.binaryType ?? 'blob';
+      socket = made;
+      live.add(self);
+      timer = setTimeout(() => made.close(), pocket.connectTimeout);
+      for (const type in listeners) made['on' + type] = (event) => socket === made && listeners[type](event);
+    };
+    const [opened, stop, lost] = keeper(connect);
 
-      const listeners = {
-        open,
-        close,
-        message: (event) => receive(this, emit(new MessageEvent('message', event))),
-        error: () => tell('error', emit(new Event('error'))),
-      };
-
-      const connect = () => {
-        const WebSocket = pocket.WebSocket ?? globalThis.WebSocket;
-        if (!WebSocket) throw new Error('No WebSocket: set pocket.WebSocket');
-        stop();
-        leave();
-        this.readyState = CONNECTING;
-        this.name = addresses[index];
-        this.uri = uris[index];
-        tell('connecting', [this.name, this.uri]);
-        // The server answers the first and never the second, which shows it who we are.
-        const made = new WebSocket(this.uri, pocket.token && ['jackfield', `jackfield.token.${pocket.token}`]);
-        made.binaryType = socket?.binaryType ?? 'blob';
-        socket = made;
-        live.add(this);
-        timer = setTimeout(() => made.close(), pocket.connectTimeout);
-        for (const type in listeners) made['on' + type] = (event) => socket === made && listeners[type](event);
-      };
-      const { opened, lost, stop } = keeper(connect);
-
-      Object.defineProperties(this, {
+    const self = Object.assign(
+      Object.defineProperties(new EventTarget(), {
         connected: { get: () => socket.readyState === OPEN },
         bufferedAmount: { get: () => socket.bufferedAmount },
         binaryType: { get: () => socket.binaryType, set: (type) => (socket.binaryType = type) },
-      });
-      Object.assign(this, {
+      }),
+      {
         uris,
-        isKnown,
         callback,
         submit,
         /** Fulfilled by the first connection, rejected where there never was one. */
@@ -343,68 +318,57 @@ if (!globalThis.pocket?.webSocket) {
         send: (data) => void submit({ frame: data, data }),
 
         /** Sends a message; returns its id. */
-        sendJson: (...message) => post([this], ...message)[0][0],
+        sendJson: (...message) => post([self], ...message)[0][0],
 
         /** Leaves the connection, if there is one, for a new one. */
         reconnect() {
           socket.close();
-          failures = 0;
           connect();
         },
 
         /** Ends for good: no reconnect. */
         close(...args) {
-          if (this.readyState >= CLOSING) return;
+          if (self.readyState >= CLOSING) return;
           const noEventWillCome = socket.readyState === CLOSED;
           // Refuses what a WebSocket refuses, before anything has changed.
           socket.close(...args);
           stop();
-          this.readyState = CLOSING;
+          live.delete(self);
+          self.readyState = CLOSING;
           if (noEventWillCome) timer = setTimeout(close, 0, { code: 1006, reason: '', wasClean: false });
         },
-      });
-      this.opened.catch(() => {});
-      connect();
-    }
-  }
-
-  const isUrl = (text) => /^\w+:\/\//.test(text);
-  const joined = ({ ip, port }) => ip + (port ? ':' + port : '');
-  const hidden = (object, name, value) => Object.defineProperty(object, name, { value });
-
-  /** An address in any of its forms as a URL. */
-  const socketString = (url, isSecure) => {
-    if (typeof url === 'function') url = url(webSocket);
-    if (Array.isArray(url)) url = url.slice(0, 2).join(':');
-    return urlOf(Object(url).ip ? joined(url) : url, isSecure);
+      },
+    );
+    self.opened.catch(() => {});
+    connect();
+    return self;
   };
 
-  /** The same where it is one that a WebSocket would take. */
-  const checked = (url) => {
-    const uri = url ? socketString(url) : '';
+  const isUrl = (text) => /^\w+:\/\//.test(text);
+  const joined = ([ip, port]) => ip + (port ? ':' + port : '');
+
+  /** An address in any of its forms as `[ip, port]`; a whole URL has no port of its own. */
+  const split = (address = '') => {
+    if (Array.isArray(address)) return address;
+    const { ip, port } = Object(address);
+    return ip ? [ip, port] : /^(\w+:\/\/.*|\[.*\]|[^:]*):?(.*)$/.exec(address).slice(1);
+  };
+
+  /** An address in any of its forms as a URL that a WebSocket would take. */
+  const checked = (address) => {
+    const uri = urlOf(joined(split(address)));
     try {
-      if (/^wss?:$/.test(new URL(uri).protocol)) return uri;
+      if (/^wss?:/.test(new URL(uri))) return uri;
     } catch {
       // Told below.
     }
-    throw new AddressException('Cannot connect without URI: ' + uri, url);
+    throw new AddressException('Cannot connect without URI: ' + uri);
   };
 
-  /** An address in any of its forms as `[ip, port]`; a whole URL has no port of its own. */
-  const split = (address) => {
-    if (Array.isArray(address)) return address;
-    const { ip = address, port } = Object(address);
-    if (ip !== address || isUrl(ip)) return [ip, port];
-    // An IPv6 address is bracketed for the URL.
-    if (/^[^[/]*:[^/]*:/.test(ip)) return [`[${ip}]`];
-    return /^(\[.*\]|[^:]*):?([^]*)$/.exec(ip).slice(1);
-  };
-
-  /** The words that may stand among the arguments, and what they say. */
-  const WORDS = { __proto__: null, mix: 'listType', flat: 'listType', broadcast: 'connectionType', overflow: 'connectionType' };
-
-  /** What the words among these say; the first of each kind counts. */
-  const said = (args) => Object.fromEntries(args.filter((arg) => WORDS[arg]).reverse().map((arg) => [WORDS[arg], arg]));
+  /** The words that may stand among the arguments, in any place. */
+  const LIST_TYPE = /^(mix|flat)$/;
+  const CONNECTION_TYPE = /^(broadcast|overflow)$/;
+  const wordOf = (type, args, otherwise) => args.find((arg) => type.test(arg)) ?? otherwise;
 
   /** What `setup` prepared. */
   const connection = {
@@ -419,28 +383,19 @@ if (!globalThis.pocket?.webSocket) {
     list(listType = connection.listType) {
       const { addresses, ports, addToList } = connection;
       const list = [];
-      if (listType === 'flat' && addresses.length !== ports.length) {
-        throw new AddressException('Not the same length for "flat"', { addresses, ports, listType });
-      }
-      addresses.forEach((ip, i) => {
-        if (listType === 'flat') addToList(list, ip, ports[i]);
-        if (listType === 'mix') ports.forEach((port) => addToList(list, ip, port));
-      });
-      return hidden(list, 'toArray', () => list.map(String));
+      const isFlat = listType === 'flat';
+      if (isFlat && addresses.length !== ports.length) throw new AddressException('Not the same length for "flat"');
+      addresses.forEach((ip, i) => (isFlat ? [ports[i]] : ports).forEach((port) => addToList(list, ip, port)));
+      return Object.defineProperty(list, 'toArray', { value: () => list.map(String) });
     },
 
     /** Adds an item and returns it; an empty one where something is missing. */
     addToList(list, ip, port, name = '') {
       if (!ip || (!port && !isUrl(ip))) return {};
-      const item = hidden({ ip, port, name }, 'toString', () => joined(item));
+      const item = { ip, port, name, toString: () => joined([ip, port]) };
       list.push(item);
       return item;
     },
-
-    /** The item at `index`, and the index of the next one or of the first. */
-    getNextOrFirst: (list, index) => [list[index], index + 1 < list.length ? index + 1 : 0],
-    getPort: (index) => connection.ports[index] ?? null,
-    getIp: (index) => connection.addresses[index] ?? null,
 
     /** Forgets all addresses; connections stay. */
     empty: () => !!Object.assign(connection, { addresses: [], ports: [] }),
@@ -449,27 +404,24 @@ if (!globalThis.pocket?.webSocket) {
     connect,
   };
 
-  /** Calls `callback` for a channel, for one event of it, or once for the receipt of a message. */
+  /** Calls `callback` for a channel or for one event of it. */
   function on(channel, event, callback) {
     const hook = typeof event === 'function' ? event : (name, ...told) => name === event && callback(...told);
-    for (const name of [channel].flat()) hooks.set(name, [...(hooks.get(name) ?? []), hook]);
+    (hooks[channel] ??= []).push(hook);
     return this;
   }
 
   /** Connects to a list or to what `setup` prepared; fulfilled with the sockets when all have been open. */
   function connect(...args) {
-    const { listType, connectionType } = { ...connection, ...said(args) };
-    const list = [args.find((arg) => arg && !WORDS[arg]) ?? connection.list(listType)].flat();
+    const given = args.find((arg) => arg && !LIST_TYPE.test(arg) && !CONNECTION_TYPE.test(arg));
+    const list = [given ?? connection.list(wordOf(LIST_TYPE, args))].flat();
     if (!list.length) throw new AddressException('Missing connections');
     // All are looked at before the first one is connected to.
     list.forEach(checked);
-    const isOverflow = connectionType === 'overflow';
+    const isOverflow = wordOf(CONNECTION_TYPE, args, connection.connectionType) === 'overflow';
     const sockets = (isOverflow ? [list] : list.map((address) => [address])).map(
-      (addresses) =>
-        known().find(({ uris }) => `${uris}` === `${addresses.map(checked)}`) ??
-        new AugmentedWebSocket('', undefined, true, addresses),
+      (addresses) => [...live].find(({ uris }) => uris.join() === addresses.map(checked).join()) ?? newSocket(addresses),
     );
-    group = isOverflow ? [] : sockets;
     const all = Promise.all(sockets.map((socket) => socket.opened));
     all.catch(() => {});
     return all;
@@ -481,24 +433,21 @@ if (!globalThis.pocket?.webSocket) {
     connect,
 
     /** Says where to connect to; the types list all forms. */
-    setup(address, ...rest) {
-      const isMany = typeof address === 'object' && address && !address.ip;
-      const pairs = (isMany ? Object.values(address) : [address ?? '127.0.0.1']).map(split);
+    setup(address = '127.0.0.1', ...rest) {
+      const isMany = typeof address === 'object' && !address.ip;
+      const pairs = (isMany ? Object.values(address) : [address]).map(split);
       const [given] = rest;
-      const ports = Array.isArray(given) ? given : parseInt(given) > 0 && [given];
-      Object.assign(connection, {
+      const ports = parseInt(given) > 0 && [given].flat();
+      return Object.assign(connection, {
         addresses: pairs.map(([ip]) => ip),
         ports: ports || pairs.map(([ip, port]) => port || (isUrl(ip) ? '' : PORT)),
-        listType: ports ? 'mix' : 'flat',
-        connectionType: 'broadcast',
-        ...said(rest),
+        listType: wordOf(LIST_TYPE, rest, ports ? 'mix' : 'flat'),
+        connectionType: wordOf(CONNECTION_TYPE, rest, 'broadcast'),
       });
-      if (rest.includes(false)) connect();
-      return connection;
     },
 
     /** A socket beside those of `connect`; `callback(name, {name, socket, data})` is told what channel `socket` is. */
-    makeSocket: (url, callback) => new AugmentedWebSocket(url, callback, true),
+    makeSocket: (address, callback) => newSocket([address], callback),
 
     /** Sends over one socket; returns the message's id. */
     sendTo: (target, ...message) => post(single(target), ...message)[0][0],
@@ -517,37 +466,10 @@ if (!globalThis.pocket?.webSocket) {
     close: () => live.forEach((each) => each.close()),
   };
 
-  const webSocket = {
-    AugmentedWebSocket,
-    socketString,
-
-    /** A socket that `sendToAll` does not mean. */
-    connect(uri, success) {
-      const made = new AugmentedWebSocket(uri);
-      if (success) made.addEventListener('open', success, { once: true });
-      return made;
-    },
-
-    getActiveSocket: () => [...live].find((each) => each.connected) ?? false,
-    isConnected: () => !!webSocket.getActiveSocket(),
-    send: (data) => webSocket.getActiveSocket().send?.(data),
-    sendJson: (target, ...message) => !!target && target.sendJson(...message),
-    close: (target) => target.close(),
-
-    eventHook(names, callback) {
-      on(names, callback);
-      return webSocket;
-    },
-  };
-
   const pocket = {
     socket,
-    isocket: socket,
-    webSocket,
-    /** Attempts in a row that one server gets. */
-    retryLimit: Infinity,
-    /** `false`, or the bounds of the random wait: `{min, max}` in ms. */
-    reconnect: { min: 500, max: 30000 },
+    /** `false`, or the bounds of the random wait: `{min, max}` in ms (500, 30000). */
+    reconnect: true,
     /** Messages that may wait for a connection, for each socket. */
     queueLimit: 100,
     /** How long a server may take to answer, in ms. */
@@ -555,7 +477,7 @@ if (!globalThis.pocket?.webSocket) {
   };
 
   Object.assign(globalThis, { pocket, AddressException });
-}
+})();
 if (typeof module === 'object') {
   const { pocket, AddressException } = globalThis;
   module.exports = { pocket, AddressException };

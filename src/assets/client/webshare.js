@@ -14,8 +14,8 @@
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
  * again, it tries at once. It is closed for good by `close()`, by its `signal`, without `reconnect`, and by a server that
- * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
- * at least `min`, after a reason with `retry_after_ms: N` at least that.
+ * says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with `retry_after_ms: N` at
+ * least that.
  */
 'use strict';
 {
@@ -26,9 +26,9 @@
   const HEARTBEAT_MS = 30000;
 
   /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+  const urlOf = (address) => {
     if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
-    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+    return `ws${globalThis.location?.protocol === 'https:' ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
@@ -43,29 +43,29 @@
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
-    let stop = () => {};
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop(),
-      lost({ code, reason }, url, reconnect) {
+    let stop;
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
-        const { location, document, navigator } = globalThis;
+        const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
         // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
         openedAt = NaN;
-        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
-        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        if (reconnect === false || /^(4|1008)/.test(code)) return { hint };
+        const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
         const go = () => {
@@ -73,7 +73,7 @@
           connect();
         };
         const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
-        globalThis.addEventListener?.('online', go, control);
+        addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
           clearTimeout(timer);
@@ -81,7 +81,7 @@
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   /** Answers a request: its promise first, then its callback. */
@@ -211,7 +211,8 @@
     }
 
     #opened() {
-      this.#keeper.opened();
+      const [opened] = this.#keeper;
+      opened();
       this.#isOpen = true;
       this.#isMissed = false;
       this.#pulse = this.#options.heartbeat && setInterval(() => this.#beat(), this.#options.heartbeat);
@@ -323,7 +324,8 @@
       clearInterval(this.#pulse);
       this.#isOpen = false;
       this.pairedTo = null;
-      const told = this.#keeper.lost({ code, reason }, this.#url, !this.#isOver && this.#options.reconnect);
+      const [, , lost] = this.#keeper;
+      const told = lost({ code, reason }, this.#url, !this.#isOver && this.#options.reconnect);
       this.#isOver = told.retryMs === undefined;
       if (this.#isOver) this.#abandon();
       this.#emit(this.#isOver ? 'close' : 'lost', { code, reason, wasClean, ...told });
@@ -334,7 +336,8 @@
 
     /** Nothing will be sent or answered any more. */
     #abandon() {
-      this.#keeper.stop();
+      const [, stop] = this.#keeper;
+      stop();
       clearInterval(this.#pulse);
       this.pairedTo = null;
       const requests = [...this.#waiting.values(), ...this.#queue];

@@ -18,16 +18,17 @@
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
  * again, it tries at once. It is closed for good by `close()`, without `reconnect`, after nine attempts, and by a server that
- * says so: 4000 to 4999, and 1008 unless the reason begins with `too slow` or `no answer`. After 1012 and 1013 it waits
- * at least `min`, after a reason with `retry_after_ms: N` at least that.
+ * says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with `retry_after_ms: N` at
+ * least that.
  */
 'use strict';
-{
+(() => {
   /** Silence that nobody on the way should take for the end. */
   const PING_MS = 50000;
 
   /** Received bytes that wait for a reader: above HIGH reading stops, below LOW it goes on. */
-  const [HIGH, LOW] = [262144, 65536];
+  const HIGH = 262144;
+  const LOW = 65536;
 
   /** Received bytes that may wait for a reader. */
   const MAX_BUFFER = 16777216;
@@ -39,7 +40,8 @@
   const RETRY_LIMIT = 9;
 
   /** Bytes of a line, and of a string, that no redis server sends. */
-  const [LINE_LIMIT, STRING_LIMIT] = [65536, 2 ** 29];
+  const LINE_LIMIT = 65536;
+  const STRING_LIMIT = 2 ** 29;
 
   const encoder = new TextEncoder();
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -48,12 +50,14 @@
   const TARGET =
     'host port ssh_host ssh_port ssh_username ssh_password ssh_private_key ssh_private_key_password'.split(' ');
 
+  const ignore = () => {};
+
   const fault = (code, response, message = code) => Object.assign(new Error('WS2S: ' + message), { code, response });
 
   /** As a URL for WebSocket: `http` is read as `ws`; without a scheme, or even a host, it is that of the page. */
-  const urlOf = (address, isSecure = globalThis.location?.protocol === 'https:') => {
+  const urlOf = (address) => {
     if (/^\w+:\/\//.test(address)) return String(address).replace(/^http/i, 'ws');
-    return `ws${isSecure ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
+    return `ws${globalThis.location?.protocol === 'https:' ? 's' : ''}://${/^\//.test(address) ? location.host : ''}${address}`;
   };
 
   /** Calls what a user handed us; what it throws is reported by the platform and does not disturb us. */
@@ -68,29 +72,29 @@
   };
 
   /**
-   * Calls `connect` again when it is time to. `opened` and `lost` are told what happens; `lost` says what follows,
-   * without `retryMs` where nothing does.
+   * Calls `connect` again when it is time to: `[opened, stop, lost]`. `opened` and `lost` are told what happens; `lost`
+   * says what follows, without `retryMs` where nothing does.
    */
   const keeper = (connect) => {
     /** Since a connection lasted. */
     let attempt = 0;
     let openedAt;
-    let stop = () => {};
-    return {
-      opened: () => (openedAt = Date.now()),
-      stop: () => stop(),
-      lost({ code, reason }, url, reconnect) {
+    let stop;
+    return [
+      () => (openedAt = Date.now()),
+      () => stop?.(),
+      ({ code, reason }, url, reconnect) => {
         const { min = 500, max = 30000 } = Object(reconnect);
-        const { location, document, navigator } = globalThis;
+        const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
         // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^([\d.]+|\[.*|[^.]+)$|\.local$/.test(hostname);
+        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
         openedAt = NaN;
-        if (reconnect === false || /^(4|1008(?!too slow|no answer))/.test(code + reason)) return { hint };
-        const [, least = /^101[23]/.test(code) ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
+        if (reconnect === false || /^(4|1008)/.test(code)) return { hint };
+        const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
         const go = () => {
@@ -98,7 +102,7 @@
           connect();
         };
         const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
-        globalThis.addEventListener?.('online', go, control);
+        addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
           clearTimeout(timer);
@@ -106,21 +110,13 @@
         };
         return { attempt: attempt++, retryMs, hint };
       },
-    };
+    ];
   };
 
   /** Text with a character for each byte, which is what base64 is made of. */
-  const toBinary = (bytes) => {
-    let text = '';
-    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
-    return text;
-  };
+  const toBinary = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 
-  const fromBinary = (text) => {
-    const bytes = new Uint8Array(text.length);
-    for (let at = 0; at < bytes.length; at += 1) bytes[at] = text.charCodeAt(at);
-    return bytes;
-  };
+  const fromBinary = (text) => Uint8Array.from(text, (character) => character.charCodeAt());
 
   /** What messages carry one after the other: below what servers take, whole characters and whole groups of base64. */
   const parts = (text) => (text.match(/[^]{1,65536}/gu) ?? ['']).map((data) => ({ data }));
@@ -130,35 +126,36 @@
     if (signal?.aborted) run();
   };
 
-  /** Passes requests on to `put` while it is open; before that it keeps up to `limit`. */
-  const gate = (limit, put) => {
-    const queue = [];
-    let isOpen = false;
-    let end;
-    return {
-      submit(request, { signal } = {}) {
-        const promise = new Promise((resolve, reject) => Object.assign(request, { resolve, reject }));
-        if (end ?? queue.length >= limit) request.reject(end ?? fault('QUEUE_FULL'));
-        else if (isOpen) put(request);
-        else queue.push(request);
-        onAbort(signal, () => {
-          if (queue.includes(request)) queue.splice(queue.indexOf(request), 1);
-          request.reject(signal.reason);
+  /** `[submit, open, end]`: runs what is submitted while it is open; before that it keeps up to `limit`. */
+  const gate = (limit) => {
+    /** Each goes on, or fails with the error that it gets. */
+    let queue = [];
+    let isOpen;
+    let over;
+    const flush = (error) => queue.splice(0).forEach((go) => go(error));
+    return [
+      (run, { signal } = {}) => {
+        const promise = new Promise((resolve, reject) => {
+          const go = (error) => (error ? reject(error) : resolve(run()));
+          if (over || queue.length >= limit) go(over ?? fault('QUEUE_FULL'));
+          else if (isOpen) go();
+          else queue.push(go);
+          onAbort(signal, () => {
+            queue = queue.filter((each) => each !== go);
+            reject(signal.reason);
+          });
         });
         // Nobody has to look at the promise; whoever does still sees the rejection.
-        promise.catch(() => {});
+        promise.catch(ignore);
         return promise;
       },
-      open(isNow) {
+      (isNow) => {
         isOpen = isNow;
         // What waited goes before anything newer.
-        if (isNow) queue.splice(0).forEach(put);
+        if (isNow) flush();
       },
-      end(error) {
-        end ??= error;
-        queue.splice(0).forEach((request) => request.reject(error));
-      },
-    };
+      (error) => flush((over ??= error)),
+    ];
   };
 
   /** A WebSocketStream in the shape of a WebSocket of `ws`, which can stop reading. */
@@ -167,33 +164,32 @@
     let writer;
     let isResumed;
     const socket = {
-      send: (data, taken) => writer.write(data).then(taken, () => {}),
+      send: (data, taken) => writer.write(data).then(taken, ignore),
       close: () => stream.close(),
       pause() {
         isResumed = new Promise((resolve) => (socket.resume = resolve));
       },
     };
-    const reading = stream.opened.then(async ({ readable, writable }) => {
-      writer = writable.getWriter();
-      const reader = readable.getReader();
-      socket.onopen();
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) return;
-        socket.onmessage({ data: value });
-        await isResumed;
-      }
-    });
-    // What was received before the end is told before it.
-    const end = async ({ closeCode: code, reason }) => {
-      await reading.catch(() => {});
-      socket.onclose({ code, reason });
-    };
-    stream.closed.then(end, (error) => {
+    const closed = stream.closed.catch((error) => {
       socket.resume?.();
       socket.onerror(error);
-      end(error);
+      return error;
     });
+    const read = async () => {
+      const { readable, writable } = await stream.opened;
+      writer = writable.getWriter();
+      socket.onopen();
+      for await (const data of readable) {
+        socket.onmessage({ data });
+        await isResumed;
+      }
+    };
+    // What was received before the end is told before it.
+    const end = async () => {
+      const { closeCode: code, reason } = await closed;
+      socket.onclose({ code, reason });
+    };
+    read().then(end, end);
     return socket;
   };
 
@@ -201,10 +197,10 @@
   const newSocket = (url, options, signal) => {
     const { WebSocket = WS2S.WebSocket, queueLimit, maxBuffer } = options;
     const Socket = WebSocket ?? globalThis.WebSocket;
-    const { opened, lost } = keeper();
+    const [opened, , lost] = keeper();
     if (!Socket) throw new Error('No WebSocket: give one as the option WebSocket');
     const ws = !WebSocket && globalThis.WebSocketStream ? streamed(url, options) : new Socket(url, options.protocols);
-    /** The request of each command without a reply: the server answers in their order. */
+    /** The commands without a reply: the server answers in their order. */
     const sent = [];
     /** What waits for a reader: bytes, or the error that ended them. */
     const chunks = [];
@@ -230,32 +226,31 @@
       isPaused = held > (wasPaused ? LOW : HIGH) && !!ws.pause && !isAwaited();
       if (isPaused !== wasPaused) ws[isPaused ? 'pause' : 'resume']();
       // The reply to a `send` is not: it is behind what only the reader can take away, who may be waiting for it.
-      if (isPaused) sent.forEach((request) => request.untaken || request.resolve());
+      if (isPaused) sent.forEach((each) => each.isTaken && each.resolve());
       idle.splice(0).forEach((resolve) => resolve());
     };
 
-    const put = (request) => {
-      request.untaken = request.frames.length;
-      request.frames.forEach((frame) => {
-        sent.push(request);
-        ws.send(frame, () => {
-          request.untaken -= 1;
+    const [submit, open, end] = gate(queueLimit);
+
+    /** Sends a command once for each part; fulfilled when all are done. */
+    const ask = (command, options, ...parts) => {
+      const send = (part) =>
+        new Promise((resolve, reject) => {
+          const request = { command, resolve, reject };
+          sent.push(request);
+          ws.send(JSON.stringify({ command, ...part }), () => {
+            request.isTaken = true;
+            steer();
+          });
           steer();
         });
-      });
-      steer();
+      return submit(() => Promise.all(parts.map(send)).then(ignore), options);
     };
 
-    const { submit, open, end } = gate(queueLimit, put);
-
-    const ask = (command, parts = [{}], options) =>
-      submit({ command, frames: parts.map((part) => JSON.stringify({ command, ...part })) }, options);
-
-    /** Takes out one command of a request; returns the request of the next command. */
-    const remove = (request) => {
-      const at = sent.indexOf(request);
-      sent.splice(at, 1);
-      return sent[at];
+    /** Takes out the oldest command that passes. */
+    const take = (test) => {
+      const at = sent.findIndex(test);
+      return sent.splice(at, at < 0 ? 0 : 1)[0];
     };
 
     const rest = () => new Promise((resolve) => idle.push(resolve));
@@ -285,9 +280,7 @@
     const answered = (message) => {
       // The first version says nothing but `done`.
       const [command = sent[0]?.command ?? 'close'] = message.match(/\w+(?= done)/) ?? [];
-      const request = sent.find((each) => each.command === command);
-      // The parts of one request are neighbours.
-      if (request && request !== remove(request)) request.resolve();
+      take((each) => each.command === command)?.resolve();
       if (command === 'connect') call(socket.onOpen);
       if (command === 'close') shut();
       steer();
@@ -296,11 +289,8 @@
     const failed = (response, code, message) => {
       const error = fault(code, response, message);
       if (code === 3 || code === 5) return shut(error);
-      const request = sent.find(({ command }) => command === 'connect' || (code === 1 && command !== 'ping'));
-      if (request) {
-        remove(request);
-        request.reject(error);
-      }
+      const request = take(({ command }) => command === 'connect' || (code === 1 && command !== 'ping'));
+      request?.reject(error);
       // Told to whoever reads, unless it is only the answer to a call.
       if (!request || readers) chunks.push(error);
       call(socket.onError, response);
@@ -312,7 +302,7 @@
         // While reading is stopped for a slow reader, nothing can come.
         if (isMissed && !isPaused) return lose({ code: 1006, reason: 'no answer' });
         isMissed = true;
-        ask('ping');
+        ask('ping', {}, {});
       }, PING_MS);
       opened();
       open(true);
@@ -356,18 +346,18 @@
       connect(...target) {
         const { signal } = Object(target.at(-1));
         if (signal) target.pop();
-        const done = ask('connect', [Object.fromEntries(TARGET.map((name, i) => [name, target[i]]))], { signal });
+        const done = ask('connect', { signal }, Object.fromEntries(TARGET.map((name, i) => [name, target[i]])));
         // A dial under way is called off with its socket.
         onAbort(signal, socket.close);
         return done;
       },
 
       /** Sends text; fulfilled when the server has taken it. */
-      send: (text, options) => ask('send', parts(String(text)), options),
+      send: (text, options) => ask('send', options, ...parts(String(text))),
 
       /** Sends bytes; fulfilled when the server has taken them. */
       sendb: (bytes, options) =>
-        ask('sendb', parts(btoa(toBinary(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength)))), options),
+        ask('sendb', options, ...parts(btoa(toBinary(new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset, bytes.byteLength))))),
 
       /** Ends for good; fulfilled when it is over. */
       async close() {
@@ -450,8 +440,7 @@
   const compose = (text) => {
     const lines = text.split('\n').map(words).filter((line) => line.length);
     const string = (word) => `$${encoder.encode(word).length}\r\n${word}\r\n`;
-    const commands = lines.map((line) => `*${line.length}\r\n${line.map(string).join('')}`);
-    return { commands, values: [] };
+    return lines.map((line) => `*${line.length}\r\n${line.map(string).join('')}`);
   };
 
   /** A reply as `onResponse` shows it. */
@@ -461,30 +450,26 @@
       : (value?.response ?? value ?? '');
 
   const newRedisClient = (server, { reconnect, queueLimit }, host, port, auth, ...ssh) => {
-    /** The request of each command without a reply, oldest first. */
+    /** What to tell the reply of each command without one, oldest first: `[resolve, reject]`. */
     const sent = [];
     let socket;
     let isOver = false;
 
-    const put = (request) => {
-      socket.send(request.commands.join(''));
-      request.commands.forEach(() => sent.push(request));
-      if (!request.commands.length) request.resolve();
+    const put = async (text) => {
+      const commands = compose(text);
+      socket.send(commands.join(''));
+      const values = await Promise.all(commands.map(() => new Promise((...both) => sent.push(both))));
+      if (values.length > 1) return values;
+      if (values[0] instanceof Error) throw values[0];
+      return values[0];
     };
 
-    const { submit, open, end } = gate(queueLimit, put);
+    const [submit, open, end] = gate(queueLimit);
 
     const tell = (value) => {
-      const isError = value instanceof Error;
-      const request = sent.shift();
-      request?.values.push(value);
-      // The commands of one request are neighbours.
-      if (request && request !== sent[0]) {
-        if (request.values.length > 1) request.resolve(request.values);
-        else request[isError ? 'reject' : 'resolve']?.(value);
-      }
+      sent.shift()?.[0](value);
       const empty = value === null ? 'a null object' : value.length === 0 && value !== '' && 'an empty result';
-      if (isError) call(client.onError, value.response);
+      if (value instanceof Error) call(client.onError, value.response);
       else if (empty) call(client.onError, empty + ' is recevied form redis server');
       else call(client.onResponse, shown(value));
     };
@@ -499,7 +484,7 @@
       };
       socket.onOpen = () => {
         opened();
-        if (auth) put(compose('auth ' + auth));
+        if (auth) put('auth ' + auth).catch(ignore);
         open(true);
         call(client.reconnectCount ? client.onReconnected : client.onReady);
       };
@@ -516,7 +501,7 @@
       };
       socket.onClose = (event) => {
         open(false);
-        sent.splice(0).forEach((request) => request.reject?.(fault('CLOSED')));
+        sent.splice(0).forEach(([, reject]) => reject(fault('CLOSED')));
         const { attempt } = lost(event, urlOf(server.ws2sServerAddress), !isOver && reconnect);
         if (attempt < RETRY_LIMIT) client.reconnectCount = attempt + 1;
         else if (!isOver) {
@@ -530,7 +515,7 @@
       reconnectCount: 0,
 
       /** Sends the commands of all lines; fulfilled with the reply, or with an array of them for several lines. */
-      request: (text, options) => submit(compose(text), options),
+      request: (text, options) => submit(() => put(text), options),
 
       /** Ends for good: no reconnect. */
       close() {
@@ -540,7 +525,7 @@
         return socket.close();
       },
     };
-    const { opened, lost, stop } = keeper(begin);
+    const [opened, stop, lost] = keeper(begin);
     begin();
     return client;
   };
@@ -576,4 +561,4 @@
 
   globalThis.WS2S = WS2S;
   if (typeof module === 'object') module.exports = { WS2S };
-}
+})();

@@ -70,7 +70,7 @@ export function channelsRoom(room, { server }) {
       return fail('A room is at most 255 of these: letters without accents, digits, and . _ + = * -');
     }
     another.href = `#channels=${encodeURIComponent(name)}`;
-    const joined = new pocket.webSocket.AugmentedWebSocket(`${server}/pocket${name && `?room=${encodeURIComponent(name)}`}`);
+    const joined = pocket.socket.makeSocket(`${server}/pocket${name && `?room=${encodeURIComponent(name)}`}`);
     socket = joined;
     showState('connecting', 'connecting…');
     showJoined();

@@ -51,8 +51,8 @@ socket.readyState = 1;
 
 pocket.socket.setup('127.0.0.1:8001').on('socket', (name) => console.log(name)).connect();
 pocket.socket.setup(['a', 'b'], [8001, '8002'], 'flat', 'overflow').list('mix').toArray().join();
-pocket.socket.setup({ local: ['a', 1], dev: { ip: 'b', port: 2 } }, 'overflow').getPort(0);
-pocket.socket.setup('127.0.0.1', 8001, null, false);
+pocket.socket.setup({ local: ['a', 1], dev: { ip: 'b', port: 2 } }, 'overflow').isSetup();
+pocket.socket.setup('127.0.0.1', 8001, null, 'flat');
 imported.socket.connect(pocket.socket.connection.list(), 'broadcast').then(([socket]) => socket.connected);
 imported.socket.connect('flat');
 pocket.socket.on('socket', 'open', ({ socket }) => socket.sendJson('a.b', [1]));
@@ -65,13 +65,12 @@ pocket.socket.signal('a', 'b', 5, (receipt, socket) => console.log(receipt.attr,
 const deliveryCode: string = await pocket.socket.signal('a', 'b').then(({ attr }) => attr, ({ code }: DeliveryError) => code);
 const ids = pocket.socket.sendToAll(deliveryCode, { any: 1 });
 if (ids) pocket.socket.on(ids[0] ?? '', (_nothing, receipt) => console.log(receipt.time));
-pocket.webSocket.connect(() => 'pi:1', (happened) => console.log(happened.type)).onclose = ({ code }) => console.log(code);
-new pocket.webSocket.AugmentedWebSocket(['pi', 1]).binaryType = 'arraybuffer';
+pocket.socket.makeSocket('pi:1', (happened) => console.log(happened)).onclose = ({ code }) => console.log(code);
+pocket.socket.makeSocket(['pi', 1]).binaryType = 'arraybuffer';
 pocket.socket.signal('a', 'b', {}, null, { signal: AbortSignal.timeout(1) });
 pocket.socket.on('socket', 'reconnect', ({ hint }) => console.log(hint.length));
 pocket.reconnect = { max: 1000 };
-pocket.retryLimit = 5;
-console.log(new Exception('why', [1]) instanceof AddressException);
+console.log(new Exception('why') instanceof AddressException);
 // @ts-expect-error an address has another form
 pocket.socket.makeSocket(1);
 // @ts-expect-error there is no such list
