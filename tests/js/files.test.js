@@ -18,11 +18,11 @@ const FILES = {
   webshare: [['WebShare'], 3 * 1024],
   named: [['LocalWebSocket', 'BroadcastWebSocket', 'NetworkWebSocket'], 3 * 1024],
   // The plugin, and a whole Socket.IO client.
-  p2p: [['p2pClientPlugin', 'connectP2p'], 5440],
+  p2p: [['p2pClientPlugin', 'connectP2p'], 5392],
   // Two layers, every form of an address, and the life of several sockets.
-  'pocket.socket': [['pocket', 'AddressException'], 3920],
+  'pocket.socket': [['pocket', 'AddressException'], 3280],
   // Two clients: of TCP, over two kinds of sockets, and of redis.
-  ws2s: [['WS2S'], 3712],
+  ws2s: [['WS2S'], 3536],
 };
 
 for (const [file, [names, budget]] of Object.entries(FILES)) {
