@@ -63,7 +63,8 @@ fn t36_numbers_in_queries() {
 #[test]
 fn t36_half_requests_end_in_time() {
     let hold = Duration::from_secs(if is_long() { 60 } else { 2 });
-    let server = Process::start(&["--handshake-timeout", "1s"]);
+    // The silence is longer than the default interval of pings.
+    let server = Process::start(&["--handshake-timeout", "1s", "--ping-interval", "5m"]);
     let mut neighbour = server.client("/local/neighbour");
     neighbour.round_trip();
     let before = server.memory().resident;
