@@ -13,9 +13,9 @@
  *         └────────────┴─────────┴──▶ closed                    and `connect_error` where it was not
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
- * again, it tries at once. It is closed (until `connect()`) by `disconnect()`, by its `signal`, without `reconnect`, and by a server that
- * says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with `retry_after_ms: N` at
- * least that.
+ * again, it tries at once. It is closed (until `connect()`) by `disconnect()`, by its `signal`, without `reconnect`,
+ * and by a server that says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason
+ * with `retry_after_ms: N` at least that.
  *
  * Code written for the plugin runs unchanged. Beyond it: what calls back also returns a promise, failures are told
  * instead of thrown where nobody can catch them, unregistering works, and what a lost connection took along is
