@@ -13,23 +13,26 @@
  *         └────────────┴─────────┴──▶ closed                    and `connect_error` where it was not
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
- * again, it tries at once. It is closed (until `connect()`) by `disconnect()`, by its `signal`, without `reconnect`, and by a server that
- * says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with `retry_after_ms: N` at
- * least that.
+ * again, it tries at once. It is closed (until `connect()`) by `disconnect()`, by its `signal`, without `reconnect`,
+ * and by a server that says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason
+ * with `retry_after_ms: N` at least that.
  *
  * Code written for the plugin runs unchanged. Beyond it: what calls back also returns a promise, failures are told
  * instead of thrown where nobody can catch them, unregistering works, and what a lost connection took along is
  * restored by the next one.
  */
 'use strict';
-{
+(() => {
   /** How long an answer may take, in ms, and how long a peer may take to accept a stream, as in the original. */
-  const [TIMEOUT_MS, STREAM_TIMEOUT_MS] = [15000, 10000];
+  const TIMEOUT_MS = 15000;
+  const STREAM_TIMEOUT_MS = 10000;
   /** Events that may wait for a connection, and chunks that a peer may send without waiting for our acks. */
-  const [QUEUE_LIMIT, UNREAD_LIMIT] = [100, 64];
+  const QUEUE_LIMIT = 100;
+  const UNREAD_LIMIT = 64;
   /** Names that only the client itself says to its listeners. */
   const OWN_EVENTS = /^(connect(_error)?|disconnect|error)$/;
-  const [STREAM_DATA, STREAM_DESTROYED] = ['P2P_EMIT_STREAM', 'PEER_STREAM_DESTROYED'];
+  const STREAM_DATA = 'P2P_EMIT_STREAM';
+  const STREAM_DESTROYED = 'PEER_STREAM_DESTROYED';
   /** The reason of a `disconnect` that the user asked for. */
   const CLOSED_BY_US = 'io client disconnect';
   const NO_TARGET = 'emit2 must be called after targetClientId is set';
@@ -151,7 +154,7 @@
     const heard = new Promise((resolve) => (isHeard = resolve));
     /** How many of the two directions have ended. */
     let ended = 0;
-    const endOne = () => (ended += 1) > 1 && stream.close();
+    const endOne = () => ended++ && stream.close();
     const push = (chunk) => {
       const begin = (resolve, reject) => {
         if (stream.destroyed) throw closed();
@@ -419,7 +422,7 @@
         const own = object ?? {};
         const { sourceStreamId = streamId(), targetStreamId = streamId() } = own;
         const info = { sourceStreamId, targetStreamId, targetClientId: to };
-        const offer = { ...info, ...(channel && { channel }), ...(argArray && { argArray }) };
+        const offer = { ...info, channel, argArray };
         const added = ask(['CREATE_STREAM', offer], {
           timeout: own.initStreamTimeout ?? STREAM_TIMEOUT_MS,
           signal: own.signal,
@@ -437,7 +440,7 @@
           const { sourceStreamId, targetStreamId, sourceClientId, argArray } = Object(offer);
           const here = { sourceStreamId: targetStreamId, targetStreamId: sourceStreamId };
           const stream = open({ ...here, targetClientId: sourceClientId }, object ?? {});
-          callback(stream, ...(argArray ? [argArray] : []));
+          callback(stream, argArray);
           answer(ack);
         });
       },
@@ -537,15 +540,13 @@
     url.pathname = path;
     url.hash = '';
     const query = new URLSearchParams(url.search);
-    url.searchParams.set('EIO', 4);
-    url.searchParams.set('transport', 'websocket');
     let socket, patience, silence;
     /** Arguments of `emit` that no connection has seen, oldest first; length <= queueLimit. */
     const queue = [];
     /** Acks to come, by the id that we gave them. */
     const acks = new Map();
     let lastAck = 0;
-    /** A packet whose attachments are still to come. */
+    /** A packet whose attachments are still to come: type, their count, id, JSON, and those that came. */
     let partial;
     /** An event (2) or ack (3); with attachments its type is greater by three, and they follow. */
     const send = (type, id, args) => {
@@ -566,7 +567,8 @@
     const receive = (data) => {
       hear();
       try {
-        const type = typeof data === 'string' ? data[0] : 'attachment';
+        // None: an attachment.
+        const type = data[0];
         if (type === '0') {
           const { pingInterval, pingTimeout } = JSON.parse(data.slice(1));
           patience = pingInterval + pingTimeout;
@@ -574,20 +576,20 @@
         } else if (type === '1') over('transport close');
         else if (type === '2') socket.send('3' + data.slice(1));
         else if (type === '4') {
-          if (partial) throw problem('An attachment is missing');
-          const [, kind, count = 0, id, body] = /^4(\d)(?:(\d+)-)?(?:\/[^,]*,)?(\d*)(.*)$/s.exec(data);
-          partial = { kind, count, id, body, attachments: [] };
-        } else if (type === 'attachment') partial.attachments.push(data);
-        if (partial?.attachments.length >= partial?.count) complete(partial);
+          // An attachment is missing.
+          if (partial) throw data;
+          partial = /^4(\d)(?:(\d+)-)?(?:\/[^,]*,)?(\d*)(.*)$/s.exec(data).slice(1);
+        } else if (!type && data !== '') partial.push(data);
+        if (partial?.length > 3 + ~~partial?.[1]) complete(...partial);
       } catch {
         // Not a server of this protocol.
         over('parse error');
       }
     };
-    const complete = ({ kind, count, id, body, attachments }) => {
+    const complete = (kind, count, id, body, ...attachments) => {
       partial = undefined;
       const fill = (_, value) => (value?._placeholder === true ? attachments[value.num] : value);
-      const content = kind === '1' || JSON.parse(body, count ? fill : undefined);
+      const content = kind === '1' || JSON.parse(body, count && fill);
       if (kind === '0') {
         line.id = content.sid;
         line.connected = true;
@@ -637,7 +639,7 @@
         if (socket) return line;
         /** Whether it goes on by itself. */
         line.active = true;
-        const made = (socket = new WebSocket(url.href));
+        const made = (socket = new WebSocket(url.href + '&EIO=4&transport=websocket'));
         made.binaryType = 'arraybuffer';
         // One that was given up may still speak.
         made.onmessage = ({ data }) => socket === made && receive(data);
@@ -664,7 +666,7 @@
           if (ack) acks.set(++lastAck, ack);
           send(2, ack ? lastAck : '', args);
         } else if (queue.length < queueLimit) queue.push(args);
-        else tell(line, 'error', Object.assign(problem(`Too much waits: ${args[0]} is dropped`, 'QUEUE_FULL'), { args }));
+        else tell(line, 'error', Object.assign(problem(`Dropped: ${args[0]}`, 'QUEUE_FULL'), { args }));
         return line;
       },
     });
@@ -694,4 +696,4 @@
   Object.assign(globalThis, { p2pClientPlugin, connectP2p });
   // The first generation's module is the function, later ones have it as a member.
   if (typeof module === 'object') module.exports = Object.assign(p2pClientPlugin, { p2pClientPlugin, connectP2p });
-}
+})();

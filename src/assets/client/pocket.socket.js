@@ -16,8 +16,9 @@
  *          └────────────────┴────────────┴──▶ closed (3)                   `close`
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
- * again, it tries at once. It is closed for good by `close()`, without `reconnect`, and by a server that says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with
- * `retry_after_ms: N` at least that, or asks a server that was not tried.
+ * again, it tries at once. It is closed for good by `close()`, without `reconnect`, and by a server that says so: 1008
+ * and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with `retry_after_ms: N` at least
+ * that, or asks a server that was not tried.
  */
 'use strict';
 // A second copy in the same page shares the sockets and listeners of the first.

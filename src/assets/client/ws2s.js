@@ -17,9 +17,9 @@
  *         └────────────┴─────────┴──▶ closed
  *
  * It waits a random time, and as long as the browser is offline; when it is online again, or the page is looked at
- * again, it tries at once. It is closed for good by `close()`, without `reconnect`, after nine attempts, and by a server that
- * says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with `retry_after_ms: N` at
- * least that.
+ * again, it tries at once. It is closed for good by `close()`, without `reconnect`, after nine attempts, and by a
+ * server that says so: 1008 and 4000 to 4999. After 1012 and 1013 it waits at least `min`, after a reason with
+ * `retry_after_ms: N` at least that.
  */
 'use strict';
 (() => {
@@ -27,8 +27,8 @@
   const PING_MS = 50000;
 
   /** Received bytes that wait for a reader: above HIGH reading stops, below LOW it goes on. */
-  const HIGH = 262144;
-  const LOW = 65536;
+  const HIGH = 3e5;
+  const LOW = 6e4;
 
   /** Received bytes that may wait for a reader. */
   const MAX_BUFFER = 16777216;
@@ -40,8 +40,8 @@
   const RETRY_LIMIT = 9;
 
   /** Bytes of a line, and of a string, that no redis server sends. */
-  const LINE_LIMIT = 65536;
-  const STRING_LIMIT = 2 ** 29;
+  const LINE_LIMIT = 6e4;
+  const STRING_LIMIT = 1e9;
 
   const encoder = new TextEncoder();
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -114,9 +114,13 @@
   };
 
   /** Text with a character for each byte, which is what base64 is made of. */
-  const toBinary = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
+  const toBinary = (bytes) => {
+    let text = '';
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
+    return text;
+  };
 
-  const fromBinary = (text) => Uint8Array.from(text, (character) => character.charCodeAt());
+  const fromBinary = (text) => new Uint8Array(text.length).map((_, at) => text.charCodeAt(at));
 
   /** What messages carry one after the other: below what servers take, whole characters and whole groups of base64. */
   const parts = (text) => (text.match(/[^]{1,65536}/gu) ?? ['']).map((data) => ({ data }));
