@@ -32,6 +32,9 @@ pub enum Root {
 }
 
 impl Root {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Auto, Self::Webshare, Self::Pocket, Self::Ws2s, Self::Named, Self::Network];
+
     /// What it is called, in options and wherever it is shown.
     #[must_use]
     pub fn name(self) -> &'static str {

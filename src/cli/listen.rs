@@ -84,8 +84,7 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
     let (tls, text) = text.strip_prefix(TLS).map_or((false, text), |rest| (true, rest));
     let (root, text) = match text.split_once('@') {
         Some((name, rest)) => {
-            let known = [Root::Auto, Root::Webshare, Root::Pocket, Root::Ws2s, Root::Named, Root::Network];
-            let root = known.into_iter().find(|root| root.name() == name);
+            let root = Root::ALL.into_iter().find(|root| root.name() == name);
             let unknown = || format!("the root {name:?} is none of auto, webshare, pocket, ws2s, named, network");
             (Some(root.ok_or_else(unknown)?), rest)
         }
@@ -128,15 +127,16 @@ pub(super) fn read(text: &str) -> Result<Entry, String> {
     Ok(Entry { root, proxy, tls, place })
 }
 
-/// Reads an entry that has no root.
+/// Reads an entry that has neither a root nor anything else in front: what it cannot have must not be taken for granted.
 ///
 /// # Errors
 /// As [`read`].
 pub(super) fn read_plain(text: &str) -> Result<Entry, String> {
-    if text.contains('@') {
-        return Err("expected HOST:PORT without a root, such as 127.0.0.1:9100".to_owned());
+    let entry = read(text)?;
+    if entry.root.is_some() || entry.proxy || entry.tls {
+        return Err("expected HOST:PORT without a root, tls+ or proxy+, such as 127.0.0.1:9100".to_owned());
     }
-    read(text)
+    Ok(entry)
 }
 
 /// Looks the names of addresses for administrators up.
@@ -222,6 +222,14 @@ mod tests {
         let entries: Vec<Entry> = entries.iter().map(|entry| read(entry).unwrap()).collect();
         let listen = resolve(&entries, classic, lookup)?;
         Ok(listen.iter().map(|listen| format!("{}@{}", listen.root.name(), listen.address)).collect())
+    }
+
+    #[test]
+    fn administrators_get_what_is_written_or_nothing() {
+        assert_eq!(read_plain("127.0.0.1:9100").unwrap().to_string(), "127.0.0.1:9100");
+        for text in ["tls+127.0.0.1:9100", "proxy+127.0.0.1:9100", "auto@127.0.0.1:9100", "proxy+tls+[::1]:1"] {
+            assert!(read_plain(text).unwrap_err().contains("without a root, tls+ or proxy+"), "{text}");
+        }
     }
 
     #[test]
