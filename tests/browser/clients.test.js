@@ -1,19 +1,10 @@
 /** The client files in pages of another origin, as a classic script and as a module. */
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { after, before, test } from 'node:test';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
+import { jackfield } from '../js/support/jackfield.js';
 import { atEnd } from '../js/support/end.js';
-import { launch, visitor } from './support/browser.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { visitor } from './support/browser.js';
+import { browser, real } from './support/suite.js';
 
 /** A page of another origin with this text in its head. */
 async function page(t, context, head) {

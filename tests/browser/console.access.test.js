@@ -1,19 +1,10 @@
 /** The console without a mouse, without a screen, without motion: what is reached, what is told, what keeps still. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
-import { launch, visitor } from './support/browser.js';
-import { echoServer, enter, entry, guarded, open } from './support/rooms.js';
+import { guarded, jackfield } from '../js/support/jackfield.js';
+import { visitor } from './support/browser.js';
+import { echoServer, enter, entry, open } from './support/rooms.js';
 import { DESKTOP, PHONE } from './support/windows.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { browser, real } from './support/suite.js';
 
 /** What a keyboard can do: presses Tab until the focus is on what `selector` finds. */
 async function tabTo(page, selector) {

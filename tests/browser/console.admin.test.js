@@ -2,21 +2,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import http from 'node:http';
-import { after, before, test } from 'node:test';
 import { atEnd } from '../js/support/end.js';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
-import { launch, visitor } from './support/browser.js';
+import { jackfield } from '../js/support/jackfield.js';
+import { visitor } from './support/browser.js';
 import { page } from './support/site.js';
 import { LINKED, echoServer, entry, expectAccessible, open, pairOfTabs, say } from './support/rooms.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { browser, real } from './support/suite.js';
 
 real('Live: clients, pairs, channels and bridges are shown as they come and go, and a client is closed', async (t) => {
   const target = await echoServer(t);

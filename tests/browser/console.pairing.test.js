@@ -1,23 +1,14 @@
 /** Two people who have never seen the console pair within 15 seconds: by what it says, in tabs, browsers and on phones. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
+import { jackfield } from '../js/support/jackfield.js';
 import { atEnd } from '../js/support/end.js';
 import { launch, visitor } from './support/browser.js';
 import { enter, open } from './support/rooms.js';
 import { scan } from './support/camera.js';
 import { DESKTOP, PHONE, WINDOWS } from './support/windows.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
+import { browser, real } from './support/suite.js';
 
 const PATIENCE_MS = 15_000;
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
 
 /** Presses what has this text in front of the eyes, as nothing but text is known of the page. */
 const press = (page, text) => page.getByText(text, { exact: true }).filter({ visible: true }).last().click();

@@ -4,9 +4,9 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
+import { NO_SERVER, guarded, jackfield } from '../js/support/jackfield.js';
 import { launch, visitor } from './support/browser.js';
-import { HOSTILE, LINKED, echoServer, enter, entry, expectAccessible, expectContrast, guarded, open, pairOfTabs, say } from './support/rooms.js';
+import { HOSTILE, LINKED, echoServer, enter, entry, expectAccessible, expectContrast, open, pairOfTabs, say } from './support/rooms.js';
 import { MAGNIFIED, WINDOWS } from './support/windows.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);

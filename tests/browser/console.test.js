@@ -2,19 +2,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
-import { launch, visitor } from './support/browser.js';
+import { before, test } from 'node:test';
+import { jackfield } from '../js/support/jackfield.js';
+import { visitor } from './support/browser.js';
 import { HOSTILE, echoServer, enter, entry, open, pairOfTabs, say } from './support/rooms.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { browser, real } from './support/suite.js';
 
 real('Pair: two tabs relay both ways, text, JSON and files', async (t) => {
   const server = await jackfield(t);

@@ -1,9 +1,9 @@
 /** The console of a server that asks for tokens: says so, takes one, shows it from every room, and forgets it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { NO_SERVER } from '../js/support/jackfield.js';
+import { NO_SERVER, guarded } from '../js/support/jackfield.js';
 import { launch, visitor } from './support/browser.js';
-import { echoServer, enter, entry, guarded, open, pairOfTabs, say } from './support/rooms.js';
+import { echoServer, enter, entry, open, pairOfTabs, say } from './support/rooms.js';
 
 if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
 const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);

@@ -1,19 +1,11 @@
 /** Each client, as a classic script and as a module, through a restart of the server and through a loss of the network. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
-import { launch, visitor } from './support/browser.js';
+import { after, test } from 'node:test';
+import { jackfield } from '../js/support/jackfield.js';
+import { visitor } from './support/browser.js';
 import { echoServer } from './support/rooms.js';
 import { heads, page } from './support/site.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { browser, real } from './support/suite.js';
 
 const expected = (text) => /WebSocket|ERR_|Failed to load/.test(text);
 

@@ -1,20 +1,10 @@
 /** p2p.js in a real browser: on its own, and over the browser's builds of socket.io-client, from another origin. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connected, device, next, serve } from '../js/support/devices.js';
-import { NO_SERVER } from '../js/support/jackfield.js';
-import { launch, visitor } from './support/browser.js';
+import { visitor } from './support/browser.js';
 import { heads, page } from './support/site.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { browser, real } from './support/suite.js';
 
 const HEADS = heads('p2p', 'p2pClientPlugin, connectP2p');
 const library = (major) => fileURLToPath(new URL(`../js/node_modules/socket.io-client-${major}/dist/socket.io.js`, import.meta.url));

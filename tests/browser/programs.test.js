@@ -1,20 +1,11 @@
 /** Programs in the originals' manner typed into a page that loads our clients; the snippets that `/client/` offers. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
-import { launch, visitor } from './support/browser.js';
+import { jackfield } from '../js/support/jackfield.js';
+import { visitor } from './support/browser.js';
 import { echoServer } from './support/rooms.js';
 import { page } from './support/site.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { browser, real } from './support/suite.js';
 
 const program = (name) => readFile(new URL(`../js/examples/${name}.js`, import.meta.url), 'utf8');
 

@@ -1,18 +1,9 @@
 /** The page of clients: what it says of each, and what Copy gives. What the snippets do is in programs.test.js. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { after, before, test } from 'node:test';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
-import { launch, visitor } from './support/browser.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { jackfield } from '../js/support/jackfield.js';
+import { visitor } from './support/browser.js';
+import { browser, real } from './support/suite.js';
 
 const FILES = ['named', 'p2p', 'pocket.socket', 'webshare', 'ws2s'];
 

@@ -4,22 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
 import { atEnd } from '../js/support/end.js';
-import { NO_SERVER, jackfield } from '../js/support/jackfield.js';
+import { jackfield } from '../js/support/jackfield.js';
 import { until } from '../js/support/wait.js';
-import { launch, visitor } from './support/browser.js';
+import { visitor } from './support/browser.js';
 import { echoServer } from './support/rooms.js';
 import { heads, page } from './support/site.js';
-
-if (NO_SERVER) console.error(`\n*** ${NO_SERVER} ***\n`);
-const real = (name, body) => test(name, { skip: NO_SERVER, timeout: 60_000 }, body);
-
-let browser;
-before(async () => {
-  if (!NO_SERVER) browser = await launch();
-});
-after(() => browser?.close());
+import { browser, real } from './support/suite.js';
 
 /** A server with TLS (and without: the clients must not take that), and its certificate for a page. */
 async function secure(t, args) {

@@ -1,31 +1,15 @@
 /** Tokens as clients show them: ours by their option, a browser's WebSocket by its subprotocols, Socket.IO by `auth`. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { connectP2p } from '../../src/assets/client/p2p.mjs';
 import { BroadcastWebSocket, FAST, WebSocket, WS2S, named, pocket, webshare } from './support/clients.js';
 import { atEnd } from './support/end.js';
-import { jackfield, NO_SERVER } from './support/jackfield.js';
+import { guarded, NO_SERVER } from './support/jackfield.js';
 import { event, until } from './support/wait.js';
 
 const require = createRequire(import.meta.url);
 const skip = NO_SERVER;
-
-/** A server that asks for tokens, and what makes them. */
-async function guarded(t, ...args) {
-  const folder = mkdtempSync(join(tmpdir(), 'jackfield-token-'));
-  atEnd(t, () => rmSync(folder, { recursive: true }));
-  const key = join(folder, 'key');
-  writeFileSync(key, 'a secret of more than thirty-two characters\n', { mode: 0o600 });
-  const server = await jackfield(t, { args: ['--token-key', key, ...args] });
-  const token = (...rights) =>
-    execFileSync(process.env.JACKFIELD_BIN, ['token', 'make', '--key', key, ...rights], { encoding: 'utf8' }).trim();
-  return { ...server, token };
-}
 
 /** How a connection ends: `[code, reason]`. */
 const end = (socket) => new Promise((resolve) => (socket.onclose = ({ code, reason }) => resolve([code, reason])));

@@ -1,30 +1,13 @@
 /** The console as people use it. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { atEnd } from '../../js/support/end.js';
-import { jackfield } from '../../js/support/jackfield.js';
 
 /** Markup, and characters that turn the direction of what is beside them. */
 export const HOSTILE = '<img src=x onerror=alert(1)><script>alert(2)</script>\u202e\u2066';
 
 /** Options of a server that links its channels with those it is told of, and announces nothing. */
 export const LINKED = ['--lan', 'on', '--lan-interface', 'none'];
-
-/** A server that asks for tokens; `token(...options)` makes one. */
-export async function guarded(t, ...args) {
-  const folder = mkdtempSync(join(tmpdir(), 'jackfield-token-'));
-  atEnd(t, () => rmSync(folder, { recursive: true }));
-  const key = join(folder, 'key');
-  writeFileSync(key, 'a secret of more than thirty-two characters\n', { mode: 0o600 });
-  const server = await jackfield(t, { args: ['--token-key', key, ...args] });
-  const token = (...rights) =>
-    execFileSync(process.env.JACKFIELD_BIN, ['token', 'make', '--key', key, ...rights], { encoding: 'utf8' }).trim();
-  return { ...server, token };
-}
 
 /** Opens the console in a room of its own tab. */
 export async function enter(context, server, hash) {

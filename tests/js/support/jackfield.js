@@ -1,5 +1,8 @@
 /** The real server: the binary that JACKFIELD_BIN names, on a free port. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { atEnd } from './end.js';
 
 /** Why tests that need it are skipped; `false` when it is there. */
@@ -37,4 +40,16 @@ export async function jackfield(test, { port = 0, args = [] } = {}) {
     stop,
     output: () => output,
   };
+}
+
+/** A server that asks for tokens; `token(...options)` makes one. */
+export async function guarded(t, ...args) {
+  const folder = mkdtempSync(join(tmpdir(), 'jackfield-token-'));
+  atEnd(t, () => rmSync(folder, { recursive: true }));
+  const key = join(folder, 'key');
+  writeFileSync(key, 'a secret of more than thirty-two characters\n', { mode: 0o600 });
+  const server = await jackfield(t, { args: ['--token-key', key, ...args] });
+  const token = (...rights) =>
+    execFileSync(process.env.JACKFIELD_BIN, ['token', 'make', '--key', key, ...rights], { encoding: 'utf8' }).trim();
+  return { ...server, token };
 }
