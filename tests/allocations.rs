@@ -94,7 +94,9 @@ fn pocket_allocates_nothing(server: &TestServer) {
                 let region = Region::new(ALLOCATOR);
                 (0..20).for_each(|_| round());
                 let change = region.change();
-                assert_eq!((change.allocations, change.reallocations), (0, 0), "{size} bytes to {members}: {change:?}");
+                // What is long and for many is kept until it is written, once for all, with a place in a queue for each.
+                let most = if size * members > 128 * 1024 { 20 * 3 * members } else { 0 };
+                assert!(change.allocations + change.reallocations <= most, "{size} bytes to {members}: {change:?}");
             }
         }
     }

@@ -233,10 +233,146 @@ fn a_flood_for_a_large_channel_gives_others_their_turn() {
     assert_eq!(flooder.write(&sent), sent.len());
     server.turn(0);
     // What one read brought is 15 MB for all of them.
-    let in_one_turn = members[0].unread();
-    assert!(in_one_turn > 0 && in_one_turn < passed_on.len() / 2, "{in_one_turn} of {}", passed_on.len());
+    server.turn(0);
+    let in_two_turns = members[1].unread();
+    assert!(in_two_turns > 0 && in_two_turns < passed_on.len() / 4, "{in_two_turns} of {}", passed_on.len());
     server.settle(MOST_TURNS);
     assert!(members.iter_mut().all(|member| member.read(1 << 20) == passed_on), "all of it, in order");
     drop((flooder, members));
+    nothing_is_left(&mut server);
+}
+
+/// A channel of so many, each with room for everything.
+fn crowd(server: &mut Simulation, count: usize) -> Vec<ClientEnd> {
+    let mut members: Vec<_> = (0..count).map(|_| open(server, "/local/crowd")).collect();
+    members.iter_mut().for_each(|member| member.set_room(1 << 20));
+    members
+}
+
+/// T12: what many get is written in slices, and others have their turn between any two of them.
+#[test]
+fn a_long_message_for_many_lets_others_through_between_its_slices() {
+    let mut server = simulation(|_| {});
+    let [mut one, mut other] = ["/local/a"; 2].map(|target| open(&mut server, target));
+    let mut members = crowd(&mut server, 64);
+    let mut speaker = members.swap_remove(0);
+    let [sent, passed_on] = frames(&[1; 20_000]);
+    speaker.write(&sent);
+    let (mut turns, mut written) = (0, 0);
+    while written < members.len() * passed_on.len() {
+        let [ask, asked] = frames(&[turns as u8; 200]);
+        one.write(&ask);
+        assert!(server.turn(turns), "the rest is forgotten: {written}");
+        assert_eq!(other.read(4096), asked, "a neighbour waits for the crowd");
+        let now: usize = members.iter().map(ClientEnd::unread).sum();
+        assert!(now - written <= 2 * passed_on.len(), "{} bytes in one turn", now - written);
+        (written, turns) = (now, turns + 1);
+        assert!(turns < 200, "only {written} bytes were written");
+    }
+    assert!(members.iter_mut().all(|member| member.read(1 << 20) == passed_on));
+    drop((one, other, speaker, members));
+    nothing_is_left(&mut server);
+}
+
+#[test]
+fn whoever_speaks_to_many_is_heard_again_when_all_of_them_were_written_to() {
+    let mut server = simulation(|_| {});
+    let mut members = crowd(&mut server, 32);
+    let mut speaker = members.swap_remove(0);
+    let (mut sent, mut passed_on) = (Vec::new(), Vec::new());
+    for number in 0..50 {
+        let [frame, expected] = frames(&[number; 20_000]);
+        sent.extend(frame);
+        passed_on.extend(expected);
+    }
+    assert_eq!(speaker.write(&sent), sent.len());
+    // Another one, who is deaf, holds nobody up.
+    members[7].set_room(100);
+    let (mut turns, mut most) = (0, 0);
+    while server.turn(turns) {
+        turns += 1;
+        most = most.max(server.memory());
+        let unread: Vec<usize> =
+            members.iter().enumerate().filter(|(at, _)| *at != 7).map(|(_, m)| m.unread()).collect();
+        let (least, most) = (unread.iter().min().expect("some"), unread.iter().max().expect("some"));
+        assert!(most - least < 400_000, "some are {} bytes ahead of others", most - least);
+        assert!(turns < 10_000, "it never comes to rest");
+    }
+    assert!(most < 1_500_000, "{most} bytes are remembered");
+    members.swap_remove(7);
+    assert!(members.iter_mut().all(|member| member.read(2 << 20) == passed_on), "all of it, in order");
+    drop((speaker, members));
+    nothing_is_left(&mut server);
+}
+
+#[test]
+fn what_comes_meanwhile_stays_behind_what_was_put_off() {
+    let mut server = simulation(|_| {});
+    let mut members = crowd(&mut server, 20);
+    let [long, long_passed_on] = frames(&[1; 20_000]);
+    let [short, short_passed_on] = frames(&[2; 300]);
+    members[0].write(&long);
+    server.turn(0);
+    // Somebody who was put off speaks, another asks whether we are there, and a third goes.
+    members[18].write(&short);
+    members[19].write(&[0x89, 0x80, 0, 0, 0, 0]);
+    members.remove(15).reset();
+    server.turn(0);
+    assert!(members.iter().filter(|member| member.unread() > 0).count() < 10, "nobody was put off");
+    server.settle(MOST_TURNS);
+    for (number, member) in members.iter_mut().enumerate() {
+        let expected = match number {
+            0 => short_passed_on.clone(),
+            17 => long_passed_on.clone(),
+            18 => [&long_passed_on[..], &short_passed_on[..], &[0x8a, 0]].concat(),
+            _ => [&long_passed_on[..], &short_passed_on[..]].concat(),
+        };
+        let heard = member.read(1 << 20);
+        if number == 18 {
+            // What was said first is first; the pong may be before or behind what came along with it.
+            assert_eq!((heard.len(), &heard[..long_passed_on.len()]), (expected.len(), &long_passed_on[..]));
+        } else {
+            assert!(heard == expected, "{number} heard {} bytes of {}", heard.len(), expected.len());
+        }
+    }
+    drop(members);
+    nothing_is_left(&mut server);
+}
+
+#[test]
+fn too_slow_is_who_does_not_take_what_he_was_offered() {
+    let mut server = simulation(|config| config.limits.max_queue = 50_000);
+    let mut members = crowd(&mut server, 20);
+    let (mut sent, mut passed_on) = (Vec::new(), Vec::new());
+    for number in 0..10 {
+        let [frame, expected] = frames(&[number; 30_000]);
+        sent.extend(frame);
+        passed_on.extend(expected);
+    }
+    // Three speak at once: more than may wait is put off for everybody else.
+    for member in &mut members[..3] {
+        assert_eq!(member.write(&sent), sent.len());
+    }
+    members[19].set_room(1000);
+    server.settle(MOST_TURNS);
+    let deaf = members.pop().expect("the last");
+    assert!(members[3..].iter().all(|member| member.unread() == 3 * passed_on.len()), "somebody else was closed");
+    assert!(members[..3].iter().all(|member| member.unread() == 2 * passed_on.len()), "a speaker was closed");
+    assert!(server.most_queued() < 200_000, "{} bytes wait", server.most_queued());
+    drop((deaf, members));
+    nothing_is_left(&mut server);
+}
+
+#[test]
+fn who_takes_nothing_of_what_was_put_off_is_let_go_of_in_time() {
+    let mut server = simulation(|config| config.limits.write_stall_timeout = Duration::from_secs(4));
+    let mut members = crowd(&mut server, 20);
+    members[10].set_room(1000);
+    members[0].write(&frames(&[1; 20_000])[0]);
+    server.settle(MOST_TURNS);
+    server.advance(Duration::from_secs(7), MOST_TURNS);
+    members[10].read(1000);
+    assert!(members[10].has_ended(), "it may stay for as long as it likes");
+    drop(members);
     nothing_is_left(&mut server);
 }

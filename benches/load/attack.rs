@@ -84,6 +84,7 @@ struct Phase {
 impl AttackArgs {
     /// Measures the pairs alone, twice, then while the attackers come, then beside them, and prints what that came to.
     pub(crate) fn run(&self) -> Outcome<()> {
+        make_room(self.sockets + 4 * self.pairs)?;
         let pinning = Pinning::Apart.apply();
         let mut arguments = vec!["--max-memory".to_owned(), self.max_memory.clone()];
         arguments.extend_from_slice(&self.server_arg);
@@ -174,6 +175,14 @@ impl AttackArgs {
             account: attack.account,
         })
     }
+}
+
+/// Has the system make room for so many descriptors now: each time that it doubles the table of a process with threads it takes
+/// ten milliseconds, which would be found in the figures.
+fn make_room(descriptors: usize) -> Outcome<()> {
+    let highest = i32::try_from(descriptors)?;
+    drop(rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), highest)?);
+    Ok(())
 }
 
 fn mebibytes(bytes: u64) -> f64 {

@@ -35,6 +35,8 @@ struct Waiting {
     /// Bytes that were taken since something waits.
     taken: u64,
     is_watched: bool,
+    /// Nothing of it has been offered to the system.
+    is_postponed: bool,
     /// For the tail and the places of the chunks; whoever made those has charged what is in them.
     charge: Charge,
 }
@@ -105,6 +107,7 @@ impl WriteQueue {
                 bytes: 0,
                 taken: 0,
                 is_watched: false,
+                is_postponed: false,
                 charge: memory.charge(),
             })
         })
@@ -119,6 +122,19 @@ impl WriteQueue {
     /// Notes that somebody watches what waits until nothing does; whether that is news.
     pub fn watch(&mut self) -> bool {
         self.waiting.as_mut().is_some_and(|waiting| !std::mem::replace(&mut waiting.is_watched, true))
+    }
+
+    /// Whether what waits is to be offered to the socket by whoever let it wait: no readiness will tell.
+    #[must_use]
+    pub fn is_postponed(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.is_postponed)
+    }
+
+    /// Notes whether it is.
+    pub fn set_postponed(&mut self, is_postponed: bool) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.is_postponed = is_postponed;
+        }
     }
 
     /// The oldest chunks, for one vectored write.

@@ -71,7 +71,7 @@ struct State {
 
 impl Line {
     /// A connection: the server's end, the client's.
-    fn open() -> (ServerEnd, ClientEnd) {
+    pub(crate) fn open() -> (ServerEnd, ClientEnd) {
         let state = State {
             token: None,
             is_news: false,

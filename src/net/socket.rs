@@ -74,6 +74,23 @@ impl Socket {
         Ok(())
     }
 
+    /// Has something wait without offering it to the kernel yet, unless something that was offered waits already: then it
+    /// joins that. `keep` appends it to the queue. Whether the caller has to see to it that [`Socket::flush`] is called.
+    pub fn postpone(&mut self, keep: impl FnOnce(&mut WriteQueue)) -> bool {
+        let is_first = self.queue.is_empty();
+        keep(&mut self.queue);
+        if is_first {
+            self.queue.set_postponed(true);
+        }
+        self.queue.is_postponed()
+    }
+
+    /// Whether something waits that the kernel was not offered yet.
+    #[must_use]
+    pub fn is_postponed(&self) -> bool {
+        self.queue.is_postponed()
+    }
+
     /// Writes what waits, as far as the kernel takes it, and the end of the stream behind it if that was asked for.
     ///
     /// # Errors
@@ -82,6 +99,7 @@ impl Socket {
         if self.stream.pending() > 0 {
             self.stream.flush()?;
         }
+        self.queue.set_postponed(false);
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let filled = self.queue.slices(&mut slices);
@@ -178,5 +196,33 @@ fn write(stream: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             result => result,
         };
+    }
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+    use crate::memory::Account;
+    use crate::net::simulated::{Line, TcpStream};
+
+    #[test]
+    fn what_is_put_off_is_offered_once_and_joins_what_was_offered() {
+        let memory = Account::default();
+        let (server, mut client) = Line::open();
+        client.set_room(1000);
+        let mut socket = Socket::new(Stream::plain(TcpStream::Simulated(server)));
+        let put_off = |socket: &mut Socket, byte: u8| {
+            socket.postpone(|queue| queue.push_copy(&[IoSlice::new(&[byte; 700])], 0, &memory))
+        };
+        assert!(put_off(&mut socket, 1) && put_off(&mut socket, 2));
+        assert_eq!((client.unread(), socket.is_postponed()), (0, true));
+        socket.flush().expect("open");
+        assert_eq!((client.unread(), socket.is_postponed()), (1000, false));
+        assert!(!put_off(&mut socket, 3), "readiness tells when it can be written");
+        assert_eq!(client.read(1000), [[1; 700].as_slice(), &[2; 300]].concat());
+        socket.flush().expect("open");
+        assert_eq!(client.read(1000).len(), 1000);
+        socket.flush().expect("open");
+        assert_eq!((client.read(1000).len(), socket.queued(), socket.is_postponed()), (100, 0, false));
     }
 }

@@ -16,13 +16,16 @@ use crate::net::timer::Alarm;
 /// A connection's slot, which is its token too. It is free again only at the end of the turn in which it ended.
 pub(super) type ConnId = u32;
 
-/// Who must catch up before a connection is read again: a socket, or a session that has a mailbox instead.
+/// Who must catch up before a connection is read again.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Behind(NonZeroU32);
 
 impl Behind {
     /// Mailboxes from here on, sockets below.
     const FIRST_MAILBOX: NonZeroU32 = NonZeroU32::new(1 << 31).expect("not zero");
+
+    /// Those who were put off (see [`super::spread`]).
+    pub(super) const SPREAD: Self = Self(NonZeroU32::MAX);
 
     pub(super) fn socket(id: ConnId) -> Self {
         // From 1 on, as none is never anybody.
@@ -33,11 +36,24 @@ impl Behind {
         Self(Self::FIRST_MAILBOX.saturating_add(session.0))
     }
 
-    /// The socket, or else the session that has a mailbox.
-    pub(super) fn subject(self) -> Result<ConnId, SessionId> {
+    pub(super) fn subject(self) -> Subject {
         let number = self.0.get();
-        number.checked_sub(Self::FIRST_MAILBOX.get()).map_or(Ok(number - 1), |session| Err(SessionId(session)))
+        if self == Self::SPREAD {
+            return Subject::Spread;
+        }
+        let mailbox = number.checked_sub(Self::FIRST_MAILBOX.get());
+        mailbox.map_or(Subject::Socket(number - 1), |session| Subject::Mailbox(SessionId(session)))
     }
+}
+
+/// What a [`Behind`] stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Subject {
+    Socket(ConnId),
+    /// A session that has a mailbox instead.
+    Mailbox(SessionId),
+    /// Everybody who was put off.
+    Spread,
 }
 
 /// One accepted connection.

@@ -21,12 +21,13 @@ use super::access::{Access, Entrance, FIRST_LEASE};
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
 use super::client::Trusted;
-use super::conn::{Behind, ConnId, Connection, Ending, Phase};
+use super::conn::{Behind, ConnId, Connection, Ending, Phase, Subject};
 use super::control::{Controls, Order};
 use super::links::{LINKS_OWNER, Links};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
+use super::spread::{SPREAD, Spread};
 use super::usage::Refusals;
 use crate::config::{Config, Listen, Secret};
 use crate::frame::pool::{Pool, large_buffer};
@@ -48,7 +49,7 @@ use crate::protocol::{Context, Protocol, Session};
 pub(super) const FIRST_LISTENER: usize = 1 << 31;
 
 /// Connections accepted in one turn, so that a flood of them cannot starve those that are there.
-const ACCEPTS_PER_TURN: usize = 64;
+const ACCEPTS_PER_TURN: usize = 16;
 
 /// How far a chain of connections that wait for one another is followed.
 const LINKS: usize = 16;
@@ -80,6 +81,8 @@ pub(super) struct Exchange {
     /// What clients make us remember.
     pub(super) memory: Account,
     pub(super) batch: Batch,
+    /// What of batches is written in later turns.
+    pub(super) spread: Spread,
     /// The response being put together, used again for the next.
     pub(super) reply: Vec<u8>,
     /// The message that a session is putting together, used again for the next.
@@ -223,6 +226,7 @@ impl Exchange {
             pool: Pool::new(memory.clone()),
             memory,
             batch: Batch::default(),
+            spread: Spread::default(),
             reply: Vec::new(),
             buffer: Vec::new(),
             deeds: VecDeque::new(),
@@ -430,13 +434,15 @@ impl Exchange {
         }
     }
 
-    /// Stops reading from `reader` until `behind` has caught up.
-    pub(super) fn pause(&mut self, reader: ConnId, behind: Behind) {
+    /// Stops reading from `reader` until `behind` has caught up; not if it waits for somebody else already.
+    pub(super) fn pause(&mut self, reader: ConnId, behind: Behind) -> bool {
         let conn = &mut self.conns[reader as usize];
-        if conn.waits_for.is_none() {
+        let is_new = conn.waits_for.is_none();
+        if is_new {
             conn.waits_for = Some(behind);
             self.waiting.entry(behind).or_default().push(reader);
         }
+        is_new
     }
 
     /// A connection that ends waits for nobody.
@@ -455,13 +461,18 @@ impl Exchange {
         for reader in self.waiting.remove(&caught_up).unwrap_or_default() {
             let conn = &mut self.conns[reader as usize];
             if conn.waits_for.take_if(|behind| *behind == caught_up).is_some() {
-                let session = conn.session().or_else(|| self.polling.speaker(reader));
-                if let Some(session) = session {
-                    self.sessions[session.0 as usize].excuse(turn.now);
-                }
-                self.revisit(turn, reader);
+                self.go_on(turn, reader);
             }
         }
+    }
+
+    /// Reads again from a connection that waits no more.
+    pub(super) fn go_on(&mut self, turn: &mut Turn, reader: ConnId) {
+        let session = self.conns[reader as usize].session().or_else(|| self.polling.speaker(reader));
+        if let Some(session) = session {
+            self.sessions[session.0 as usize].excuse(turn.now);
+        }
+        self.revisit(turn, reader);
     }
 
     /// Whether a session is not heard because others are behind. One that waits for itself, be it over others, is to blame:
@@ -472,11 +483,12 @@ impl Exchange {
         for _ in 0..LINKS {
             let Some(behind) = self.conns[at as usize].waits_for else { return at != start };
             match behind.subject() {
-                Ok(id) => at = id,
-                Err(session) => match self.polling.posting(session) {
+                Subject::Socket(id) => at = id,
+                Subject::Mailbox(session) => match self.polling.posting(session) {
                     Some(id) => at = id,
                     None => return true,
                 },
+                Subject::Spread => return true,
             }
             if at == start {
                 return false;
@@ -506,7 +518,7 @@ impl Exchange {
         self.drains_until.is_some()
     }
 
-    fn on_writable(&mut self, turn: &mut Turn, id: ConnId) {
+    pub(super) fn on_writable(&mut self, turn: &mut Turn, id: ConnId) {
         let conn = &mut self.conns[id as usize];
         if conn.socket.queued() == 0 {
             return;
@@ -597,6 +609,10 @@ impl Handler for Exchange {
     }
 
     fn on_revisit(&mut self, turn: &mut Turn, id: u32) {
+        if id == SPREAD {
+            self.spread(turn);
+            return self.settle(turn);
+        }
         if id as usize >= FIRST_LISTENER {
             return self.on_acceptable(turn, id as usize - FIRST_LISTENER);
         }
@@ -647,7 +663,8 @@ impl Handler for Exchange {
         }
     }
 
-    fn on_turn_end(&mut self) -> bool {
+    fn on_turn_end(&mut self, turn: &mut Turn) -> bool {
+        self.spread.end_turn(turn);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         if !self.ended.is_empty() || !self.ended_sessions.is_empty() {

@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 use log::info;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::conn::{ConnId, Connection, Ending, Phase};
+use super::conn::{Behind, ConnId, Connection, Ending, Phase, Subject};
 use super::exchange::{Exchange, second};
 use super::usage::Usage;
 use crate::hub::SessionId;
@@ -141,7 +141,7 @@ impl Exchange {
             Phase::Dialing(_) | Phase::Bridge(_) | Phase::Closing | Phase::Ended => "closing",
         };
         json.name("state").string(state);
-        if let Some(behind) = conn.waits_for.and_then(|behind| behind.subject().ok()) {
+        if let Some(Subject::Socket(behind)) = conn.waits_for.map(Behind::subject) {
             let behind = self.conns.get(behind as usize).map(|conn| id(behind, conn));
             json.name("waits_for").string(behind.as_deref().unwrap_or_default());
         }

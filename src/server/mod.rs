@@ -20,6 +20,7 @@ mod relay;
 mod reload;
 #[cfg(debug_assertions)]
 pub mod simulation;
+mod spread;
 mod usage;
 
 use std::fmt;

@@ -6,7 +6,8 @@
 //! 2. *split* what came into messages, unmasked and checked where they lie, and let the session say who gets what
 //!    ([`Exchange::react`]); it says so into the [`Batch`], as places in the scratch;
 //! 3. *write* the batch, one vectored write per receiver ([`Exchange::write_batch`]); what a kernel does not take is
-//!    copied once, into that receiver's queue, however many receivers it has;
+//!    copied once, into that receiver's queue, however many receivers it has; so is what is long and for many, which is
+//!    written in the next turns ([`super::spread`]);
 //! 4. *settle* what is not a write: closings, and pauses of whoever fills a queue faster than it empties.
 //!
 //! Between the two system calls nothing is allocated, and no payload byte moves but those of small frames in a burst,
@@ -30,7 +31,7 @@ use crate::memory::pile::PIECE_BYTES;
 use crate::net::queue::{MAX_SLICES, WriteQueue};
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
-use crate::net::socket::Received;
+use crate::net::socket::{Received, Socket};
 use crate::protocol::{Context, Protocol};
 
 /// Bytes that one connection may bring in one turn of the loop, so that a flood cannot starve the others.
@@ -309,6 +310,7 @@ impl Exchange {
             return;
         }
         let (mut batch, scratch) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.scratch));
+        let put_off = self.spread.begin();
         for lane in batch.lanes() {
             for pieces in lane.pieces.chunks(MAX_SLICES) {
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -323,6 +325,7 @@ impl Exchange {
         }
         batch.clear(&mut self.pool);
         (self.batch, self.scratch) = (batch, scratch);
+        self.await_spread(put_off, reader);
     }
 
     /// Writes `slices` to everybody in the lane.
@@ -332,6 +335,8 @@ impl Exchange {
         // What is left over is copied once for all who are behind; for one receiver, only what is left over.
         let mut shared: Option<Vec<Bytes>> = None;
         let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        // Somebody has to wait for those who are put off.
+        let may_put_off = lane.only.is_none() && reader.is_some();
         for receiver in lane.receivers() {
             let outlets = if lane.is_bridge { &self.bridges } else { &self.outlets };
             let Some(to) = outlets.get(receiver) else {
@@ -345,12 +350,25 @@ impl Exchange {
                 continue;
             }
             let is_own = Some(to) == reader;
-            if !lane.keeps_pace && !is_own && conn.socket.weight() > hard {
-                self.failures.push((to, None));
+            if !lane.keeps_pace
+                && !is_own
+                && conn.socket.weight() > hard
+                && let Some(failure) = overdue(&mut conn.socket, hard)
+            {
+                self.failures.push((to, failure));
                 continue;
             }
             self.metrics.on_write(bytes);
             conn.was_written |= lane.is_bridge;
+            if may_put_off && self.spread.puts_off(bytes) {
+                let shared = shared.get_or_insert_with(|| pieces(slices, &self.memory));
+                if conn.socket.postpone(|queue| push_shared(queue, shared, 0, &self.memory)) {
+                    self.spread.offer_later(to);
+                    continue;
+                }
+                self.on_sent(to, Ok(()), is_own.then_some(high), reader);
+                continue;
+            }
             let sent = conn.socket.send(slices, |written, queue| match lane.only {
                 Some(_) => queue.push_copy(slices, written, &self.memory),
                 None => {
@@ -412,6 +430,17 @@ impl Exchange {
             self.on_sent(to, sent, (lane.keeps_pace || is_own).then_some(high), reader);
         }
     }
+}
+
+/// Why a receiver goes for whom more than `hard` bytes wait; not before they were offered to it.
+#[cold]
+fn overdue(socket: &mut Socket, hard: usize) -> Option<Option<io::Error>> {
+    if socket.is_postponed()
+        && let Err(error) = socket.flush()
+    {
+        return Some(Some(error));
+    }
+    (socket.weight() > hard).then_some(None)
 }
 
 /// A copy of the slices for queues to share, in pieces.

@@ -215,3 +215,59 @@ impl Exchange {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::conn::Behind;
+    use super::*;
+
+    fn open(server: &mut Simulation, target: &str) -> ClientEnd {
+        let mut client = server.connect(0, SocketAddr::from(([127, 0, 0, 1], 1)));
+        client.set_room(1 << 20);
+        let request = "HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        client.write(format!("GET {target} {request}").as_bytes());
+        server.settle(1000);
+        assert!(client.read(4096).starts_with(b"HTTP/1.1 101 "));
+        client
+    }
+
+    fn frame(len: u16) -> Vec<u8> {
+        [&[0x82, 0xfe][..], &len.to_be_bytes(), &[0; 4 + 65_535][..4 + usize::from(len)]].concat()
+    }
+
+    /// Of several that were put off, all with the same number of bytes waiting, the last speaks to nobody and waits for the
+    /// one before it, as only sessions that both talk to one and are one of many do.
+    fn waits_for_one_that_was_put_off() -> (Simulation, Vec<ClientEnd>) {
+        let mut config = Config::default();
+        (config.limits.queue_high, config.limits.max_queue) = (10_000, 15_000);
+        let mut server = Simulation::new(config).expect("a good configuration");
+        let mut members: Vec<_> = (0..10).map(|_| open(&mut server, "/local/crowd")).collect();
+        members[0].write(&frame(20_000));
+        server.turn(0);
+        server.exchange.pause(9, Behind::socket(8));
+        assert_eq!(members[8].unread(), 0, "it was not put off");
+        (server, members)
+    }
+
+    #[test]
+    fn whoever_waits_for_one_that_was_put_off_is_heard_again() {
+        let (mut server, mut members) = waits_for_one_that_was_put_off();
+        server.settle(1000);
+        members[9].write(&frame(200));
+        server.settle(1000);
+        assert_eq!(members[8].unread(), 20_004 + 204);
+    }
+
+    /// Who has more waiting than may wait is offered it before its turn, and nothing waits when that comes.
+    #[test]
+    fn whoever_waits_for_one_that_was_offered_early_is_heard_again() {
+        let (mut server, mut members) = waits_for_one_that_was_put_off();
+        members[1].write(&frame(300));
+        server.turn(1);
+        assert_eq!(members[8].unread(), 20_004 + 304, "it was called too slow, or still waits");
+        members[9].write(&frame(200));
+        server.settle(1000);
+        assert_eq!(members[8].unread(), 20_004 + 304 + 204);
+    }
+}

@@ -39,7 +39,7 @@ const SLOW: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Connections that are looked at at once: each may cost a write.
-const SWEEP_SHARE: usize = 256;
+const SWEEP_SHARE: usize = 16;
 
 /// Why a connection goes that is slow while memory is short.
 const SLOWEST: &str = "memory is short, and it has taken nothing for longest (--max-memory)";
