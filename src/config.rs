@@ -303,11 +303,11 @@ pub struct Limits {
     /// `--max-queue`: bytes waiting for one member of a channel above which it is closed as too slow (1013).
     /// Default: 1 MiB. Prevents one slow reader from holding everybody's memory.
     pub max_queue: usize,
-    /// `--max-memory`: bytes of everything that waits for clients or for more from them: write queues, mailboxes, halves of
-    /// requests and messages; 0 sets no bound. Default: 256 MiB. From three quarters of it on, new sessions are refused
-    /// (503) and senders wait for receivers that are hardly behind; from seven eighths on, clients that have taken nothing
-    /// for longest are closed; above it, those that hold most. The process itself comes on top: some 10 MB, and 0.3 KB for
-    /// each connection (4 KB with TLS). Prevents many modest clients from doing together what none of them may.
+    /// `--max-memory`: bytes that the whole process is to stay below; 0 sets no bound. Default: 256 MiB. What the program
+    /// and its connections leave of it ([`crate::memory::room`]) is for what waits for clients or for more from them: write
+    /// queues, mailboxes, halves of requests and messages. From three quarters of that on, new sessions are refused (503)
+    /// and senders wait for receivers that are hardly behind; from seven eighths on, clients that have taken nothing for
+    /// longest are closed; when it is full, those that hold most. Prevents many modest clients from doing together what none of them may.
     pub max_memory: usize,
     /// `--write-stall-timeout`: how long a client may take not a byte of what waits for it; 0 waits for ever. Default:
     /// 30 s. Prevents clients that never read from holding their queue. Targets of the bridge may stop as long as they like.

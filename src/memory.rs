@@ -16,6 +16,31 @@ use bytes::Bytes;
 /// What a piece of memory costs beside its bytes: its owner, its charge and what the allocator adds.
 const OWNER_BYTES: usize = 96;
 
+/// What the process takes without clients: its program, the C library, the loop's own buffers.
+const OWN_BYTES: usize = 6 * 1024 * 1024;
+
+/// What a connection takes beside what it is charged for: its slots, its session, its place under a name of its own.
+const CONNECTION_BYTES: usize = 1024;
+
+/// Of what is charged, the part that the allocator's holes add to it.
+const HOLES: usize = 6;
+
+/// The least part of a ceiling that is there for clients, however little all else leaves.
+const LEAST_PART: usize = 8;
+
+/// What a process with so many connections may have on its account, so that it stays below a ceiling, all in bytes.
+#[must_use]
+pub fn room(ceiling: usize, connections: usize) -> usize {
+    let left = ceiling.saturating_sub(OWN_BYTES).saturating_sub(connections * CONNECTION_BYTES);
+    (left / (HOLES + 1) * HOLES).max(ceiling / LEAST_PART)
+}
+
+/// What a process with so many connections and so much on its account takes, in bytes, as [`room`] reckons.
+#[must_use]
+pub fn footprint(used: usize, connections: usize) -> usize {
+    OWN_BYTES + connections * CONNECTION_BYTES + used + used / HOLES
+}
+
 /// A sum of charges. Clones are handles of the same sum.
 #[derive(Clone, Debug, Default)]
 pub struct Account(Arc<AtomicUsize>);
@@ -100,6 +125,16 @@ mod tests {
         assert_eq!((account.used(), &rest[..]), (used, &[1; 100][..]));
         drop(rest);
         assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn a_full_room_is_a_process_at_its_ceiling() {
+        for (ceiling, connections) in [(32, 0), (64, 10_000), (256, 1000)] {
+            let ceiling = ceiling * 1024 * 1024;
+            let full = footprint(room(ceiling, connections), connections);
+            assert!((ceiling - 16..=ceiling).contains(&full), "{full} of {ceiling}");
+        }
+        assert_eq!(room(16 * 1024 * 1024, 1_000_000), 2 * 1024 * 1024, "those who are there are not all sent away");
     }
 
     #[test]

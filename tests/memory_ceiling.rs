@@ -18,12 +18,13 @@ use jackfield::config::Config;
 
 const MIB: usize = 1024 * 1024;
 
-/// The least ceiling that can be configured.
+/// What clients may make the server remember, and the ceiling that leaves as much, less a KiB for each connection.
 const CEILING: usize = 16 * MIB;
+const MAX_MEMORY: usize = 6 * MIB + CEILING / 6 * 7;
 
 fn server(adjust: impl FnOnce(&mut Config)) -> TestServer {
     TestServer::with(|config| {
-        config.limits.max_memory = CEILING;
+        config.limits.max_memory = MAX_MEMORY;
         config.limits.max_queue = 8 * MIB;
         adjust(config);
     })

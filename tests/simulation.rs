@@ -376,3 +376,65 @@ fn who_takes_nothing_of_what_was_put_off_is_let_go_of_in_time() {
     drop(members);
     nothing_is_left(&mut server);
 }
+
+/// T12: when memory is short, of those who take nothing only so many go as it takes.
+#[test]
+fn when_memory_is_short_nobody_goes_who_need_not() {
+    let mut server = simulation(|config| config.limits.max_memory = 16 << 20);
+    let [mut one, mut other] = ["/local/a"; 2].map(|target| open(&mut server, target));
+    let mut deaf = Vec::new();
+    let mut speakers = Vec::new();
+    for number in 0..250 {
+        let target = format!("/local/{number}");
+        deaf.push(open(&mut server, &target));
+        speakers.push(open(&mut server, &target));
+        deaf[number].set_room(100);
+    }
+    for speaker in &mut speakers {
+        speaker.write(&frames(&[1; 20_000])[0]);
+        server.settle(MOST_TURNS);
+    }
+    // They have taken nothing for long when more comes for all of them.
+    server.advance(Duration::from_secs(3), MOST_TURNS);
+    for speaker in &mut speakers {
+        speaker.write(&frames(&[1; 12_000])[0]);
+    }
+    let (mut turns, mut most, mut least) = (0, 0, usize::MAX);
+    let [ask, asked] = frames(&[2; 200]);
+    one.write(&ask);
+    while server.turn(turns) && turns < 100 {
+        assert_eq!(other.read(4096), asked, "a neighbour waits for strangers");
+        most = most.max(server.memory());
+        if deaf.iter().any(|client| client.line().is_server_gone()) {
+            least = least.min(server.memory());
+        }
+        turns += 1;
+        one.write(&ask);
+    }
+    // Seven eighths of what is for clients where 500 of them are there.
+    assert!((7_300_000..7_600_000).contains(&least) && most < 7_600_000, "{least} to {most} bytes");
+    drop((one, other, deaf, speakers));
+    nothing_is_left(&mut server);
+}
+
+#[test]
+fn room_that_some_leave_is_there_for_those_who_stay() {
+    let mut server = simulation(|config| config.limits.max_memory = 16 << 20);
+    let mut holders: Vec<_> = (0..6).map(|number| open(&mut server, &format!("/local/{number}"))).collect();
+    let crowd: Vec<_> = (0..6000).map(|_| server.connect(0, peer())).collect();
+    server.settle(MOST_TURNS);
+    drop(crowd);
+    server.settle(MOST_TURNS);
+    // All but a byte of 1 MiB, from each: more than there would be beside the others.
+    for holder in &mut holders {
+        holder.set_room(2 << 20);
+        holder.write(&[0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]);
+        holder.write(&vec![0; (1 << 20) - 1]);
+        server.settle(MOST_TURNS);
+    }
+    // Two of them are in the buffers that the loop has anyway.
+    assert!(server.memory() >= 4 << 20, "{} bytes", server.memory());
+    assert!(holders.iter().all(|holder| !holder.line().is_server_gone()), "somebody had to go");
+    drop(holders);
+    nothing_is_left(&mut server);
+}

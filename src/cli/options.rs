@@ -432,11 +432,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-memory",
         short: None,
         group: Group::Limits,
-        doc: "Bytes of everything that waits for clients or for more from them, over all of them; 0 sets no bound. From \
-              three quarters of it on, new sessions are refused (503) and senders wait sooner; from seven eighths on, \
-              clients that have taken nothing for longest are closed; above it, those that hold most. The process itself \
-              comes on top: some 10 MB, and 0.3 KB for each connection (4 KB with TLS).",
-        kind: match limit!(Bytes, max_memory, 4 * KIB * KIB, 4 * GIB - 1) {
+        doc: "Bytes that the whole process is to stay below; 0 sets no bound. What clients make it remember (what waits for \
+              them, or for more from them) gets what the program and its connections leave of it. From three quarters of \
+              that on, new sessions are refused (503) and senders wait sooner; from seven eighths on, clients that have \
+              taken nothing for longest are closed; when it is full, those that hold most.",
+        kind: match limit!(Bytes, max_memory, 16 * KIB * KIB, 4 * GIB - 1) {
             Kind::Number { unit, range, get, set, .. } => Kind::Number { unit, range, or_zero: true, get, set },
             other => other,
         },

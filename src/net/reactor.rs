@@ -17,12 +17,12 @@ use mio::{Events, Poll, Registry, Token};
 
 use super::timer::{Fired, Wheel};
 
-/// Events taken from the system at once, so that what has just become ready does not wait for a thousand others.
-const EVENTS_PER_TURN: usize = 128;
+/// Events taken from the system at once, so that what has just become ready does not wait for hundreds of others.
+const EVENTS_PER_TURN: usize = 64;
 
 /// Connections that are revisited in one turn, and deadlines that pass: thousands may have come together.
-const REVISITS_PER_TURN: usize = 128;
-const DEADLINES_PER_TURN: usize = 32;
+const REVISITS_PER_TURN: usize = 64;
+const DEADLINES_PER_TURN: usize = 16;
 
 /// What the system, or what stands in for it, says of one socket.
 #[derive(Clone, Copy, Debug)]

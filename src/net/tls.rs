@@ -107,7 +107,7 @@ impl Tls {
     pub fn accept(&self, memory: &Account) -> Result<Session, BadIdentity> {
         let conn = UnbufferedServerConnection::new(Arc::clone(&self.config));
         let conn = conn.map_err(|error| BadIdentity::refused(&error))?;
-        Ok(Session::new(conn, Arc::clone(&self.shared), memory.charge()))
+        Ok(Session::new(conn, Arc::clone(&self.shared), memory))
     }
 
     /// The turn is over: sessions that were held back may go on in the next.

@@ -248,7 +248,7 @@ impl Exchange {
             shrinks_below: 0,
             warned: None,
             ended_sessions: Vec::new(),
-            marks: Marks::of(config.limits.max_memory),
+            marks: Marks::of(config.limits.max_memory, 0),
             stalls: Stalls::default(),
             fresh: Vec::new(),
             farewells: Farewells::default(),
@@ -339,6 +339,7 @@ impl Exchange {
         } else {
             self.secure(turn, id);
         }
+        self.set_marks();
     }
 
     /// Lets a connection speak TLS from here on, if its listener does.

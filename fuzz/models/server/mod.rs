@@ -73,7 +73,7 @@ fn config(is_tight: bool) -> Config {
             max_fragments: 4,
             queue_high: 2048,
             max_queue: 8192,
-            max_memory: 1024 * 1024,
+            max_memory: (6 * 1024 + 1195) * 1024,
             write_stall_timeout: Duration::from_secs(5),
             first_message_timeout: Duration::from_secs(3),
             control_rate: 2,

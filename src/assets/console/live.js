@@ -26,7 +26,7 @@ const roundCount = (count) => {
 const LIMITS = {
   '--max-connections': 'Connections',
   '--max-per-address': 'Connections from one address',
-  '--max-memory': 'Memory for what waits',
+  '--max-memory': 'Memory',
   '--max-queue': 'Longest queue',
   '--max-bridges': 'Bridges',
   '--max-bridges-per-address': 'Bridges from one address',

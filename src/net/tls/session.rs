@@ -18,7 +18,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use rustls::{AlertDescription, Error};
 
 use super::{Buffers, CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, HANDSHAKES_PER_TURN, RECORD_BYTES, Shared};
-use crate::memory::Charge;
+use crate::memory::{Account, Charge};
 
 /// Bytes that a client may send before its handshake is complete, all of which may have to be kept. Browsers send an eighth
 /// of this at most.
@@ -29,6 +29,9 @@ const MAX_KEPT_BYTES: usize = 2 * RECORD_BYTES;
 
 /// Reads in a row that may bring a caller nothing before the others have their turn.
 const BARREN_READS: usize = 8;
+
+/// What rustls keeps for a session, in bytes.
+const STATE_BYTES: usize = 4096;
 
 /// The TLS of one connection.
 pub struct Session(Box<Inner>);
@@ -51,6 +54,8 @@ struct Inner {
     is_finishing: bool,
     /// For what is kept, held and pending.
     charge: Charge,
+    /// For rustls' own state, which lasts as long as the session.
+    _state: Charge,
 }
 
 /// Ciphertext that the kernel has not taken.
@@ -77,7 +82,9 @@ struct Plain<'a> {
 }
 
 impl Session {
-    pub(super) fn new(conn: UnbufferedServerConnection, shared: Arc<Shared>, charge: Charge) -> Self {
+    pub(super) fn new(conn: UnbufferedServerConnection, shared: Arc<Shared>, memory: &Account) -> Self {
+        let mut state = memory.charge();
+        state.set(STATE_BYTES);
         Self(Box::new(Inner {
             conn,
             shared,
@@ -89,7 +96,8 @@ impl Session {
             has_unread: false,
             has_more: false,
             is_finishing: false,
-            charge,
+            charge: memory.charge(),
+            _state: state,
         }))
     }
 

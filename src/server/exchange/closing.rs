@@ -209,6 +209,7 @@ impl Exchange {
         for id in self.ended.drain(..) {
             self.conns.remove(id as usize);
         }
+        self.set_marks();
         for session in self.ended_sessions.drain(..) {
             self.sessions.remove(session.0 as usize);
         }

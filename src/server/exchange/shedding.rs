@@ -21,6 +21,7 @@ use super::super::conn::{ConnId, Ending, Phase};
 use super::{Exchange, FAREWELL_OWNER, STALL_OWNER};
 use crate::http::response::{Framing, refuse};
 use crate::hub::SessionId;
+use crate::memory::room;
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::tcp::TcpStream;
@@ -56,9 +57,9 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Those of a ceiling; 0 is none.
-    pub(super) fn of(ceiling: usize) -> Self {
-        let eighths = |count| if ceiling == 0 { usize::MAX } else { ceiling / 8 * count };
+    /// Those of a process that is to stay below a ceiling with so many connections; 0 is none.
+    pub(super) fn of(ceiling: usize, connections: usize) -> Self {
+        let eighths = |count| if ceiling == 0 { usize::MAX } else { room(ceiling, connections) / 8 * count };
         Self { tight: eighths(6), slow: eighths(7), full: eighths(8) }
     }
 }
@@ -72,8 +73,9 @@ pub(super) struct Stalls {
     /// How long each share of it has.
     pace: Duration,
     alarm: Alarm,
-    /// When the slowest were last looked for.
-    shed_at: Option<Instant>,
+    /// Those who have taken nothing for longest, the slowest last, and when they were looked for.
+    slowest: Vec<(Instant, ConnId)>,
+    looked_at: Option<Instant>,
 }
 
 /// How much a connection had taken, and since when that is so, to the precision of a sweep.
@@ -119,6 +121,12 @@ impl Exchange {
     fn tight_read_bytes(&self) -> usize {
         let room = self.marks.slow.saturating_sub(self.memory.used());
         (room / TIGHT_READ_PART).clamp(TIGHT_READ_BYTES, SCRATCH_BYTES)
+    }
+
+    /// The connections are more or fewer: so is what is left for what they make us remember.
+    #[inline]
+    pub(in crate::server) fn set_marks(&mut self) {
+        self.marks = Marks::of(self.config.limits.max_memory, self.conns.len());
     }
 
     /// Connections for which something waits, as far as was looked.
@@ -170,7 +178,7 @@ impl Exchange {
             self.look_at_stall(turn, id);
         }
         if self.stalls.by_conn.is_empty() {
-            (self.stalls.by_conn, self.stalls.round) = (HashMap::new(), Vec::new());
+            (self.stalls.by_conn, self.stalls.round, self.stalls.slowest) = (HashMap::new(), Vec::new(), Vec::new());
         } else {
             turn.wheel.set(&mut self.stalls.alarm, STALL_OWNER, self.stalls.pace.into());
         }
@@ -200,26 +208,7 @@ impl Exchange {
     /// Gives memory back at the cost of those who take most of it. Whether there was anybody.
     #[cold]
     pub(super) fn shed(&mut self, turn: &mut Turn) -> bool {
-        let is_full = self.memory.used() >= self.marks.full;
-        let is_due = self.stalls.shed_at.is_none_or(|at| turn.now.saturating_duration_since(at) >= SWEEP / 8);
-        if !is_full && !is_due {
-            return false;
-        }
-        self.stalls.shed_at = Some(turn.now);
-        let mut has_shed = false;
-        let mut slow: Vec<(Instant, ConnId)> =
-            self.stalls.by_conn.iter().map(|(id, stall)| (stall.since, *id)).collect();
-        slow.retain(|(since, id)| {
-            let is_behind = self.conns.get(*id as usize).is_some_and(|conn| conn.socket.queued() > 0);
-            is_behind && turn.now.saturating_duration_since(*since) >= SLOW
-        });
-        slow.sort_unstable();
-        for (_, id) in slow {
-            if self.memory.used() < self.marks.tight {
-                break;
-            }
-            has_shed |= self.shed_one(turn, id, SLOWEST);
-        }
+        let mut has_shed = self.shed_slowest(turn);
         if self.memory.used() < self.marks.full {
             return has_shed;
         }
@@ -247,6 +236,37 @@ impl Exchange {
             };
         }
         has_shed
+    }
+
+    /// Lets some of those go who have taken nothing for longest: no more of them than it takes now, as each may have megabytes
+    /// of the system's to be freed while others wait. Whether there was anybody.
+    fn shed_slowest(&mut self, turn: &mut Turn) -> bool {
+        let is_full = self.memory.used() >= self.marks.full;
+        let is_due = self.stalls.looked_at.is_none_or(|at| turn.now.saturating_duration_since(at) >= SWEEP / 8);
+        if is_due || is_full && self.stalls.slowest.is_empty() {
+            self.stalls.looked_at = Some(turn.now);
+            self.look_for_slowest(turn.now);
+        }
+        let mut has_shed = false;
+        while self.memory.used() >= self.marks.slow {
+            let Some((since, id)) = self.stalls.slowest.pop() else { break };
+            // It may have taken something since, or be gone, and another in its place.
+            if self.stalls.by_conn.get(&id).is_some_and(|stall| stall.since == since) {
+                has_shed |= self.shed_one(turn, id, SLOWEST);
+            }
+        }
+        has_shed
+    }
+
+    fn look_for_slowest(&mut self, now: Instant) {
+        let Stalls { by_conn, slowest, .. } = &mut self.stalls;
+        slowest.clear();
+        slowest.extend(by_conn.iter().map(|(id, stall)| (stall.since, *id)));
+        slowest.retain(|(since, id)| {
+            let is_behind = self.conns.get(*id as usize).is_some_and(|conn| conn.socket.queued() > 0);
+            is_behind && now.saturating_duration_since(*since) >= SLOW
+        });
+        slowest.sort_unstable_by(|a, b| b.cmp(a));
     }
 
     /// Ends one connection to get back what it holds. It does not read, so it could not be told why; the log is.
