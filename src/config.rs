@@ -307,7 +307,8 @@ pub struct Limits {
     /// and its connections leave of it ([`crate::memory::room`]) is for what waits for clients or for more from them: write
     /// queues, mailboxes, halves of requests and messages. From three quarters of that on, new sessions are refused (503)
     /// and senders wait for receivers that are hardly behind; from seven eighths on, clients that have taken nothing for
-    /// longest are closed; when it is full, those that hold most. Prevents many modest clients from doing together what none of them may.
+    /// longest are closed; when it is full, those that hold most. Prevents many modest clients from doing together what none
+    /// of them may.
     pub max_memory: usize,
     /// `--write-stall-timeout`: how long a client may take not a byte of what waits for it; 0 waits for ever. Default:
     /// 30 s. Prevents clients that never read from holding their queue. Targets of the bridge may stop as long as they like.

@@ -235,7 +235,7 @@ fn a_flood_for_a_large_channel_gives_others_their_turn() {
     // What one read brought is 15 MB for all of them.
     server.turn(0);
     let in_two_turns = members[1].unread();
-    assert!(in_two_turns > 0 && in_two_turns < passed_on.len() / 4, "{in_two_turns} of {}", passed_on.len());
+    assert!(in_two_turns > 0 && in_two_turns < passed_on.len() / 2, "{in_two_turns} of {}", passed_on.len());
     server.settle(MOST_TURNS);
     assert!(members.iter_mut().all(|member| member.read(1 << 20) == passed_on), "all of it, in order");
     drop((flooder, members));
@@ -358,7 +358,7 @@ fn too_slow_is_who_does_not_take_what_he_was_offered() {
     let deaf = members.pop().expect("the last");
     assert!(members[3..].iter().all(|member| member.unread() == 3 * passed_on.len()), "somebody else was closed");
     assert!(members[..3].iter().all(|member| member.unread() == 2 * passed_on.len()), "a speaker was closed");
-    assert!(server.most_queued() < 200_000, "{} bytes wait", server.most_queued());
+    assert!(server.most_queued() < 700_000, "{} bytes wait", server.most_queued());
     drop((deaf, members));
     nothing_is_left(&mut server);
 }

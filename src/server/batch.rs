@@ -39,10 +39,6 @@ const BORROW_BYTES: usize = 2048;
 /// messages for a large channel makes many times as much to be written, for tens of milliseconds.
 const AUDIENCE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Members that an audience counts as at least, so that none of them gets much more than 32 KiB in one piece (see
-/// [`super::spread`]).
-const FEWEST_MEMBERS: usize = 128;
-
 /// Everything to be written.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -320,7 +316,7 @@ impl Effects for Actions<'_> {
     #[inline]
     fn broadcast(&mut self, to: Audience<'_>, message: Message<'_>) {
         let Piece { source, range } = self.place(message);
-        self.batch.for_audiences += range.len() * to.members.len().max(FEWEST_MEMBERS);
+        self.batch.for_audiences += range.len() * to.members.len();
         self.batch.lane_of(&to).push(source, range);
     }
 
@@ -329,8 +325,7 @@ impl Effects for Actions<'_> {
     }
 
     fn send_all(&mut self, to: Audience<'_>, kind: Kind, parts: &[&[u8]]) {
-        let bytes: usize = parts.iter().map(|part| part.len()).sum();
-        self.batch.for_audiences += bytes * to.members.len().max(FEWEST_MEMBERS);
+        self.batch.for_audiences += parts.iter().map(|part| part.len()).sum::<usize>() * to.members.len();
         Self::push_parts(self.batch.lane_of(&to), self.scratch, kind, parts);
     }
 

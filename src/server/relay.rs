@@ -6,8 +6,8 @@
 //! 2. *split* what came into messages, unmasked and checked where they lie, and let the session say who gets what
 //!    ([`Exchange::react`]); it says so into the [`Batch`], as places in the scratch;
 //! 3. *write* the batch, one vectored write per receiver ([`Exchange::write_batch`]); what a kernel does not take is
-//!    copied once, into that receiver's queue, however many receivers it has; so is what is long and for many, which is
-//!    written in the next turns ([`super::spread`]);
+//!    copied once, into that receiver's queue, however many receivers it has; so is what takes long because it is for many,
+//!    which is written in the next turns ([`super::spread`]);
 //! 4. *settle* what is not a write: closings, and pauses of whoever fills a queue faster than it empties.
 //!
 //! Between the two system calls nothing is allocated, and no payload byte moves but those of small frames in a burst,

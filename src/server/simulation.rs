@@ -15,6 +15,7 @@ use mio::Token;
 use super::StartError;
 use super::control::{Controls, WAKER};
 use super::exchange::{Exchange, FIRST_LISTENER};
+use super::spread::Spread;
 use crate::config::{Config, Listen, Root};
 use crate::net::listener::Listener;
 use crate::net::reactor::{Reactor, Readiness};
@@ -59,7 +60,8 @@ impl Simulation {
         }
         let most = config.limits.max_connections;
         let max_connections = if most == 0 { MAX_CONNECTIONS } else { most };
-        let exchange = Exchange::new(config, listeners, first_admin, controls, max_connections, now)?;
+        let mut exchange = Exchange::new(config, listeners, first_admin, controls, max_connections, now)?;
+        exchange.spread = Spread::without_clock();
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(BEGINNING_SECONDS);
         Ok(Self { reactor, exchange, doors, lines: Vec::new(), now, wall, is_over: false })
     }
