@@ -249,7 +249,7 @@ fn crowd(server: &mut Simulation, count: usize) -> Vec<ClientEnd> {
     members
 }
 
-/// T12: what many get is written in slices, and others have their turn between any two of them.
+/// T8: what many get is written in slices, and others have their turn between any two of them.
 #[test]
 fn a_long_message_for_many_lets_others_through_between_its_slices() {
     let mut server = simulation(|_| {});
@@ -377,7 +377,7 @@ fn who_takes_nothing_of_what_was_put_off_is_let_go_of_in_time() {
     nothing_is_left(&mut server);
 }
 
-/// T12: when memory is short, of those who take nothing only so many go as it takes.
+/// The ceiling: when memory is short, of those who take nothing only so many go as it takes.
 #[test]
 fn when_memory_is_short_nobody_goes_who_need_not() {
     let mut server = simulation(|config| config.limits.max_memory = 16 << 20);
