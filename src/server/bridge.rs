@@ -208,6 +208,7 @@ impl Exchange {
             self.conns.remove(id as usize);
             return Err(outcome(&error));
         }
+        self.set_marks();
         Ok(id)
     }
 

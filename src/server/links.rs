@@ -391,6 +391,7 @@ impl Exchange {
             }
             turn.wheel.set(&mut conn.alarm, id, self.config.limits.handshake_timeout.into());
             self.links.attempts.insert(id, Attempt { dial, candidates, opening: None });
+            self.set_marks();
             return;
         }
         self.links.discovery.on_failed(dial.key, &dial.whom, Failure::Unreachable, turn.now);
