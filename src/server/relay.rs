@@ -360,22 +360,22 @@ impl Exchange {
             }
             self.metrics.on_write(bytes);
             conn.was_written |= lane.is_bridge;
-            if may_put_off && self.spread.puts_off(bytes) {
-                let shared = shared.get_or_insert_with(|| pieces(slices, &self.memory));
-                if conn.socket.postpone(|queue| push_shared(queue, shared, 0, &self.memory)) {
-                    self.spread.offer_later(to);
-                    continue;
-                }
-                self.on_sent(to, Ok(()), is_own.then_some(high), reader);
-                continue;
-            }
-            let sent = conn.socket.send(slices, |written, queue| match lane.only {
+            let mut keep = |written, queue: &mut WriteQueue| match lane.only {
                 Some(_) => queue.push_copy(slices, written, &self.memory),
                 None => {
                     let shared = shared.get_or_insert_with(|| pieces(slices, &self.memory));
                     push_shared(queue, shared, written, &self.memory);
                 }
-            });
+            };
+            let sent = if may_put_off && self.spread.puts_off(bytes) {
+                if conn.socket.postpone(|queue| keep(0, queue)) {
+                    self.spread.offer_later(to);
+                    continue;
+                }
+                Ok(())
+            } else {
+                conn.socket.send(slices, keep)
+            };
             self.on_sent(to, sent, (lane.keeps_pace || is_own).then_some(high), reader);
         }
     }

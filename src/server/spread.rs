@@ -1,7 +1,7 @@
 //! What many get is not written to all of them in one piece: others would wait for that. Layer 3.
 //!
 //! What one read brings for audiences is written at once for as long as nobody notices; whoever comes after that has it in
-//! its queue, which holds no copy of its own, and is offered it in one of the next turns, a slice of them in each. Whoever
+//! its queue, one copy for all unless it is tiny, and is offered it in one of the next turns, a slice of them in each. Whoever
 //! sent it is not heard until all of them were, so that nothing piles up; a receiver that takes nothing is no reason to wait.
 //!
 //! Time is measured, not only bytes: the system takes 16 KiB in two microseconds for a client that reads and in fifty for one
