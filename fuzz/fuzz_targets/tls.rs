@@ -102,9 +102,14 @@ struct World {
     on_its_way: VecDeque<u8>,
     said: VecDeque<u8>,
     sent: VecDeque<u8>,
+    /// How often in a row the client has changed its keys without a word between.
+    refreshed: usize,
     /// Something that no good client sends is on its way.
     is_damaged: bool,
 }
+
+/// What rustls, like other implementations, bears of changed keys in a row (`kMaxKeyUpdates`).
+const MOST_REFRESHED: usize = 32;
 
 impl World {
     fn client_flushes(&mut self) {
@@ -162,6 +167,9 @@ impl World {
                 // Before its handshake is done the client takes only so much.
                 let taken = self.client.writer().write(&bytes).unwrap_or(0);
                 self.said.extend(&bytes[..taken]);
+                if taken > 0 {
+                    self.refreshed = 0;
+                }
                 self.client_flushes();
             }
             Step::Damage(at, byte, noise) => {
@@ -173,7 +181,10 @@ impl World {
                     }
                 }
             }
-            Step::Refresh => drop(self.client.refresh_traffic_keys()),
+            Step::Refresh => {
+                self.refreshed += usize::from(self.client.refresh_traffic_keys().is_ok());
+                self.is_damaged |= self.refreshed > MOST_REFRESHED;
+            }
             Step::Arrive(len) => {
                 let len = self.on_its_way.len().min(usize::from(*len));
                 self.wire.to_server.extend(self.on_its_way.drain(..len));
@@ -217,6 +228,7 @@ fuzz_target!(|input: (bool, bool, Vec<Step>)| {
         on_its_way: VecDeque::new(),
         said: VecDeque::new(),
         sent: VecDeque::new(),
+        refreshed: 0,
         is_damaged: false,
     };
     world.client_flushes();
