@@ -50,7 +50,12 @@ struct Wire {
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.to_server.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.to_server.read(buffer) }
+        if self.to_server.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        // Reading less than was asked for says that nothing more is there, as it does of a socket.
+        self.to_server.make_contiguous();
+        self.to_server.read(buffer)
     }
 }
 
