@@ -164,3 +164,50 @@ impl Exchange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many members of an audience get `bytes` each at once, of a thousand.
+    fn at_once(patience: Duration, bytes: usize) -> usize {
+        let mut spread = Spread { patience, ..Spread::default() };
+        spread.begin();
+        (0..1000).find(|_| spread.puts_off(bytes)).unwrap_or(1000)
+    }
+
+    #[test]
+    fn while_nobody_has_waited_for_long_nothing_is_put_off() {
+        for bytes in [100, SHORT_BYTES, SHORT_BYTES + 1, 1 << 20] {
+            assert_eq!(at_once(Duration::MAX, bytes), 1000);
+        }
+    }
+
+    #[test]
+    fn however_long_it_took_so_much_is_written_at_once() {
+        assert_eq!(at_once(Duration::ZERO, 100), 1000);
+        assert_eq!(at_once(Duration::ZERO, SHORT_BYTES), SHORT_AT_ONCE_BYTES / SHORT_BYTES);
+        assert_eq!(at_once(Duration::ZERO, 5000), AT_ONCE_BYTES / 5000);
+        assert_eq!(at_once(Duration::ZERO, 1 << 20), 0);
+    }
+
+    #[test]
+    fn every_batch_begins_anew() {
+        let mut spread = Spread::without_clock();
+        spread.begin();
+        assert!(!spread.puts_off(AT_ONCE_BYTES) && spread.puts_off(AT_ONCE_BYTES));
+        spread.begin();
+        assert!(!spread.puts_off(AT_ONCE_BYTES) && spread.puts_off(AT_ONCE_BYTES));
+    }
+
+    #[test]
+    fn what_finds_no_place_is_written_at_once() {
+        let mut spread = Spread::without_clock();
+        spread.begin();
+        for _ in 0..MOST_STEPS {
+            assert!(spread.puts_off(1 << 20));
+            spread.offer_later(0);
+        }
+        assert!(!spread.puts_off(1 << 20));
+    }
+}
