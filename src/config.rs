@@ -301,7 +301,8 @@ pub struct Limits {
     /// quarter of this. Default: 256 KiB.
     pub queue_high: usize,
     /// `--max-queue`: bytes waiting for one member of a channel above which it is closed as too slow (1013).
-    /// Default: 1 MiB. Prevents one slow reader from holding everybody's memory.
+    /// Default: 1 MiB. Prevents one slow reader from holding everybody's memory. On Linux it is also what the system takes
+    /// for one connection without being able to send it (`TCP_NOTSENT_LOWAT`).
     pub max_queue: usize,
     /// `--max-memory`: bytes that the whole process is to stay below; 0 sets no bound. Default: 256 MiB. What the program
     /// and its connections leave of it ([`crate::memory::room`]) is for what waits for clients or for more from them: write

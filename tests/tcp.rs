@@ -4,7 +4,7 @@ mod common;
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,6 +23,13 @@ const LONG: [usize; 2] = [100_000_000, 10_000_000];
 
 /// The mark of tests with a slow side, so that it is reached soon.
 const HIGH: usize = 64 * 1024;
+
+/// What the system may take beyond that without being able to send it.
+const HARD: usize = 128 * 1024;
+
+/// What one side may have written when it is found out that the other reads nothing: both marks, what was read and not
+/// looked at, and what waits in the four sockets' buffers, with room to spare. The system alone would take 2.5 MB.
+const IN_ALL: usize = 1_500_000;
 
 /// What one read may add to a queue that is just below its mark: the loop's receive buffer.
 const SCRATCH: usize = 256 * 1024;
@@ -483,7 +490,7 @@ fn t41_names_that_are_looked_up_at_once_lead_each_to_its_own_target() {
 
 #[test]
 fn a_target_that_does_not_read_pauses_the_client() {
-    let server = server_with(|config| config.limits.queue_high = HIGH);
+    let server = server_with(|config| (config.limits.queue_high, config.limits.max_queue) = (HIGH, HARD));
     let total = long(LONG);
     const PIECE: usize = 100_000;
     let target = Target::listen_with_buffers(SMALL);
@@ -500,6 +507,8 @@ fn a_target_that_does_not_read_pauses_the_client() {
         Ok::<_, std::io::Error>(())
     });
     metrics.wait_until_paused(&written, HIGH, HIGH + SCRATCH + PIECE);
+    let taken = written.load(Ordering::Relaxed);
+    assert!(taken <= IN_ALL, "{taken} bytes were taken for one that does not read");
     // The other direction goes on.
     line.write("slow down");
     client.expect_binary("slow down");
@@ -515,7 +524,7 @@ fn a_target_that_does_not_read_pauses_the_client() {
 
 #[test]
 fn a_client_that_does_not_read_pauses_the_target() {
-    let server = server_with(|config| config.limits.queue_high = HIGH);
+    let server = server_with(|config| (config.limits.queue_high, config.limits.max_queue) = (HIGH, HARD));
     let total = long(LONG);
     let target = Target::listen_with_buffers(SMALL);
     let mut client = Client::connect_with_buffers(server.address(), SMALL);
@@ -526,6 +535,8 @@ fn a_client_that_does_not_read_pauses_the_target() {
     let mut stream = Counted(line.stream().try_clone().expect("a descriptor is free"), Arc::clone(&written));
     let sending = thread::spawn(move || write_pattern(&mut stream, total, 100_000));
     metrics.wait_until_paused(&written, HIGH, HIGH + SCRATCH);
+    let taken = written.load(Ordering::Relaxed);
+    assert!(taken <= IN_ALL, "{taken} bytes were taken for one that does not read");
     // The other direction goes on.
     client.send(&text("slow down"));
     line.expect("slow down");

@@ -425,7 +425,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::Limits,
         doc: "Bytes waiting for one member of a channel above which it is closed as too slow (1013), so that it does \
-              not hold everybody's memory; at least --queue-high.",
+              not hold everybody's memory; at least --queue-high. As much again may wait in the system (Linux).",
         kind: limit!(Bytes, max_queue, 4 * KIB, GIB),
     },
     Setting {

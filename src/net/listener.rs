@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::tcp::{TcpListener, TcpStream};
+use super::tcp::{TcpListener, TcpStream, bound_unsent};
 
 /// Connections that the kernel holds for us until we accept them; it cuts this to its own limit.
 const BACKLOG: i32 = 4096;
@@ -39,14 +39,16 @@ pub enum Accepted {
 }
 
 impl Listener {
-    /// Binds and listens. Connections inherit `TCP_NODELAY`, which saves a system call for each.
+    /// Binds and listens. Connections inherit `TCP_NODELAY`, and that the system takes at most `unsent` bytes which it cannot
+    /// send yet; that saves system calls for each.
     ///
     /// # Errors
     /// As `bind(2)` and `listen(2)`.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, unsent: usize) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_tcp_nodelay(true)?;
+        bound_unsent(&socket, unsent);
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;

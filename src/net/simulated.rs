@@ -318,13 +318,6 @@ impl TcpStream {
             Self::Simulated(_) => Err(ErrorKind::NotConnected.into()),
         }
     }
-
-    pub(super) fn set_nodelay(&self, is_on: bool) -> io::Result<()> {
-        match self {
-            Self::System(tcp) => tcp.set_nodelay(is_on),
-            Self::Simulated(_) => Ok(()),
-        }
-    }
 }
 
 impl Read for &TcpStream {

@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 
-use super::tcp::{TcpStream, keep_alive};
+use super::tcp::{TcpStream, set_up};
 use super::tls::Session;
 
 /// A non-blocking stream of bytes.
@@ -103,18 +103,18 @@ impl Stream {
     }
 
     /// Whether an attempt to connect has come to an end, and how (mio's manual for `TcpStream::connect`). A connection
-    /// that is open is kept alive by the system, so that a target which silently went away is noticed.
+    /// that is open is kept alive by the system, so that a target which silently went away is noticed, and takes `unsent`
+    /// bytes that cannot be sent yet.
     ///
     /// # Errors
     /// Why the attempt failed.
-    pub fn connected(&mut self) -> io::Result<bool> {
+    pub fn connected(&mut self, unsent: usize) -> io::Result<bool> {
         if let Some(error) = self.tcp.take_error()? {
             return Err(error);
         }
         match self.tcp.peer_addr() {
             Ok(_) => {
-                self.tcp.set_nodelay(true)?;
-                keep_alive(&self.tcp)?;
+                set_up(&self.tcp, unsent)?;
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),

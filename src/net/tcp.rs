@@ -5,7 +5,7 @@
 
 use std::io;
 
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
 
 #[cfg(not(debug_assertions))]
 pub use mio::net::{TcpListener, TcpStream};
@@ -13,17 +13,24 @@ pub use mio::net::{TcpListener, TcpStream};
 #[cfg(debug_assertions)]
 pub use super::simulated::{TcpListener, TcpStream};
 
-/// Has the system find out, over hours, whether a peer that says nothing is still there.
-#[cfg(not(debug_assertions))]
-pub(super) fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
-    SockRef::from(tcp).set_keepalive(true)
+/// Has the system take at most `unsent` bytes that it cannot send yet, for this socket and for those that are accepted from
+/// it. Left alone it takes megabytes for a peer that does not read. What is on its way is not bounded, and so neither is
+/// throughput.
+pub(super) fn bound_unsent(socket: &Socket, unsent: usize) {
+    // Where it is not known, the system only takes more.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_notsent_lowat(u32::try_from(unsent).unwrap_or(u32::MAX));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (socket, unsent);
 }
 
-/// As above. A simulated peer is there for as long as it says.
-#[cfg(debug_assertions)]
-pub(super) fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
-    match tcp {
-        TcpStream::System(tcp) => SockRef::from(tcp).set_keepalive(true),
-        TcpStream::Simulated(_) => Ok(()),
-    }
+/// Sets up a connection that we opened, with `unsent` for [`bound_unsent`]. The system is to find out, over hours, whether a
+/// peer that says nothing is still there.
+pub(super) fn set_up(tcp: &TcpStream, unsent: usize) -> io::Result<()> {
+    #[cfg(debug_assertions)]
+    let TcpStream::System(tcp) = tcp else { return Ok(()) };
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_nodelay(true)?;
+    bound_unsent(&socket, unsent);
+    socket.set_keepalive(true)
 }

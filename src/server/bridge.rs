@@ -215,7 +215,7 @@ impl Exchange {
     /// An attempt is ready for writing, or has failed.
     pub(super) fn on_attempt(&mut self, turn: &mut Turn, id: ConnId, session: SessionId) {
         let Some(&key) = self.dials.by_session.get(&session) else { return self.remove(turn, id) };
-        let connected = self.conns[id as usize].socket.stream().connected();
+        let connected = self.conns[id as usize].socket.stream().connected(self.config.limits.max_queue);
         match connected {
             Ok(false) => {}
             Ok(true) => {

@@ -414,7 +414,7 @@ impl Exchange {
         if attempt.opening.is_some() {
             return true;
         }
-        match self.conns[id as usize].socket.stream().connected() {
+        match self.conns[id as usize].socket.stream().connected(self.config.limits.max_queue) {
             Ok(false) => false,
             Err(error) => {
                 self.fail_link(turn, id, Failure::Unreachable, &error.to_string());

@@ -117,7 +117,7 @@ impl Server {
         let mut listeners = Vec::new();
         for (number, listen) in config.listen.iter().enumerate() {
             let fail = |error| StartError::Listen(listen.address, error);
-            let mut listener = Listener::bind(listen.address).map_err(fail)?;
+            let mut listener = Listener::bind(listen.address, config.limits.max_queue).map_err(fail)?;
             let token = Token(FIRST_LISTENER + number);
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
             listeners.push((listener, *listen));
@@ -125,7 +125,7 @@ impl Server {
         let first_admin = listeners.len();
         for (number, address) in (first_admin..).zip(&config.admin) {
             let fail = |error| StartError::Admin(*address, error);
-            let mut listener = Listener::bind(*address).map_err(fail)?;
+            let mut listener = Listener::bind(*address, config.limits.max_queue).map_err(fail)?;
             let token = Token(FIRST_LISTENER + number);
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
             listeners.push((listener, Listen::new(*address, Root::Auto)));

@@ -170,7 +170,7 @@ impl Exchange {
         }
         for _ in 0..SWEEP_SHARE {
             let Some(id) = self.stalls.round.pop() else { break };
-            // The system says that a socket takes bytes again when a third of what it holds is gone, which may be megabytes:
+            // The system says that a socket takes bytes again when much of what it holds is gone, which may be --max-queue:
             // whether it has taken any is found out by offering some.
             if self.conns.get(id as usize).is_some_and(|conn| conn.phase != Phase::Ended) {
                 self.on_writable(turn, id);
@@ -238,7 +238,7 @@ impl Exchange {
         has_shed
     }
 
-    /// Lets some of those go who have taken nothing for longest: no more of them than it takes now, as each may have megabytes
+    /// Lets some of those go who have taken nothing for longest: no more of them than it takes now, as each may have many bytes
     /// of the system's to be freed while others wait. Whether there was anybody.
     fn shed_slowest(&mut self, turn: &mut Turn) -> bool {
         let is_full = self.memory.used() >= self.marks.full;
