@@ -241,6 +241,18 @@ test('what is no message is told as it came, bytes as bytes', async (t) => {
   assert.deepEqual(viaListener.slice(1), seen.map(([, message]) => message), 'listeners get all, also the push that somebody came');
 });
 
+test('what the socket itself tells nobody else can say', async (t) => {
+  const server = await pocketServer(t);
+  const pocket = await page(t, [server]);
+  const lines = told(pocket);
+  const heard = [];
+  pocket.socket.on('last', (name) => heard.push(name));
+  const stranger = await plain(t, server);
+  for (const message of ['socket.open', 'socket', 'socket.close', 'last.one']) stranger.socket.send(JSON.stringify({ message, data: {} }));
+  await until(() => heard.length);
+  assert.deepEqual(lines.map(([name]) => name), ['connected']);
+});
+
 test('clients that come and go are told', async (t) => {
   const server = await pocketServer(t);
   const { socket } = await page(t, [server]);

@@ -201,8 +201,33 @@ for (const [name, [serve, make]] of Object.entries(CLIENTS)) {
     client.close();
   });
 
+  test(`${name}: neither a look nor the network shortens what the server asked for, and a look is no network`, async (t) => {
+    const { page, document, navigator } = fakePage(t, { hidden: false });
+    const server = await serve(t);
+    const Counting = counting();
+    const client = await make(t, server, { reconnect: { min: 1e8, max: 1e8 }, WebSocket: Counting });
+    await client.opened();
+    const lost = client.lost();
+    navigator.onLine = false;
+    server.cut();
+    await lost;
+    document.dispatchEvent(new Event('visibilitychange'));
+    assert.equal(Counting.made, 1, 'there is no network');
+    navigator.onLine = true;
+    const again = client.opened();
+    page.dispatchEvent(new Event('online'));
+    await again;
+    const lostAgain = client.lost();
+    server.last.socket.close(1013, 'retry_after_ms: 100000000');
+    await lostAgain;
+    document.dispatchEvent(new Event('visibilitychange'));
+    page.dispatchEvent(new Event('online'));
+    assert.equal(Counting.made, 2, 'it is too early');
+    client.close();
+  });
+
   test(`${name}: a page of elsewhere is told what may keep it from a local address, and no other`, async (t) => {
-    for (const [href, isHinted] of [['https://example.org/', true], ['http://127.0.0.1:80/', false]]) {
+    for (const [href, isHinted] of [['https://example.org/', true], ['http://127.0.0.1:80/', false], ['http://localhost:80/', false]]) {
       fakePage(t, { href });
       const server = await serve(t);
       server.isRefusing = true;
@@ -214,6 +239,22 @@ for (const [name, [serve, make]] of Object.entries(CLIENTS)) {
     }
   });
 }
+
+test('which addresses are told apart from those of everywhere', async (t) => {
+  fakePage(t, { href: 'https://example.org/' });
+  const Failing = class {
+    readyState = 3;
+    constructor() {
+      setTimeout(() => this.onclose({ code: 1006, reason: '', wasClean: false }));
+    }
+    close() {}
+  };
+  for (const host of ['pi', 'pi.local', 'nas.lan', 'a.internal', 'printer.home.arpa', '192.168.1.2', '[fe80::1]', 'elsewhere.org', 'arpa.org']) {
+    const client = new WebShare(`ws://${host}/`, { WebSocket: Failing, reconnect: false });
+    const { hint } = await event(client, 'close');
+    assert.equal(hint !== '', !host.endsWith('.org'), host);
+  }
+});
 
 test('addresses without a scheme go by that of the page, and others as they are', (t) => {
   const tried = (make) => {

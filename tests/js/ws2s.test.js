@@ -42,9 +42,9 @@ async function read(socket, done) {
 
 test('the address is used as it is', () => {
   const { seen, WebSocket } = addresses();
-  new WS2S('ws://pi:9009/ws2s', { WebSocket }).newSocket();
-  new WS2S('wss://pi/ws2s?v=2', { WebSocket }).newSocket();
-  new WS2S('ws://pi:3613', { WebSocket }).newRedisCient('h', 6379);
+  new WS2S('ws://pi:9009/ws2s', { WebSocket }).newSocket().close();
+  new WS2S('wss://pi/ws2s?v=2', { WebSocket }).newSocket().close();
+  new WS2S('ws://pi:3613', { WebSocket }).newRedisCient('h', 6379).close();
   assert.deepEqual(seen.map(String), ['ws://pi:9009/ws2s', 'wss://pi/ws2s?v=2', 'ws://pi:3613']);
   assert.equal(new WS2S('ws://pi:3613').ws2sServerAddress, 'ws://pi:3613');
 });
@@ -181,6 +181,7 @@ test('what does not fit into the queue is told', async (t) => {
   Array.from({ length: 101 }, (_, i) => socket.send(`${i}`).catch((error) => outcomes.push([i, error.code])));
   await until(() => outcomes.length);
   assert.deepEqual(outcomes, [[100, 'QUEUE_FULL']]);
+  socket.close();
 });
 
 test('close before the connection is open abandons it', async (t) => {

@@ -98,6 +98,16 @@ export interface NamedSocket extends EventTarget {
     listener: EventListenerOrEventListenerObject | null,
     options?: boolean | AddEventListenerOptions,
   ): void;
+  removeEventListener<K extends keyof NamedSocketEventMap>(
+    type: K,
+    listener: (this: NamedSocket, event: NamedSocketEventMap[K]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
 }
 
 /** Works with `new` and without. Throws `Invalid Service Name: …` unless the name is 1–255 of `A-Za-z0-9._+=*-`. */
@@ -118,8 +128,10 @@ export interface NamedSocketConstructor {
 
 /** Everybody on one machine (one server) who uses the same name. */
 export declare const LocalWebSocket: NamedSocketConstructor;
+export type LocalWebSocket = NamedSocket;
 /** Everybody in one network who uses the same name. */
 export declare const BroadcastWebSocket: NamedSocketConstructor;
+export type BroadcastWebSocket = NamedSocket;
 
 /** `detail.target` is the peer. */
 export interface PeerEvent extends CustomEvent<{ target: NetworkPeer }> {}
@@ -157,6 +169,16 @@ export interface NetworkPeer extends EventTarget {
     listener: EventListenerOrEventListenerObject | null,
     options?: boolean | AddEventListenerOptions,
   ): void;
+  removeEventListener<K extends keyof NetworkPeerEventMap>(
+    type: K,
+    listener: (this: NetworkPeer, event: NetworkPeerEventMap[K]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
 }
 
 export interface NetworkSocketEventMap extends Omit<NamedSocketEventMap, 'connect' | 'disconnect'> {
@@ -167,7 +189,7 @@ export interface NetworkSocketEventMap extends Omit<NamedSocketEventMap, 'connec
 }
 
 /** As `NamedSocket`, for text, with the others as objects. */
-export interface NetworkSocket extends Omit<NamedSocket, 'onconnect' | 'ondisconnect' | 'send' | 'addEventListener'> {
+export interface NetworkSocket extends Omit<NamedSocket, 'onconnect' | 'ondisconnect' | 'send' | 'addEventListener' | 'removeEventListener'> {
   /** One's own id; another one after each connection, and empty before the server has told it. */
   readonly id: string;
   /** The other members that are connected now. */
@@ -189,6 +211,16 @@ export interface NetworkSocket extends Omit<NamedSocket, 'onconnect' | 'ondiscon
     listener: EventListenerOrEventListenerObject | null,
     options?: boolean | AddEventListenerOptions,
   ): void;
+  removeEventListener<K extends keyof NetworkSocketEventMap>(
+    type: K,
+    listener: (this: NetworkSocket, event: NetworkSocketEventMap[K]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
 }
 
 /** As `NamedSocketConstructor`. */
@@ -200,10 +232,14 @@ export interface NetworkSocketConstructor extends Omit<NamedSocketConstructor, '
 
 /** Everybody in one network who uses the same name, each with an id, to all or to one. */
 export declare const NetworkWebSocket: NetworkSocketConstructor;
+export type NetworkWebSocket = NetworkSocket;
 
 declare global {
   /** Set by the classic script. */
   var LocalWebSocket: import('./named.js').NamedSocketConstructor;
   var BroadcastWebSocket: import('./named.js').NamedSocketConstructor;
   var NetworkWebSocket: import('./named.js').NetworkSocketConstructor;
+  type LocalWebSocket = import('./named.js').NamedSocket;
+  type BroadcastWebSocket = import('./named.js').NamedSocket;
+  type NetworkWebSocket = import('./named.js').NetworkSocket;
 }

@@ -22,6 +22,9 @@
   /** Messages that may wait for a connection. */
   const QUEUE_LIMIT = 100;
 
+  /** How long a server may take to answer. */
+  const CONNECT_MS = 10000;
+
   /** A network channel that has told nothing for twice as long, although asked, is lost. The others cannot be asked. */
   const HEARTBEAT_MS = 30000;
 
@@ -77,8 +80,10 @@
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
-        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
+        // Browsers may keep pages from addresses inside and do not say so, but for pages that are from this machine.
+        const isApart =
+          location && hostname !== location.hostname && !/^(localhost|127|\[::1)/.test(location.hostname) &&
+          /^[^.]+$|\.(\d+|local|lan|internal|arpa)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
@@ -87,11 +92,17 @@
         const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
+        // Nothing shortens what the server asked for.
+        let isDue = !+least;
         const go = () => {
+          if (navigator?.onLine === false || !isDue) return;
           stop();
           connect();
         };
-        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        const timer = setTimeout(() => {
+          isDue = true;
+          go();
+        }, retryMs);
         addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
@@ -127,7 +138,10 @@
     #state = CONNECTING;
     #binaryType = 'blob';
     #keeper = keeper(() => this.#connect());
+    /** The timer of the heartbeat, and before that of how long a connection may take to open. */
     #pulse;
+    /** Aborted when it is over. */
+    #life = new AbortController();
     #isMissed;
 
     constructor(kind, name, protocols, options) {
@@ -143,7 +157,7 @@
       if (!this.#options.WebSocket) throw new Error('No WebSocket: give one as the option WebSocket');
       this.#connect();
       const { signal } = options;
-      signal?.addEventListener('abort', () => this.close());
+      signal?.addEventListener('abort', () => this.close(), this.#life);
       if (signal?.aborted) this.close();
     }
 
@@ -190,11 +204,13 @@
       this.#state = CLOSING;
       const [, stop] = this.#keeper;
       stop();
+      clearInterval(this.#pulse);
       if (noEventWillCome) setTimeout(() => this.#over({ code: 1006, reason: '', wasClean: false }));
     }
 
     #connect() {
       const socket = (this.#socket = new this.#options.WebSocket(this.url, this.#protocols));
+      this.#pulse = setTimeout(() => socket.close(), CONNECT_MS);
       socket.binaryType = this.#binaryType;
       socket.onopen = () => this.#opened();
       socket.onmessage = (event) => {
@@ -212,6 +228,7 @@
       opened();
       // What waited goes before anything newer.
       this.#queue.splice(0).forEach((data) => this.#socket.send(data));
+      clearTimeout(this.#pulse);
       const { heartbeat } = this.#options;
       if (this[ask] && heartbeat) this.#pulse = setInterval(() => this.#beat(), heartbeat);
       emit(this, 'open');
@@ -264,6 +281,7 @@
 
     #over(fields) {
       this.#state = CLOSED;
+      this.#life.abort();
       this.#queue.splice(0).forEach((data) => this.#drop(data, 'CLOSED'));
       emit(this, 'close', fields);
     }

@@ -44,7 +44,7 @@ export type Bytes = ArrayBuffer | ArrayBufferView | string;
 
 export interface P2pStreamEventMap {
   /** A chunk. The peer sends the next one when all handlers are done, be it that the promises they return are. */
-  data: [chunk: Uint8Array<ArrayBuffer>];
+  data: [chunk: Uint8Array];
   /** The peer sends no more. */
   end: [];
   /** Why it is destroyed. */

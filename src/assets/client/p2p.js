@@ -68,8 +68,10 @@
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
-        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
+        // Browsers may keep pages from addresses inside and do not say so, but for pages that are from this machine.
+        const isApart =
+          location && hostname !== location.hostname && !/^(localhost|127|\[::1)/.test(location.hostname) &&
+          /^[^.]+$|\.(\d+|local|lan|internal|arpa)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
@@ -78,11 +80,17 @@
         const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
+        // Nothing shortens what the server asked for.
+        let isDue = !+least;
         const go = () => {
+          if (navigator?.onLine === false || !isDue) return;
           stop();
           connect();
         };
-        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        const timer = setTimeout(() => {
+          isDue = true;
+          go();
+        }, retryMs);
         addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
@@ -636,6 +644,7 @@
       /** Connects again after `disconnect`; happens by itself at first and after a loss. */
       connect() {
         stop();
+        signal?.addEventListener('abort', line.close);
         if (socket) return line;
         /** Whether it goes on by itself. */
         line.active = true;
@@ -654,6 +663,7 @@
       /** Ends the connection, and no other follows until `connect`. */
       disconnect() {
         stop();
+        signal?.removeEventListener('abort', line.close);
         line.active = false;
         if (line.connected) socket.send('41');
         if (socket) over(CLOSED_BY_US, undefined, false);
@@ -673,7 +683,6 @@
     line.close = line.disconnect;
     const [opened, stop, lost] = keeper(line.connect);
     line.connect();
-    signal?.addEventListener('abort', line.close);
     if (signal?.aborted) line.close();
     return line;
   };

@@ -87,8 +87,10 @@ if (!globalThis.pocket?.connectTimeout) (() => {
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
-        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
+        // Browsers may keep pages from addresses inside and do not say so, but for pages that are from this machine.
+        const isApart =
+          location && hostname !== location.hostname && !/^(localhost|127|\[::1)/.test(location.hostname) &&
+          /^[^.]+$|\.(\d+|local|lan|internal|arpa)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
@@ -97,11 +99,17 @@ if (!globalThis.pocket?.connectTimeout) (() => {
         const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
+        // Nothing shortens what the server asked for.
+        let isDue = !+least;
         const go = () => {
+          if (navigator?.onLine === false || !isDue) return;
           stop();
           connect();
         };
-        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        const timer = setTimeout(() => {
+          isDue = true;
+          go();
+        }, retryMs);
         addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
@@ -121,6 +129,7 @@ if (!globalThis.pocket?.connectTimeout) (() => {
   /** The message waits for no receipt any more; nobody who has not sent it will. */
   const end = (request, error) => {
     requests.delete(request.id);
+    request.life?.abort();
     request.reject?.(error);
   };
 
@@ -151,7 +160,7 @@ if (!globalThis.pocket?.connectTimeout) (() => {
     requests.set(id, request);
     if (requests.size > RECEIPT_LIMIT) end(requests.values().next().value, fault('NO_RECEIPT'));
     const abort = () => end(request, signal.reason);
-    signal?.addEventListener('abort', abort);
+    signal?.addEventListener('abort', abort, (request.life = new AbortController()));
     if (signal?.aborted) abort();
     if (!sockets.length) drop(request, 'CLOSED');
     return [sockets.map((socket) => socket.submit(request)), promise];
@@ -193,6 +202,8 @@ if (!globalThis.pocket?.connectTimeout) (() => {
       seen.set(id, socket);
       if (seen.size > SEEN_LIMIT) seen.delete(seen.keys().next().value);
       const [channel, event] = ([json.__channel, json.__eventName] = message.split('.'));
+      // What is told on `socket` nobody else may say.
+      if (channel === 'socket') return;
       if (event !== undefined) dispatch(channel, event, json, socket);
       dispatch(message, message, json, socket);
     }

@@ -22,6 +22,9 @@
   /** Calls that may wait for a connection. */
   const QUEUE_LIMIT = 100;
 
+  /** How long a server may take to answer. */
+  const CONNECT_MS = 10000;
+
   /** A connection without an answer for twice as long is not one any more. */
   const HEARTBEAT_MS = 30000;
 
@@ -58,8 +61,10 @@
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
-        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
+        // Browsers may keep pages from addresses inside and do not say so, but for pages that are from this machine.
+        const isApart =
+          location && hostname !== location.hostname && !/^(localhost|127|\[::1)/.test(location.hostname) &&
+          /^[^.]+$|\.(\d+|local|lan|internal|arpa)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
@@ -68,11 +73,17 @@
         const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
+        // Nothing shortens what the server asked for.
+        let isDue = !+least;
         const go = () => {
+          if (navigator?.onLine === false || !isDue) return;
           stop();
           connect();
         };
-        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        const timer = setTimeout(() => {
+          isDue = true;
+          go();
+        }, retryMs);
         addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
@@ -86,6 +97,7 @@
 
   /** Answers a request: its promise first, then its callback. */
   const settle = (request, ok, code, body) => {
+    request.life?.abort();
     if (ok) request.resolve(body);
     else request.reject(Object.assign(new Error('WebShare: ' + code), { code, body }));
     call(() => request.callback?.call(request.owner, ok, code, body));
@@ -109,7 +121,10 @@
     #isOpen = false;
     #isOver = false;
     #isMissed = false;
+    /** The timer of the heartbeat, and before that of how long a connection may take to open. */
     #pulse;
+    /** Aborted when it is over. */
+    #life = new AbortController();
     #keeper = keeper(() => this.#connect());
 
     /**
@@ -141,7 +156,7 @@
       this.#url = urlOf(isUrl ? host : `${String(host).replace(/^[^[]*:.*/, '[$&]')}:${port}`) + (options.path ?? '');
       if (options.binary) this.#url += (this.#url.includes('?') ? '&' : '?') + 'binary=1';
       this.#connect();
-      options.signal?.addEventListener('abort', () => this.close());
+      options.signal?.addEventListener('abort', () => this.close(), this.#life);
       if (options.signal?.aborted) this.close();
     }
 
@@ -202,6 +217,7 @@
         // The server answers the first and never the second, which shows it who we are.
         this.#options.token && ['jackfield', `jackfield.token.${this.#options.token}`],
       ));
+      this.#pulse = setTimeout(() => socket.close(), CONNECT_MS);
       socket.binaryType = 'arraybuffer';
       socket.onopen = () => this.#opened();
       socket.onmessage = (event) => this.#received(event.data);
@@ -215,6 +231,7 @@
       opened();
       this.#isOpen = true;
       this.#isMissed = false;
+      clearTimeout(this.#pulse);
       this.#pulse = this.#options.heartbeat && setInterval(() => this.#beat(), this.#options.heartbeat);
       // The key first, so that it is known when a queued pair is answered; then what waited, before anything newer.
       const queue = this.#queue;
@@ -248,9 +265,9 @@
       // Nobody has to look at the promise: callbacks came first. Whoever does look still sees the rejection.
       request.promise.catch(() => {});
       const { signal } = request;
-      if (signal && !request.isWatched) {
-        request.isWatched = true;
-        signal.addEventListener('abort', () => this.#forget(request));
+      if (signal && !request.life) {
+        request.life = new AbortController();
+        signal.addEventListener('abort', () => this.#forget(request), request.life);
       }
       if (signal?.aborted) this.#forget(request);
       else if (this.#isOver) this.#answer(request, false, 'CLOSED');
@@ -338,6 +355,7 @@
     #abandon() {
       const [, stop] = this.#keeper;
       stop();
+      this.#life.abort();
       clearInterval(this.#pulse);
       this.pairedTo = null;
       const requests = [...this.#waiting.values(), ...this.#queue];

@@ -26,6 +26,9 @@
   /** Silence that nobody on the way should take for the end. */
   const PING_MS = 50000;
 
+  /** How long a server may take to answer. */
+  const CONNECT_MS = 10000;
+
   /** Received bytes that wait for a reader: above HIGH reading stops, below LOW it goes on. */
   const HIGH = 3e5;
   const LOW = 6e4;
@@ -87,8 +90,10 @@
         const { min = 500, max = 30000 } = Object(reconnect);
         const { location, document, navigator, addEventListener } = globalThis;
         const { hostname } = new URL(url);
-        // Browsers may keep pages from addresses inside and do not say so; such are numbers and names without a dot.
-        const isApart = location && hostname !== location.hostname && /^[^.]+$|\.(\d+|local)$/.test(hostname);
+        // Browsers may keep pages from addresses inside and do not say so, but for pages that are from this machine.
+        const isApart =
+          location && hostname !== location.hostname && !/^(localhost|127|\[::1)/.test(location.hostname) &&
+          /^[^.]+$|\.(\d+|local|lan|internal|arpa)$/.test(hostname);
         const hint = isApart && !openedAt ? `Blocked? Allow the local network, or load the page from ${hostname}` : '';
         // One that is cut at once does not start the backoff anew.
         if (Date.now() - openedAt > max) attempt = 0;
@@ -97,11 +102,17 @@
         const [, least = (code | 1) === 1013 ? min : 0] = /retry_after_ms\D+(\d+)/.exec(reason) ?? [];
         const retryMs = +least + Math.random() * Math.min(max, min * 2 ** attempt);
         const control = new AbortController();
+        // Nothing shortens what the server asked for.
+        let isDue = !+least;
         const go = () => {
+          if (navigator?.onLine === false || !isDue) return;
           stop();
           connect();
         };
-        const timer = setTimeout(() => navigator?.onLine !== false && go(), retryMs);
+        const timer = setTimeout(() => {
+          isDue = true;
+          go();
+        }, retryMs);
         addEventListener?.('online', go, control);
         document?.addEventListener('visibilitychange', () => document.hidden || go(), control);
         stop = () => {
@@ -125,11 +136,6 @@
   /** What messages carry one after the other: below what servers take, whole characters and whole groups of base64. */
   const parts = (text) => (text.match(/[^]{1,65536}/gu) ?? ['']).map((data) => ({ data }));
 
-  const onAbort = (signal, run) => {
-    signal?.addEventListener('abort', run);
-    if (signal?.aborted) run();
-  };
-
   /** `[submit, open, end]`: runs what is submitted while it is open; before that it keeps up to `limit`. */
   const gate = (limit) => {
     /** Each goes on, or fails with the error that it gets. */
@@ -139,18 +145,21 @@
     const flush = (error) => queue.splice(0).forEach((go) => go(error));
     return [
       (run, { signal } = {}) => {
+        const life = new AbortController();
         const promise = new Promise((resolve, reject) => {
-          const go = (error) => (error ? reject(error) : resolve(run()));
-          if (over || queue.length >= limit) go(over ?? fault('QUEUE_FULL'));
-          else if (isOpen) go();
-          else queue.push(go);
-          onAbort(signal, () => {
+          const go = (error) => (error ? reject(error) : run().then(resolve, reject));
+          const abort = () => {
             queue = queue.filter((each) => each !== go);
             reject(signal.reason);
-          });
+          };
+          signal?.addEventListener('abort', abort, life);
+          if (signal?.aborted) abort();
+          else if (over || queue.length >= limit) go(over ?? fault('QUEUE_FULL'));
+          else if (isOpen) go();
+          else queue.push(go);
         });
         // Nobody has to look at the promise; whoever does still sees the rejection.
-        promise.catch(ignore);
+        promise.catch(ignore).then(() => life.abort());
         return promise;
       },
       (isNow) => {
@@ -219,6 +228,8 @@
     /** Why it ended, where that was not in order. */
     let failure;
     let ping;
+    /** Aborted when it is over. */
+    const life = new AbortController();
     /** Nothing came since the last ping. */
     let isMissed = false;
 
@@ -262,6 +273,7 @@
     /** Closes the WebSocket; reading goes on, as the server's part of the closing handshake is behind all else. */
     const shut = (reason = failure ?? fault('CLOSED')) => {
       isClosing = true;
+      clearTimeout(patience);
       end(reason);
       sent.splice(0).forEach((request) => request.reject(reason));
       ws.close();
@@ -301,7 +313,10 @@
       steer();
     };
 
+    const patience = setTimeout(() => lose({ code: 1006, reason: 'no answer' }), CONNECT_MS);
+
     ws.onopen = () => {
+      clearTimeout(patience);
       ping = setInterval(() => {
         // While reading is stopped for a slow reader, nothing can come.
         if (isMissed && !isPaused) return lose({ code: 1006, reason: 'no answer' });
@@ -339,6 +354,7 @@
       if (isOver) return;
       if (!isClosing) failure ??= fault('CLOSED', event);
       isOver = true;
+      life.abort();
       clearInterval(ping);
       shut(failure);
       call(socket.onClose, event);
@@ -352,7 +368,7 @@
         if (signal) target.pop();
         const done = ask('connect', { signal }, Object.fromEntries(TARGET.map((name, i) => [name, target[i]])));
         // A dial under way is called off with its socket.
-        onAbort(signal, socket.close);
+        done.catch(() => signal?.aborted && socket.close());
         return done;
       },
 
@@ -395,7 +411,8 @@
         }
       },
     };
-    onAbort(signal, socket.close);
+    signal?.addEventListener('abort', socket.close, life);
+    if (signal?.aborted) socket.close();
     return socket;
   };
 
