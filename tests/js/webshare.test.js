@@ -258,7 +258,7 @@ test('retries wait a random time below a bound that doubles up to a maximum', as
   const reconnect = { min: 2, max: 16 };
   const client = webshare(t, server.url, { reconnect });
   const lost = record(client, 'lost');
-  await until(() => lost.length === 12);
+  await until(() => lost.length > 11);
   for (const [attempt, happened] of lost.entries()) {
     assert.equal(happened.attempt, attempt);
     const bound = Math.min(reconnect.max, reconnect.min * 2 ** attempt);
@@ -275,8 +275,8 @@ test('a connection that is cut at once does not start the backoff anew', async (
   server.answer = (connection) => connection.socket.terminate();
   const client = webshare(t, server.url, { reconnect: { min: 1, max: 60_000 } });
   const lost = record(client, 'lost');
-  await until(() => lost.length === 4);
-  assert.deepEqual(lost.map((happened) => happened.attempt), [0, 1, 2, 3]);
+  await until(() => lost.length > 3);
+  assert.deepEqual(lost.slice(0, 4).map((happened) => happened.attempt), [0, 1, 2, 3]);
 });
 
 test('a connection that lasted starts the backoff anew', async (t) => {
