@@ -438,3 +438,24 @@ fn room_that_some_leave_is_there_for_those_who_stay() {
     drop(holders);
     nothing_is_left(&mut server);
 }
+
+#[test]
+fn requests_of_one_client_have_their_share_of_a_turn() {
+    let mut server = simulation(|_| {});
+    for (field, most) in [("", 32), ("Authorization: Bearer a\r\n", 4)] {
+        let mut client = server.connect(0, peer());
+        client.set_room(1 << 20);
+        server.settle(MOST_TURNS);
+        let request = format!("GET /x HTTP/1.1\r\nHost: localhost\r\n{field}\r\n");
+        client.write(request.repeat(1000).as_bytes());
+        let (mut answers, mut turns) = (0, 0);
+        while server.turn(0) {
+            turns += 1;
+            assert!(turns < 1001, "it never ends");
+            let now = client.read(1 << 20).windows(13).filter(|bytes| bytes == b"HTTP/1.1 404 ").count();
+            assert!(now <= most, "{now} requests were answered in one turn");
+            answers += now;
+        }
+        assert_eq!(answers, 1000);
+    }
+}

@@ -43,6 +43,9 @@ const TURN_READS: usize = 16;
 /// Messages of one connection that are handled in one turn: a read full of empty frames holds forty thousand.
 const TURN_MESSAGES: usize = 2048;
 
+/// Bytes of requests that are received at once: what is not answered in this turn is kept, and brought back in the next one.
+const REQUESTS_BYTES: usize = 16 * 1024;
+
 /// What is missing of a frame from which on it is received straight into the message's own buffer.
 const DIRECT_BYTES: usize = 16 * 1024;
 
@@ -91,7 +94,7 @@ impl Exchange {
 
     /// One receive, and everything it causes.
     fn receive(&mut self, turn: &mut Turn, id: ConnId) -> Progress {
-        let most = self.read_bytes();
+        let mut most = self.read_bytes();
         let conn = &mut self.conns[id as usize];
         if conn.waits_for.is_some() || conn.is_held || conn.phase == Phase::Ended {
             return Progress::Stop;
@@ -101,6 +104,7 @@ impl Exchange {
             Phase::Polling => return self.on_ask_readable(turn, id),
             Phase::Preamble => return self.on_preamble(turn, id),
             Phase::Linking => return self.on_link_readable(turn, id),
+            Phase::Http => most = most.min(REQUESTS_BYTES),
             _ => {}
         }
         if conn.has_unread {

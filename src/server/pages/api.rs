@@ -90,14 +90,14 @@ fn close(request: &Request<'_>) -> Result<Call, Fault> {
 pub(super) fn is_operator(request: &Request<'_>, from: Origin) -> bool {
     let is_own_page = request.origin().is_none_or(|origin| is_own_page(origin, request.host()));
     let is_meant = request.headers("Sec-Fetch-Site").all(|site| matches!(site, b"same-origin" | b"none"));
-    let is_admitted = match from.is_admin {
+    let is_admitted = || match from.is_admin {
         Some(is_admin) => is_admin,
         None => {
             let is_here = from.is_loopback_peer && is_local_host(request.host()) && !request.is_forwarded();
-            is_here || from.has_admin_token
+            is_here || from.access.is_admin(request, from.wall)
         }
     };
-    is_own_page && is_meant && is_admitted
+    is_own_page && is_meant && is_admitted()
 }
 
 /// Answers a call that is not one.
