@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use common::DEADLINE;
 use common::client::Client;
+use common::engine::{self, Eio, Packet, Polling, Socket};
 use common::frame::text;
 use common::http::{Response, request};
 use common::server::TestServer;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const MEANT: &str = "X-Jackfield: 1\r\n";
 
@@ -133,13 +134,135 @@ fn the_snapshot_tells_who_is_there_and_what_joins_them() {
     assert_eq!(sessions.len(), 5);
     let pair: Vec<&Value> = sessions.iter().filter(|client| client["protocol"] == "webshare").collect();
     assert_eq!((&pair[0]["partner"], &pair[1]["partner"]), (&pair[1]["id"], &pair[0]["id"]));
-    assert!(live["pairs"][0].as_array().expect("two").contains(&pair[0]["id"]));
+    assert_eq!(
+        (live["pairs"].as_array().expect("a list").len(), &live["pairs"][0]["protocol"]),
+        (1, &"webshare".into())
+    );
+    assert!(live["pairs"][0]["clients"].as_array().expect("two").contains(&pair[0]["id"]));
     for client in &sessions {
         assert_eq!((&client["state"], &client["derived"]), (&"open".into(), &"socket".into()), "{client}");
         assert!(client["address"].as_str().expect("text").starts_with("127.0.0.1:"), "{client}");
     }
     // Keys are how strangers pair: no snapshot has them.
     assert!(!live.to_string().contains(&target));
+}
+
+/// A device that has joined.
+fn device(address: SocketAddr, id: &str) -> Socket {
+    let mut device = Socket::asking(address, id);
+    engine::expect_joined(Eio::Four, &device.hear());
+    device
+}
+
+/// What a device says that is asked to be somebody's partner.
+fn consent(asked: &Packet) -> Packet {
+    let Packet::Text(asked) = asked else { panic!("an event is text: {asked:?}") };
+    let number = asked.strip_prefix("42").and_then(|rest| rest.split_once('[')).expect("an event").0;
+    engine::text(format!("43{number}[true]"))
+}
+
+#[test]
+fn the_snapshot_tells_which_devices_are_there_and_which_are_paired() {
+    let server = TestServer::start();
+    let address = server.address();
+    let (mut alice, mut bob) = (device(address, "alice"), device(address, "bob"));
+    alice.say(&engine::text(r#"421["P2P_REGISTER","bob"]"#));
+    let answer = consent(&bob.hear());
+    bob.say(&answer);
+    alice.hears("431[true]");
+    let live = live(address);
+    assert_eq!(live["gauges"]["pairs"], 1);
+    let find = |id: &str| sessions(&live).into_iter().find(|client| client["device"] == id).expect(id);
+    for (id, partner) in [("alice", "bob"), ("bob", "alice")] {
+        let client = find(id);
+        assert_eq!((&client["protocol"], &client["partner_device"]), (&"socket.io".into(), &partner.into()));
+        assert_eq!(client["partner"], find(partner)["id"]);
+    }
+    let pair = json!({
+        "protocol": "socket.io",
+        "clients": [find("alice")["id"], find("bob")["id"]],
+        "devices": ["alice", "bob"],
+    });
+    assert_eq!(live["pairs"], json!([pair]));
+}
+
+#[test]
+fn a_device_that_polls_is_told_of_with_and_without_a_poll_under_way() {
+    let server = TestServer::start();
+    let address = server.address();
+    let (mut alice, mut bob) = (device(address, "alice"), Polling::join(address, Eio::Four, ""));
+    let name = bob.me.clone();
+    alice.say(&engine::text(format!(r#"421["P2P_REGISTER","{name}"]"#)));
+    let answer = consent(&bob.hear());
+    bob.say(&[answer]);
+    alice.hears("431[true]");
+    let pair = |live: &Value| {
+        assert_eq!(live["pairs"][0]["devices"], json!(["alice", name]));
+        live["pairs"][0]["clients"][1].clone()
+    };
+    assert_eq!(pair(&live(address)), Value::Null);
+    bob.begin_poll();
+    server.metrics().wait_for("the poll to be held", |values| values["jackfield_held_requests"] == 1.0);
+    let live = live(address);
+    let polling = sessions(&live).into_iter().find(|client| client["device"] == *name).expect("it is a client");
+    assert_eq!((&polling["state"], &polling["partner_device"]), (&"polling".into(), &"alice".into()));
+    assert_eq!(pair(&live), polling["id"]);
+    // Closing it ends its session, and with that the pair.
+    let target = format!("/api/close?client={}", polling["id"].as_str().expect("text"));
+    assert_eq!(ask(address, "POST", &target, MEANT).status, 200);
+    alice.hears(r#"42["P2P_DISCONNECT"]"#);
+}
+
+#[test]
+fn a_client_that_is_not_listed_is_found_by_what_it_is() {
+    let server = TestServer::start();
+    let address = server.address();
+    let mut wanted = server.client("/local/The-One");
+    let _device = device(address, "A%20thermometer");
+    let mut webshare = server.client("/webshare");
+    webshare.send(&text(r#"{"command":"key"}"#));
+    let reply: Value = serde_json::from_str(&webshare.any_text()).expect("JSON");
+    let key = reply["body"]["key"].as_str().expect("a key").to_owned();
+    let crowd: Vec<_> = (0..210).map(|number| server.idle(&format!("/local/{number}"))).collect();
+    let find = |query: &str| {
+        let response = ask(address, "GET", &format!("/api/live?q={query}"), "");
+        assert_eq!(response.status, 200, "{query}: {response:?}");
+        let live: Value = serde_json::from_slice(&response.body).expect("JSON");
+        let found = live["clients_found"].as_u64().expect("a count");
+        assert_eq!(found.min(200) as usize, live["clients"].as_array().expect("a list").len(), "{query}");
+        (found, live)
+    };
+    assert!(!sessions(&live(address)).iter().any(|client| client["channel"] == "/local/The-One"));
+    // Whatever the case, and escaped as browsers do.
+    for query in ["the-one", "%2Flocal%2FTHE-ONE", "+the-one+"] {
+        let (found, live) = find(query);
+        assert_eq!((found, &live["clients"][0]["channel"]), (1, &"/local/The-One".into()), "{query}");
+        assert!(live["gauges"]["sessions"].as_u64() >= Some(213), "nothing else is left out");
+    }
+    let (found, live) = find("a+THERMO");
+    assert_eq!((found, &live["clients"][0]["device"]), (1, &"A thermometer".into()));
+    assert_eq!(find("named").0, 211);
+    assert!(find("127.0.0.1").0 >= 213);
+    // A key is found by whoever has it, and by nobody who guesses it digit by digit.
+    let (found, live) = find(&key);
+    assert_eq!((found, &live["clients"][0]["protocol"]), (1, &"webshare".into()));
+    assert!(!live.to_string().contains(&key));
+    for guess in [&key[1..], &key[..key.len() - 1]] {
+        let (_, live) = find(guess);
+        assert!(!sessions(&live).iter().any(|client| client["protocol"] == "webshare"), "{guess}");
+    }
+    for nobody in ["the-two", "%00", "%FF", "%", "<img>"] {
+        assert_eq!(find(nobody).0, 0, "{nobody}");
+    }
+    for (bytes, status) in [(255, 200), (256, 400)] {
+        assert_eq!(ask(address, "GET", &format!("/api/live?q={}", "x".repeat(bytes)), "").status, status, "{bytes}");
+    }
+    // And is closed by the name that it was found under.
+    let id = find("the-one").1["clients"][0]["id"].as_str().expect("text").to_owned();
+    assert_eq!(ask(address, "POST", &format!("/api/close?client={id}"), MEANT).status, 200);
+    wanted.expect_close(1008);
+    assert_eq!(find("the-one").0, 0);
+    drop(crowd);
 }
 
 #[test]
@@ -218,6 +341,7 @@ fn t26_names_are_data_in_the_snapshot() {
     let devices = ask(server.address(), "GET", "/api/devices", "");
     let devices: Value = serde_json::from_slice(&devices.body).expect("JSON");
     assert_eq!(devices["devices"][0]["id"], "a<img src=x>\"\\\u{202E}");
+    assert!(sessions(&live).iter().any(|client| client["device"] == "a<img src=x>\"\\\u{202E}"));
 }
 
 #[test]

@@ -49,6 +49,14 @@ impl<'o> Writer<'o> {
         self.word(if value { "true" } else { "false" });
     }
 
+    /// Writes a string, or `null` where there is none.
+    pub fn string_or_null(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.string(text),
+            None => self.word("null"),
+        }
+    }
+
     fn word(&mut self, word: &str) {
         self.separate();
         self.out.extend_from_slice(word.as_bytes());
@@ -85,11 +93,13 @@ mod tests {
                 json.object(|_| {});
                 json.number(u64::MAX);
                 json.boolean(true);
+                json.string_or_null(None);
+                json.string_or_null(Some("null"));
             });
             json.name("\"\n").object(|json| json.name("b").boolean(false));
             json.name("c").string("\u{202e}<script>");
         });
-        let expected = "{\"a{\":[\"x[\",\"y:\",[],{},18446744073709551615,true],\"\\\"\\n\":{\"b\":false},\
+        let expected = "{\"a{\":[\"x[\",\"y:\",[],{},18446744073709551615,true,null,\"null\"],\"\\\"\\n\":{\"b\":false},\
                         \"c\":\"\u{202e}<script>\"}";
         assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
         assert!(serde_json::from_str::<serde_json::Value>(expected).is_ok());

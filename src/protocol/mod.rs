@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::frame::message::{Kind, Message};
 pub use crate::hub::channels::Audience;
 use crate::hub::channels::ChannelId;
+use crate::hub::devices::DeviceId;
 use crate::hub::pairs::MemberId;
 use crate::hub::{Hub, SessionId};
 
@@ -234,6 +235,8 @@ pub struct About {
     pub channel: Option<ChannelId>,
     /// What it is among those that pair.
     pub member: Option<MemberId>,
+    /// What it is among devices.
+    pub device: Option<DeviceId>,
 }
 
 impl Session {
@@ -250,7 +253,8 @@ impl Session {
             Self::Webshare(webshare) => About { member: webshare.member(), ..about("webshare") },
             Self::Ws2s(_) => about("ws2s"),
             Self::Tcp(_) => about("tcp"),
-            Self::Device(_) | Self::Probe(_) => about("socket.io"),
+            Self::Device(device) => About { device: device.id(), ..about("socket.io") },
+            Self::Probe(_) => about("socket.io"),
         }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Nothing is counted or kept for it: it is read off the tables, so it costs nothing while nobody looks. It is bounded
 //! however many are connected: of clients, channels and bridges the most telling ones are listed, and totals are told.
-//! Rates are the reader's affair, who has two snapshots. Names come from clients and are escaped, not judged.
+//! Rates are the reader's affair, who has two snapshots. Names come from clients and are escaped, not judged. Who looks
+//! for a client that is not among those listed gives a [`Filter`].
 
 use std::cmp::Reverse;
+use std::fmt::Write as _;
 use std::fs;
 use std::time::UNIX_EPOCH;
 
@@ -15,18 +17,39 @@ use super::conn::{Behind, ConnId, Connection, Ending, Phase, Subject};
 use super::exchange::{Exchange, second};
 use super::usage::Usage;
 use crate::hub::SessionId;
+use crate::hub::devices::{Device, DeviceId};
+use crate::hub::ids::Key;
+use crate::hub::pairs::MemberId;
 use crate::json::write::Writer;
 use crate::net::reactor::Turn;
+use crate::protocol::About;
 
 /// Clients that are listed.
 const MOST_CLIENTS: usize = 200;
 
-/// Channels, pairs and bridges, each, that are listed.
+/// Channels, pairs of each kind, and bridges, each, that are listed.
 const MOST_OTHERS: usize = 100;
 
+/// Bytes of a filter: as many as the longest name or id has.
+pub(super) const MAX_FILTER: usize = 255;
+
+/// Which clients are listed: those that have this text in their id, address, protocol, channel or device's id, whatever
+/// the case of its ASCII letters, and the one whose key it is as a whole. Parts of keys find nobody: whoever pairs by
+/// them must know them.
+struct Filter {
+    /// In lower case.
+    text: String,
+    member: Option<MemberId>,
+}
+
 impl Exchange {
-    /// The snapshot. Each client has an `id`, which is never another's.
-    pub(super) fn live_page(&self, turn: &Turn) -> Vec<u8> {
+    /// The snapshot. Each client has an `id`, which is never another's. Where `filter` is given, of clients only those are
+    /// listed and counted (`clients_found`) that match it.
+    pub(super) fn live_page(&self, turn: &Turn, filter: Option<&str>) -> Vec<u8> {
+        let filter = filter.map(|text| Filter {
+            text: text.to_ascii_lowercase(),
+            member: Key::parse(text).and_then(|key| self.hub.pairs.find(key)),
+        });
         let mut out = Vec::with_capacity(16 * 1024);
         let since_epoch = turn.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = second(turn.now, self.started);
@@ -53,7 +76,9 @@ impl Exchange {
             });
             json.name("limits").array(|json| self.write_limits(json));
             json.name("listeners").array(|json| self.write_listeners(json));
-            json.name("clients").array(|json| self.write_clients(json, now));
+            let mut found = 0;
+            json.name("clients").array(|json| found = self.write_clients(json, now, filter.as_ref()));
+            json.name("clients_found").number(found as u64);
             json.name("pairs").array(|json| self.write_pairs(json));
             json.name("channels").array(|json| self.write_channels(json));
             json.name("bridges").array(|json| self.write_bridges(json, now));
@@ -110,17 +135,50 @@ impl Exchange {
         }
     }
 
-    fn write_clients(&self, json: &mut Writer<'_>, now: u32) {
+    /// Returns how many match, of which the first are listed.
+    fn write_clients(&self, json: &mut Writer<'_>, now: u32, filter: Option<&Filter>) -> usize {
         let is_client = |conn: &Connection| !conn.end.is_ours() && conn.phase != Phase::Ended;
+        let clients = self.conns.iter().map(|(slot, conn)| (slot as ConnId, conn)).filter(|(_, conn)| is_client(conn));
+        let mut words = String::new();
+        let found =
+            clients.filter(|(slot, conn)| filter.is_none_or(|filter| self.matches(filter, *slot, conn, &mut words)));
         // Those that hold something up first, then those with the most to read, then the newest.
-        let weighed = self.conns.iter().filter(|(_, conn)| is_client(conn)).map(|(slot, conn)| {
+        let weighed = found.map(|(slot, conn)| {
             let rank = (conn.waits_for.is_some(), conn.socket.weight(), conn.session().is_some(), conn.serial);
-            (Reverse(rank), slot as ConnId)
+            (Reverse(rank), slot)
         });
-        for (_, slot) in first(MOST_CLIENTS, weighed.collect()) {
+        let weighed: Vec<_> = weighed.collect();
+        let found = weighed.len();
+        for (_, slot) in first(MOST_CLIENTS, weighed) {
             let conn = &self.conns[slot as usize];
             json.object(|json| self.write_client(json, slot, conn, now));
         }
+        found
+    }
+
+    /// Whether a filter lets a client pass. `words` is memory for what it is found by, whatever it holds.
+    fn matches(&self, filter: &Filter, slot: ConnId, conn: &Connection, words: &mut String) -> bool {
+        words.clear();
+        write!(words, "{slot}.{}\n{}\n", conn.serial, conn.client()).expect("writing to memory does not fail");
+        if let Some(about) = self.about(slot, conn) {
+            if about.member.is_some() && about.member == filter.member {
+                return true;
+            }
+            let channel = about.channel.map(|channel| self.hub.channels.name(channel));
+            let device = about.device.and_then(|device| self.hub.devices.get(device)?.id());
+            for word in [Some(about.protocol), channel, device].into_iter().flatten() {
+                *words += word;
+                words.push('\n');
+            }
+        }
+        words.make_ascii_lowercase();
+        words.contains(&filter.text)
+    }
+
+    /// What can be said of the session of a client, or of the one whose request it brings, if there is one.
+    fn about(&self, slot: ConnId, conn: &Connection) -> Option<About> {
+        let session = conn.session().or_else(|| self.polling.session(slot))?;
+        Some(self.sessions[session.0 as usize].about())
     }
 
     fn write_client(&self, json: &mut Writer<'_>, slot: ConnId, conn: &Connection, now: u32) {
@@ -145,11 +203,13 @@ impl Exchange {
             let behind = self.conns.get(behind as usize).map(|conn| id(behind, conn));
             json.name("waits_for").string(behind.as_deref().unwrap_or_default());
         }
-        let Some(session) = conn.session() else { return };
-        let about = self.sessions[session.0 as usize].about();
+        let Some(about) = self.about(slot, conn) else { return };
         json.name("protocol").string(about.protocol);
         if let Some(channel) = about.channel {
             json.name("channel").string(self.hub.channels.name(channel));
+        }
+        if let Some(device) = about.device {
+            self.write_device(json, device);
         }
         let partner = about.member.and_then(|member| self.hub.pairs.partner(member));
         if let Some(partner) = partner.and_then(|partner| self.id_of(self.hub.pairs.session(partner))) {
@@ -157,12 +217,39 @@ impl Exchange {
         }
     }
 
+    /// The id by which others find a client's device, and its partner: the client, where it has a connection right now, and
+    /// the id.
+    fn write_device(&self, json: &mut Writer<'_>, device: DeviceId) {
+        let devices = &self.hub.devices;
+        if let Some(id) = devices.get(device).and_then(Device::id) {
+            json.name("device").string(id);
+        }
+        let Some(partner) = devices.partner(device).and_then(|partner| devices.get(partner)) else { return };
+        if let Some(client) = self.id_of(partner.session) {
+            json.name("partner").string(&client);
+        }
+        if let Some(id) = partner.id() {
+            json.name("partner_device").string(id);
+        }
+    }
+
     fn write_pairs(&self, json: &mut Writer<'_>) {
-        let pairs = self.hub.pairs.iter().filter_map(|(one, other)| Some((self.id_of(one)?, self.id_of(other)?)));
-        for (one, other) in pairs.take(MOST_OTHERS) {
-            json.array(|json| {
-                json.string(&one);
-                json.string(&other);
+        let pairs = self.hub.pairs.iter().filter_map(|(one, other)| Some([self.id_of(one)?, self.id_of(other)?]));
+        for clients in pairs.take(MOST_OTHERS) {
+            json.object(|json| {
+                json.name("protocol").string("webshare");
+                json.name("clients").array(|json| clients.iter().for_each(|client| json.string(client)));
+            });
+        }
+        for (one, other) in self.hub.devices.pairs().take(MOST_OTHERS) {
+            json.object(|json| {
+                json.name("protocol").string("socket.io");
+                // One that polls has no connection between two polls.
+                let clients = [one, other].map(|device| self.id_of(device.session));
+                json.name("clients")
+                    .array(|json| clients.iter().for_each(|client| json.string_or_null(client.as_deref())));
+                let ids = [one, other].map(Device::id);
+                json.name("devices").array(|json| ids.into_iter().for_each(|id| json.string_or_null(id)));
             });
         }
     }
@@ -216,9 +303,9 @@ impl Exchange {
         }
     }
 
-    /// What the client of a session is called, if it has a socket.
+    /// What the client of a session is called, if it has a connection.
     fn id_of(&self, session: SessionId) -> Option<String> {
-        let slot = self.outlets.get(session)?;
+        let slot = self.outlets.get(session).or_else(|| self.polling.connection(session))?;
         Some(id(slot, &self.conns[slot as usize]))
     }
 }

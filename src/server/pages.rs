@@ -474,7 +474,7 @@ impl Exchange {
             ("jackfield_connections", self.conns.len()),
             ("jackfield_sessions", self.sessions.len()),
             ("jackfield_channels", self.hub.channels.len()),
-            ("jackfield_pairs", self.hub.pairs.pairs()),
+            ("jackfield_pairs", self.hub.pairs.pairs() + self.hub.devices.pairs().count()),
             ("jackfield_keys", self.hub.pairs.len()),
             ("jackfield_bridges", self.bridges.count()),
             ("jackfield_dials", self.dials.len()),

@@ -125,6 +125,20 @@ impl Polling {
         self.mailboxes.get(&session)?.post
     }
 
+    /// The session whose request is on this connection, be it that it listens or that it speaks.
+    pub(super) fn session(&self, id: ConnId) -> Option<SessionId> {
+        match self.asks.get(&id)? {
+            Pending::Poll { session, .. } => Some(*session),
+            Pending::Body(post) | Pending::Packets(post) => Some(post.session),
+        }
+    }
+
+    /// A connection with a request of this session that is not answered yet: its poll rather than what it says.
+    pub(super) fn connection(&self, session: SessionId) -> Option<ConnId> {
+        let mailbox = self.mailboxes.get(&session)?;
+        mailbox.poll.or(mailbox.post)
+    }
+
     /// The session that speaks over this connection.
     pub(super) fn speaker(&self, id: ConnId) -> Option<SessionId> {
         match self.asks.get(&id)? {

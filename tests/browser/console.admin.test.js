@@ -40,6 +40,57 @@ real('Live: clients, pairs, channels and bridges are shown as they come and go, 
   await live.getByText('No client is connected to a TCP server.').waitFor();
 });
 
+real('Live: devices are called by their ids, among the clients and among the pairs', async (t) => {
+  const server = await jackfield(t);
+  const context = await visitor(t, browser);
+  await open(context, server, '#devices=pump');
+  const valve = await open(context, server, '#devices=valve%20%3Cb%3E&pair=pump');
+  await valve.locator('#devices .unpair-button').waitFor();
+  const live = await open(context, server, '#live');
+  const rows = live.locator('.clients-panel tbody tr');
+  await rows.filter({ hasText: 'socket.io pump with valve <b>' }).waitFor();
+  await rows.filter({ hasText: 'socket.io valve <b> with pump' }).waitFor();
+  const pairs = live.locator('.pairs-list');
+  await pairs.getByText(/pump and valve <b>|valve <b> and pump/).waitFor();
+  assert.equal(await pairs.locator('..').locator('.count').textContent(), '1');
+  assert.equal(await live.locator('#live b').count(), 0);
+  await expectAccessible(live, 'with devices');
+});
+
+real('Live: a client that is not among the first is found and closed', async (t) => {
+  const server = await jackfield(t);
+  const context = await visitor(t, browser);
+  const wanted = await open(context, server, '#name=The-One');
+  const crowd = await wanted.evaluate(async (url) => {
+    const opened = Array.from({ length: 210 }, (_, i) => new WebSocket(`${url}/local/crowd${i}`));
+    await Promise.all(opened.map((socket) => new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }))));
+    return (window.crowd = opened).length;
+  }, server.ws);
+  const live = await open(context, server, '#live');
+  const rows = live.locator('.clients-panel tbody tr');
+  const count = live.locator('.clients-panel .count');
+  await count.filter({ hasText: /^200 of 2\d\d$/ }).waitFor();
+  assert.equal(crowd, 210);
+  assert.equal(await rows.filter({ hasText: '/local/The-One' }).count(), 0);
+  const field = live.getByRole('searchbox', { name: 'Find clients' });
+  await field.fill('the-one');
+  await count.filter({ hasText: /^1 of 2\d\d$/ }).waitFor();
+  assert.equal(await rows.count(), 1);
+  await expectAccessible(live, 'with a filter');
+  await field.fill('CROWD');
+  await count.filter({ hasText: /^200 of 2\d\d, 210 match$/ }).waitFor();
+  await field.fill('nobody like this');
+  await count.filter({ hasText: /^0 of 2\d\d$/ }).waitFor();
+  assert.equal(await rows.count(), 0);
+  await field.fill('\u{1F600}'.repeat(120));
+  await count.filter({ hasText: /^0 of 2\d\d$/ }).waitFor();
+  await field.fill('the-one');
+  await rows.getByRole('button', { name: /^Close 127/ }).click();
+  await wanted.locator('#name .state').filter({ hasText: /administrator|not joined/ }).waitFor();
+  await field.fill('');
+  await count.filter({ hasText: /^200 of 2\d\d$/ }).waitFor();
+});
+
 real('others see the rooms to try and nothing of who is there, by whatever name they come', async (t) => {
   const server = await jackfield(t, { args: ['--admin', '127.0.0.1:0'] });
   const context = await visitor(t, browser);

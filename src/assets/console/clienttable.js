@@ -1,4 +1,7 @@
-/** The table of clients in the room "Live": a row for each, which stays with it while it is looked at. */
+/**
+ * The table of clients in the room "Live": a row for each, which stays with it while it is looked at, and a field to find
+ * those that are not among the first.
+ */
 import { element, number, size, span } from './dom.js';
 
 /** What the server calls them, and what people do. */
@@ -23,21 +26,29 @@ const DERIVED = {
 /** The cells of a row, by their headings on a phone. */
 const CELLS = ['Address', 'Does', 'State', 'Here for', 'Received', 'Sent', 'Waiting', ''];
 
+/** What the server looks for is at most so long, in bytes. */
+const MAX_FILTER = 255;
+
 /** A channel as its members know it. */
 export const channelName = (name) => name.replace(/^pocket room /, 'room ').replace(/^room $/, 'the room without a name');
 
 export class ClientTable {
   #panel;
+  #field;
   #body;
   #toggle;
   #close;
   /** The rows that are shown, by their clients' ids. */
   #rows = new Map();
   #showsAll = false;
+  /** What the rows were asked for with. */
+  #shownFilter = '';
 
-  /** `close(id, address)` is what the button of a row does. */
-  constructor(panel, close) {
+  /** `close(id, address)` is what the button of a row does; `look()` asks for clients at once, as others are meant now. */
+  constructor(panel, { close, look }) {
     this.#panel = panel;
+    this.#field = this.#makeField();
+    this.#field.addEventListener('input', look);
     this.#body = panel.querySelector('tbody');
     this.#toggle = panel.querySelector('.plain-toggle');
     this.#close = close;
@@ -48,8 +59,26 @@ export class ClientTable {
     });
   }
 
-  /** Shows a snapshot of the server. */
-  show({ clients, bridges, links, gauges }) {
+  /** What is looked for: a text as the server takes it, empty for everybody. */
+  get filter() {
+    let text = this.#field.value.trim();
+    while (new TextEncoder().encode(text).length > MAX_FILTER) text = [...text].slice(0, -1).join('');
+    return text;
+  }
+
+  #makeField() {
+    const label = element('label');
+    const field = element('input');
+    Object.assign(field, { type: 'search', name: 'filter', maxLength: MAX_FILTER, autocomplete: 'off', spellcheck: false });
+    field.autocapitalize = 'none';
+    field.placeholder = 'Address, protocol, channel, device or key';
+    label.append(element('span', 'label', 'Find clients'), field);
+    this.#panel.querySelector('header').after(label);
+    return field;
+  }
+
+  /** Shows a snapshot of the server that was asked for with `filter`. */
+  show({ clients, clients_found: found, bridges, links, gauges }, filter) {
     const names = new Map(clients.map((client) => [client.id, client.address]));
     const targets = new Map(bridges.map((bridge) => [bridge.client, bridge.target]));
     const hasBytes = clients.some((client) => client.received_bytes !== undefined);
@@ -58,18 +87,19 @@ export class ClientTable {
       if (!this.#rows.has(client.id)) this.#rows.set(client.id, this.#rowOf(client));
       this.#fill(this.#rows.get(client.id), client, names, targets);
     }
-    this.#place(clients);
+    this.#place(clients, found > clients.length, filter !== this.#shownFilter);
+    this.#shownFilter = filter;
     // What this server has dialled is no client of it.
     const dialled = links.filter(({ state }) => state === 'dialled').length;
     const total = gauges.connections - gauges.bridges - gauges.dials - dialled;
+    const shown = total > clients.length ? `${number(clients.length)} of ${number(total)}` : number(total);
     this.#panel.querySelector('.count').textContent =
-      total > clients.length ? `${number(clients.length)} of ${number(total)}` : number(total);
+      filter && found > clients.length ? `${shown}, ${number(found)} match` : shown;
     this.#showToggle();
   }
 
-  #rowOf({ id, address, derived, protocol }) {
-    const row = element('tr');
-    row.classList.toggle('is-plain', !protocol);
+  #rowOf({ id, address, derived }) {
+    const row = element('tr', 'is-plain');
     const cells = CELLS.map((name) => {
       const cell = element('td');
       cell.dataset.name = name;
@@ -92,14 +122,22 @@ export class ClientTable {
       button.ariaDisabled = 'true';
       this.#close(id, address);
     });
-    if (protocol) act.append(button);
+    button.hidden = true;
+    act.append(button);
     return { row, does, state, since, received, sent, queue, button };
   }
 
-  #fill({ does, state, since, received, sent, queue }, client, names, targets) {
+  #fill({ row, does, state, since, received, sent, queue, button }, client, names, targets) {
+    // What has loaded a page may become a client, and one that polls is none between two polls.
+    if (client.protocol) {
+      row.classList.remove('is-plain');
+      button.hidden = false;
+    }
     const what = [element('span', '', client.protocol ?? 'http')];
-    if (client.channel !== undefined) what.push(' ', element('bdi', 'mono', channelName(client.channel)));
-    if (client.partner) what.push(' with ', element('bdi', 'mono', names.get(client.partner) ?? client.partner));
+    const name = client.channel === undefined ? client.device : channelName(client.channel);
+    if (name !== undefined) what.push(' ', element('bdi', 'mono', name));
+    const partner = client.partner_device ?? names.get(client.partner) ?? client.partner;
+    if (partner !== undefined) what.push(' with ', element('bdi', 'mono', partner));
     if (targets.has(client.id)) what.push(' to ', element('bdi', 'mono', targets.get(client.id)));
     does.replaceChildren(...what);
     state.className = `plain-cell is-${client.state}`;
@@ -113,17 +151,18 @@ export class ClientTable {
 
   /**
    * Puts the rows in the server's order, but not while somebody points at them or has the focus there: then those that
-   * are new come last, and those that have gone say so, and nothing moves away under a finger.
+   * are new come last, and those that have gone say so, and nothing moves away under a finger. `isPart` says
+   * that there are more than `clients`, so that one of the others may be there still; `isOther` that others were asked for.
    */
-  #place(clients) {
-    const isHeld = this.#body.matches(':focus-within') || (matchMedia('(hover: hover)').matches && this.#body.matches(':hover'));
+  #place(clients, isPart, isOther) {
+    const isHeld = !isOther && (this.#body.matches(':focus-within') || (matchMedia('(hover: hover)').matches && this.#body.matches(':hover')));
     const present = new Set(clients.map(({ id }) => id));
     for (const [id, { row, state, button }] of this.#rows) {
       if (present.has(id)) continue;
       if (isHeld) {
         state.className = 'plain-cell quiet';
-        state.textContent = 'gone';
-        button.ariaDisabled = 'true';
+        state.textContent = isPart ? 'no longer listed' : 'gone';
+        if (!isPart) button.ariaDisabled = 'true';
         continue;
       }
       row.remove();

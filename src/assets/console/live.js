@@ -75,7 +75,7 @@ export function liveRoom(room, { base, role }) {
   const traffic = new Chart(charts, 'Bytes', ['received', 'delivered'], (value) => `${size(value)}/s`, roundBytes);
   const people = new Chart(charts, 'Connections', ['open', 'paused'], compact, roundCount);
   const memory = new Chart(charts, 'Memory', ['resident', 'queued'], size, roundBytes);
-  const clients = new ClientTable(find('.clients-panel'), (...which) => close(...which));
+  const clients = new ClientTable(find('.clients-panel'), { close: (...which) => close(...which), look: () => ask() });
   /** What each limit is shown with. */
   const shownLimits = new Map();
   let before;
@@ -136,7 +136,7 @@ export function liveRoom(room, { base, role }) {
     shown.refused.textContent = refused ? `refused ${number(refused)}` : '';
   };
 
-  const show = (now) => {
+  const show = (now, filter) => {
     const at = now.clock_ms / 1000;
     const { gauges } = now;
     everything.hidden = false;
@@ -146,15 +146,20 @@ export function liveRoom(room, { base, role }) {
     people.add(at, [gauges.connections, gauges.paused_connections]);
     memory.add(at, [now.resident_bytes, gauges.queued_bytes]);
     now.limits.forEach(showLimit);
-    clients.show(now);
+    clients.show(now, filter);
     const names = new Map(now.clients.map((client) => [client.id, client.address]));
-    const name = (id) => element('bdi', 'mono', names.get(id) ?? id ?? 'somebody');
+    const named = (text) => element('bdi', 'mono', text ?? 'somebody');
+    const name = (id) => named(names.get(id) ?? id);
+    const paired = ({ clients, devices }) => clients.map((id, i) => (devices?.[i] ? named(devices[i]) : name(id)));
     const members = (count) => `${number(count)} ${count === 1 ? 'member' : 'members'}`;
     const waiting = (bytes) => (bytes ? `, ${size(bytes)} waiting` : '');
     showList('channels', now.channels, gauges.channels, (channel) => [
       members(channel.members), element('bdi', 'mono', channelName(channel.name)),
     ], 'Nobody is on a name or in a room.');
-    showList('pairs', now.pairs, gauges.pairs, ([one, other]) => ['', name(one), ' and ', name(other)], 'Nobody is paired.');
+    showList('pairs', now.pairs, gauges.pairs, (pair) => {
+      const [one, other] = paired(pair);
+      return [pair.protocol, one, ' and ', other];
+    }, 'Nobody is paired.');
     showList('bridges', now.bridges, gauges.bridges + gauges.dials, (bridge) => [
       `${bridge.is_open ? span(bridge.since_s) : 'dialling'}${waiting(bridge.queued)}`,
       name(bridge.client), ' to ', element('bdi', 'mono', bridge.target),
@@ -171,10 +176,15 @@ export function liveRoom(room, { base, role }) {
   const ask = async () => {
     clearTimeout(timer);
     if (!isEntered || document.visibilityState === 'hidden') return;
+    const { filter } = clients;
     try {
-      const response = await fetch(`${base}/api/live`, { headers: fields });
+      const query = filter && `?q=${encodeURIComponent(filter)}`;
+      const response = await fetch(`${base}/api/live${query}`, { headers: fields });
       if (!response.ok) throw new Error('refused');
-      show(await response.json());
+      const told = await response.json();
+      // Somebody who types has asked for others meanwhile.
+      if (filter !== clients.filter) return;
+      show(told, filter);
     } catch {
       before = undefined;
       everything.classList.add('is-stale');

@@ -3,7 +3,7 @@
 //!
 //! Both sides of a relation know of it, so whoever leaves finds everybody who must be told, and tells each once.
 
-use super::{DeviceId, Devices};
+use super::{Device, DeviceId, Devices};
 
 /// A registration that a device was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,14 @@ impl Devices {
     #[must_use]
     pub fn partner(&self, id: DeviceId) -> Option<DeviceId> {
         self.get(id)?.partner
+    }
+
+    /// Both of every pair, in the order of their slots. Looks at every device.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Device, &Device)> {
+        self.iter().filter_map(|(id, device)| {
+            let partner = device.partner.filter(|partner| id.slot < partner.slot)?;
+            Some((device, self.get(partner)?))
+        })
     }
 
     /// Whether `id` has a partner for which it asked.

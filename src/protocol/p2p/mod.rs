@@ -97,6 +97,11 @@ impl Device {
         self.revision
     }
 
+    /// What it is in the hub, once its session has opened.
+    pub(super) fn id(&self) -> Option<DeviceId> {
+        self.id
+    }
+
     /// The memory of an event whose attachments have not all come, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {

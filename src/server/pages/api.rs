@@ -13,6 +13,7 @@ use crate::net::reactor::Turn;
 use crate::protocol::p2p::push_list;
 use crate::server::conn::ConnId;
 use crate::server::exchange::Exchange;
+use crate::server::live::MAX_FILTER;
 
 /// The field that a request to change something must have. No form can send it, and no foreign page without asking
 /// first (CORS), which is never granted here.
@@ -22,7 +23,7 @@ const JSON: &str = "application/json; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What an administrator asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Call {
     /// What the console may show to whoever sends this.
     Role { is_admin: bool },
@@ -32,8 +33,8 @@ pub(super) enum Call {
     Ready,
     /// Gauges and counters for Prometheus.
     Metrics,
-    /// The state of everything.
-    Live,
+    /// The state of everything; of clients that of those in which this text is found.
+    Live { filter: Option<Box<str>> },
     /// All devices.
     Devices,
     /// That this connection is closed: its slot, and its serial, without which a later connection in the same slot could
@@ -59,13 +60,26 @@ pub(super) fn read(request: &Request<'_>) -> Option<Result<Call, Fault>> {
         "/livez" => Call::Alive,
         "/readyz" => Call::Ready,
         "/metrics" => Call::Metrics,
-        "/api/live" => Call::Live,
+        "/api/live" => match filter(request) {
+            Ok(filter) => Call::Live { filter },
+            Err(fault) => return Some(Err(fault)),
+        },
         "/api/devices" => Call::Devices,
         "/api/close" => return Some(close(request)),
         _ => return None,
     };
     let is_read = matches!(request.method, Method::Get | Method::Head);
     Some(if is_read { Ok(call) } else { Err(Fault::Method("GET, HEAD")) })
+}
+
+/// What clients are looked for by.
+fn filter(request: &Request<'_>) -> Result<Option<Box<str>>, Fault> {
+    let text = request.query_value("q").unwrap_or_default();
+    match text.trim() {
+        "" => Ok(None),
+        text if text.len() <= MAX_FILTER => Ok(Some(text.into())),
+        _ => Err(Fault::Refused(400, "Look for less: ?q=TEXT takes 255 bytes.")),
+    }
 }
 
 fn close(request: &Request<'_>) -> Result<Call, Fault> {
@@ -149,7 +163,7 @@ impl Exchange {
             Call::Ready if self.is_draining() => (503, TEXT, b"draining\n".to_vec()),
             Call::Ready => (200, TEXT, b"ready\n".to_vec()),
             Call::Metrics => (200, "text/plain; version=0.0.4; charset=utf-8", self.metrics_page().into_bytes()),
-            Call::Live => (200, JSON, self.live_page(turn)),
+            Call::Live { filter } => (200, JSON, self.live_page(turn, filter.as_deref())),
             Call::Devices => (200, JSON, self.device_list()),
             Call::Close { slot, serial } => match self.dismiss(turn, asker, slot, serial) {
                 true => (200, JSON, b"{\"closed\":true}\n".to_vec()),
