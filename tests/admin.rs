@@ -11,6 +11,8 @@ use common::engine::{self, Eio, Packet, Polling, Socket};
 use common::frame::text;
 use common::http::{Response, request};
 use common::server::TestServer;
+use jackfield::config::LanMode;
+use jackfield::net::interfaces::own_addresses;
 use serde_json::{Value, json};
 
 const MEANT: &str = "X-Jackfield: 1\r\n";
@@ -357,4 +359,30 @@ fn everybody_is_told_what_is_of_use_to_them() {
     });
     let told = role(server.address());
     assert_eq!((&told["is_admin"], &told["without"]), (&false.into(), &serde_json::json!(["p2p", "ws2s"])));
+}
+
+#[test]
+fn only_who_is_here_is_told_where_other_machines_find_the_console() {
+    let role = |address: SocketAddr, host: &str, lines: &str| -> Value {
+        let mut client = Client::connect(address);
+        client.write(format!("GET /console/role HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n").as_bytes());
+        serde_json::from_slice(&client.response().body).expect("JSON")
+    };
+    let server = TestServer::with(|config| {
+        config.listen[0].address = "0.0.0.0:0".parse().expect("an address");
+        config.lan.mode = LanMode::Off;
+    });
+    let port = server.address().port();
+    let here = SocketAddr::from(([127, 0, 0, 1], port));
+    let expected =
+        own_addresses().iter().find(|own| own.is_ipv4()).map(|own| json!(format!("http://{own}:{port}/console")));
+    for host in [format!("127.0.0.1:{port}"), "localhost".to_owned()] {
+        assert_eq!(role(here, &host, "").get("network"), expected.as_ref(), "{host}");
+    }
+    for (host, lines) in [("192.0.2.7", ""), ("127.0.0.1", "X-Forwarded-For: 192.0.2.7\r\n")] {
+        assert_eq!(role(here, host, lines).get("network"), None, "{host} {lines}");
+    }
+    // Nobody but this machine reaches what is bound to loopback, whoever may do so at the address of administrators.
+    let server = TestServer::with(|config| config.admin = vec!["0.0.0.0:0".parse().expect("an address")]);
+    assert_eq!(role(server.address(), "localhost", "").get("network"), None);
 }

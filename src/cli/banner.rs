@@ -7,11 +7,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::cli::units::Unit;
 use crate::cli::{access, bridge, lan};
 use crate::config::{Config, Root};
+use crate::net::interfaces::{from_network, own_addresses};
+
+/// URLs at addresses in the network: a few, as a machine with containers has many.
+const MOST_URLS: usize = 3;
 
 /// The start-up block for a server that is bound to `addresses`, in the order of `config.listen`, and for administrators
 /// to `admin`.
 #[must_use]
 pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -> String {
+    written(config, addresses, admin, &own_addresses())
+}
+
+/// The block on a machine with the addresses `own`.
+fn written(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr], own: &[IpAddr]) -> String {
     let mut out = format!("jackfield {}\n", env!("CARGO_PKG_VERSION"));
     for (address, listen) in addresses.iter().zip(&config.listen) {
         let root = match listen.root {
@@ -33,7 +42,16 @@ pub fn banner(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr]) -
         let here = from_here(*address);
         let (http, ws) = if listen.tls { ("https", "wss") } else { ("http", "ws") };
         let presence = if config.presence { "presence for everybody" } else { "presence with ?presence=1" };
-        out += &format!("  console    {http}://{here}/console\n");
+        let console = format!("{http}://{here}/console");
+        out += &format!("  console    {console}\n");
+        // For other machines, a phone say, which the first is of no use to.
+        let reached = listeners().filter(|(_, listen)| !listen.proxy).flat_map(|(address, listen)| {
+            let http = if listen.tls { "https" } else { "http" };
+            from_network(*address, own).map(move |address| format!("{http}://{address}/console"))
+        });
+        for url in reached.filter(|url| *url != console).take(MOST_URLS) {
+            out += &format!("  network    {url}\n");
+        }
         for address in admin {
             out += &format!(
                 "  admin      http://{}/console (whoever reaches it is an administrator)\n",
@@ -159,7 +177,7 @@ mod tests {
         let (mut config, addresses) =
             listening(&[("0.0.0.0:80", Root::Named), ("[::]:81", Root::Webshare), ("[::1]:82", Root::Pocket)]);
         (config.presence, config.echo) = (true, true);
-        let text = banner(&config, &addresses, &[]);
+        let text = written(&config, &addresses, &[], &[]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1].contains("http://0.0.0.0:80/ ") && lines[1].ends_with("nobody answers, only paths are served")
@@ -177,12 +195,34 @@ mod tests {
             ]
         );
         config.listen[0].tls = true;
-        let text = banner(&config, &addresses, &[]);
+        let text = written(&config, &addresses, &[], &[]);
         assert!(text.contains("  listening  https://0.0.0.0:80/ ") && text.contains("  listening  http://[::]:81/ "));
         assert!(text.contains("https://127.0.0.1:80/console") && text.contains("wss://127.0.0.1:80/pocket"));
         assert!(text.contains("  warning    [::]:81 can be reached"), "{text}");
         let (config, addresses) = listening(&[("[::]:1", Root::Auto)]);
-        assert!(banner(&config, &addresses, &[]).contains("http://[::1]:1/console"));
+        assert!(written(&config, &addresses, &[], &[]).contains("http://[::1]:1/console"));
+    }
+
+    #[test]
+    fn urls_for_other_machines_where_they_reach_us() {
+        let own = ["192.0.2.2", "192.0.2.3", "10.0.0.1", "10.0.0.2", "2001:db8::2"].map(|own| own.parse().unwrap());
+        let network = |listen: &[(&str, Root)], change: fn(&mut Config)| -> Vec<String> {
+            let (mut config, addresses) = listening(listen);
+            change(&mut config);
+            let text = written(&config, &addresses, &[], &own);
+            assert!(text.lines().nth(1).unwrap().starts_with("  listening  "), "{text}");
+            text.lines().filter_map(|line| line.strip_prefix("  network    ")).map(str::to_owned).collect()
+        };
+        let all = [("0.0.0.0:9", Root::Auto), ("[::]:9", Root::Auto)];
+        let urls = ["http://192.0.2.2:9/console", "http://192.0.2.3:9/console", "http://10.0.0.1:9/console"];
+        assert_eq!(network(&all, |_| {}), urls);
+        assert_eq!(network(&all, |config| config.listen[0].proxy = true), ["http://[2001:db8::2]:9/console"]);
+        assert_eq!(network(&all[1..], |config| config.listen[0].tls = true), ["https://[2001:db8::2]:9/console"]);
+        // Where it is bound to one of them, that is what the line of the console says, unless another comes first.
+        assert_eq!(network(&[("10.0.0.1:9", Root::Auto)], |_| {}), [""; 0]);
+        let both = [("127.0.0.1:9", Root::Auto), ("10.0.0.1:8", Root::Auto)];
+        assert_eq!(network(&both, |_| {}), ["http://10.0.0.1:8/console"]);
+        assert_eq!(network(&both[..1], |_| {}), [""; 0]);
     }
 
     #[test]
@@ -214,7 +254,7 @@ mod tests {
     fn proxies_are_asked_for_where_they_must_come_first() {
         let (mut config, addresses) = listening(&[("0.0.0.0:1", Root::Auto), ("127.0.0.1:2", Root::Auto)]);
         config.listen[0].proxy = true;
-        let text = banner(&config, &addresses, &[]);
+        let text = written(&config, &addresses, &[], &[]);
         assert!(text.contains("decides who answers, for proxies only: with a PROXY header\n"), "{text}");
         assert!(text.contains("  console    http://127.0.0.1:2/console\n"), "{text}");
         let deaf = "0.0.0.0:1 hears only proxies on this machine: --trusted-proxy names others";

@@ -1,8 +1,8 @@
 //! Which networks this machine is on. Layer 1.
 //!
-//! Asked for each announcement and each link that comes, never for a message.
+//! Asked at start, for each announcement and each link that comes, and for a page of this machine, never for a message.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The networks that this machine is on at one moment.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,44 @@ impl Networks {
     }
 }
 
+/// This machine's addresses that others on its networks can write down, IPv4 first: those of all interfaces but loopback,
+/// without those of one link only, which need a zone and are no part of a URL. When the system does not say, there are
+/// none.
+#[must_use]
+pub fn own_addresses() -> Vec<IpAddr> {
+    let mut own = system_addresses();
+    own.retain(is_written);
+    own.sort_by_key(IpAddr::is_ipv6);
+    own
+}
+
+#[cfg(any(feature = "discovery", feature = "tls"))]
+fn system_addresses() -> Vec<IpAddr> {
+    if_addrs::get_if_addrs().unwrap_or_default().iter().map(if_addrs::Interface::ip).collect()
+}
+
+/// Without both features nothing asks the system.
+#[cfg(not(any(feature = "discovery", feature = "tls")))]
+fn system_addresses() -> Vec<IpAddr> {
+    Vec::new()
+}
+
+fn is_written(address: &IpAddr) -> bool {
+    !address.is_loopback()
+        && match address {
+            IpAddr::V4(v4) => !v4.is_link_local(),
+            IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+        }
+}
+
+/// Where other machines reach what is bound to `bound` on this one, which has the addresses `own`.
+pub fn from_network(bound: SocketAddr, own: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
+    let ip = bound.ip();
+    let own = own.iter().filter(move |own| ip.is_unspecified() && own.is_ipv4() == ip.is_ipv4());
+    let itself = Some(ip).filter(|ip| !ip.is_unspecified() && is_written(&ip.to_canonical()));
+    own.copied().chain(itself).map(move |ip| SocketAddr::new(ip, bound.port()))
+}
+
 /// Whether `address` is on a network that this machine is on, or is this machine.
 #[must_use]
 pub fn is_neighbour(address: IpAddr) -> bool {
@@ -67,6 +105,24 @@ mod tests {
         assert!(shares("10.0.0.1", "10.0.0.1", 32) && shares("10.0.0.1", "192.0.2.1", 0));
         assert!(shares("fe80::1", "fe80::2", 64) && !shares("fe80::1", "fe80:0:0:1::2", 64));
         assert!(!shares("10.0.0.1", "::a00:1", 0));
+    }
+
+    #[test]
+    fn what_is_bound_to_every_address_is_reached_at_each_of_its_kind() {
+        let own = ["192.0.2.2", "10.0.0.1", "2001:db8::2"].map(|own| own.parse().expect("address"));
+        for (bound, reached) in [
+            ("0.0.0.0:9", &["192.0.2.2:9", "10.0.0.1:9"][..]),
+            ("[::]:9", &["[2001:db8::2]:9"]),
+            ("10.0.0.1:9", &["10.0.0.1:9"]),
+            ("127.0.0.1:9", &[]),
+            ("[::1]:9", &[]),
+            ("[::ffff:127.0.0.1]:9", &[]),
+            ("[fe80::1]:9", &[]),
+        ] {
+            let from_network = from_network(bound.parse().expect("address"), &own);
+            assert_eq!(from_network.map(|address| address.to_string()).collect::<Vec<_>>(), reached, "{bound}");
+        }
+        assert!(own_addresses().iter().all(is_written));
     }
 
     #[test]

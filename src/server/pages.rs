@@ -147,7 +147,8 @@ impl Pages {
             };
         }
         if request.path == api::ROLE && is_read {
-            return Answer::Call(framing, api::Call::Role { is_admin: api::is_operator(request, from) });
+            let (is_admin, is_here) = (api::is_operator(request, from), api::is_here(request, from));
+            return Answer::Call(framing, api::Call::Role { is_admin, is_here });
         }
         if request.path == "/client/" {
             if is_read {

@@ -9,6 +9,7 @@ use crate::http::guard::{is_local_host, is_own_page};
 use crate::http::request::{Method, Request};
 use crate::http::response::{Framing, Response, method_not_allowed, refuse};
 use crate::json::write::Writer;
+use crate::net::interfaces::{from_network, own_addresses};
 use crate::net::reactor::Turn;
 use crate::protocol::p2p::push_list;
 use crate::server::conn::ConnId;
@@ -25,8 +26,9 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// What an administrator asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Call {
-    /// What the console may show to whoever sends this.
-    Role { is_admin: bool },
+    /// What the console may show to whoever sends this, who may be a page of this machine at an address that no other
+    /// reaches.
+    Role { is_admin: bool, is_here: bool },
     /// Whether the process is there.
     Alive,
     /// Whether it takes new clients.
@@ -106,12 +108,14 @@ pub(super) fn is_operator(request: &Request<'_>, from: Origin) -> bool {
     let is_meant = request.headers("Sec-Fetch-Site").all(|site| matches!(site, b"same-origin" | b"none"));
     let is_admitted = || match from.is_admin {
         Some(is_admin) => is_admin,
-        None => {
-            let is_here = from.is_loopback_peer && is_local_host(request.host()) && !request.is_forwarded();
-            is_here || from.access.is_admin(request, from.wall)
-        }
+        None => is_here(request, from) || from.access.is_admin(request, from.wall),
     };
     is_own_page && is_meant && is_admitted()
+}
+
+/// Whether this was sent by this machine, under a name that means it, and by nobody else's order.
+pub(super) fn is_here(request: &Request<'_>, from: Origin) -> bool {
+    from.is_loopback_peer && is_local_host(request.host()) && !request.is_forwarded()
 }
 
 /// Answers a call that is not one.
@@ -123,8 +127,9 @@ pub(super) fn refuse_call(fault: Fault, framing: Framing, out: &mut Vec<u8>) {
 }
 
 impl Exchange {
-    /// What the console shows only if it is of use: everybody is told, so nothing of it is a secret.
-    fn role(&self, is_admin: bool) -> Vec<u8> {
+    /// What the console shows only if it is of use: everybody is told, so nothing of it is a secret. Only who is here is told
+    /// where other machines find the console, and only needs it: others have come that way.
+    fn role(&self, is_admin: bool, is_here: bool) -> Vec<u8> {
         let mut out = Vec::new();
         Writer::new(&mut out).object(|json| {
             json.name("is_admin").boolean(is_admin);
@@ -135,9 +140,23 @@ impl Exchange {
                     json.string(switch.name());
                 }
             });
+            if let Some(url) = is_here.then(|| self.network_url()).flatten() {
+                json.name("network").string(&url);
+            }
         });
         out.push(b'\n');
         out
+    }
+
+    /// The console as other machines open it, if one of the listeners that are not for administrators can be reached.
+    fn network_url(&self) -> Option<String> {
+        let own = own_addresses();
+        let listeners = self.listeners[..self.first_admin].iter().filter(|(_, listen)| !listen.proxy);
+        let mut urls = listeners.flat_map(|(listener, listen)| {
+            let http = if listen.tls { "https" } else { "http" };
+            from_network(listener.address(), &own).map(move |address| format!("{http}://{address}/console"))
+        });
+        urls.next()
     }
 
     /// All devices, as JSON.
@@ -158,7 +177,7 @@ impl Exchange {
         out: &mut Vec<u8>,
     ) {
         let (status, content_type, body) = match call {
-            Call::Role { is_admin } => (200, JSON, self.role(is_admin)),
+            Call::Role { is_admin, is_here } => (200, JSON, self.role(is_admin, is_here)),
             Call::Alive => (200, TEXT, b"alive\n".to_vec()),
             Call::Ready if self.is_draining() => (503, TEXT, b"draining\n".to_vec()),
             Call::Ready => (200, TEXT, b"ready\n".to_vec()),
