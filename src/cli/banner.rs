@@ -213,11 +213,12 @@ mod tests {
             assert!(text.lines().nth(1).unwrap().starts_with("  listening  "), "{text}");
             text.lines().filter_map(|line| line.strip_prefix("  network    ")).map(str::to_owned).collect()
         };
-        let all = [("0.0.0.0:9", Root::Auto), ("[::]:9", Root::Auto)];
+        let all = [("0.0.0.0:9", Root::Auto), ("[::]:8", Root::Auto)];
         let urls = ["http://192.0.2.2:9/console", "http://192.0.2.3:9/console", "http://10.0.0.1:9/console"];
         assert_eq!(network(&all, |_| {}), urls);
-        assert_eq!(network(&all, |config| config.listen[0].proxy = true), ["http://[2001:db8::2]:9/console"]);
-        assert_eq!(network(&all[1..], |config| config.listen[0].tls = true), ["https://[2001:db8::2]:9/console"]);
+        assert_eq!(network(&all, |config| config.listen[0].proxy = true), urls.map(|url| url.replace(":9/", ":8/")));
+        let urls = urls.map(|url| url.replace("http", "https"));
+        assert_eq!(network(&all, |config| config.listen[0].tls = true), urls);
         // Where it is bound to one of them, that is what the line of the console says, unless another comes first.
         assert_eq!(network(&[("10.0.0.1:9", Root::Auto)], |_| {}), [""; 0]);
         let both = [("127.0.0.1:9", Root::Auto), ("10.0.0.1:8", Root::Auto)];

@@ -67,11 +67,12 @@ fn is_written(address: &IpAddr) -> bool {
         }
 }
 
-/// Where other machines reach what is bound to `bound` on this one, which has the addresses `own`.
+/// Where other machines reach what is bound to `bound` on this one, which has the addresses `own`. What is bound to every
+/// IPv6 address is to every IPv4 address, too, as systems do that unless told otherwise.
 pub fn from_network(bound: SocketAddr, own: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
-    let ip = bound.ip();
-    let own = own.iter().filter(move |own| ip.is_unspecified() && own.is_ipv4() == ip.is_ipv4());
-    let itself = Some(ip).filter(|ip| !ip.is_unspecified() && is_written(&ip.to_canonical()));
+    let ip = bound.ip().to_canonical();
+    let own = own.iter().filter(move |own| ip.is_unspecified() && (ip.is_ipv6() || own.is_ipv4()));
+    let itself = Some(ip).filter(|ip| !ip.is_unspecified() && is_written(ip));
     own.copied().chain(itself).map(move |ip| SocketAddr::new(ip, bound.port()))
 }
 
@@ -112,7 +113,8 @@ mod tests {
         let own = ["192.0.2.2", "10.0.0.1", "2001:db8::2"].map(|own| own.parse().expect("address"));
         for (bound, reached) in [
             ("0.0.0.0:9", &["192.0.2.2:9", "10.0.0.1:9"][..]),
-            ("[::]:9", &["[2001:db8::2]:9"]),
+            ("[::]:9", &["192.0.2.2:9", "10.0.0.1:9", "[2001:db8::2]:9"]),
+            ("[::ffff:10.0.0.1]:9", &["10.0.0.1:9"]),
             ("10.0.0.1:9", &["10.0.0.1:9"]),
             ("127.0.0.1:9", &[]),
             ("[::1]:9", &[]),
