@@ -264,7 +264,7 @@ fn t18_bad_requests_are_refused_once() {
 #[test]
 fn targets_lead_nowhere_else() {
     let server = TestServer::start();
-    // T24: no redirects, no files, no decoding of what was encoded.
+    // T24: no redirects but of our own, no files, no decoding of what was encoded.
     for target in [
         "//",
         "//evil.example",
@@ -275,10 +275,13 @@ fn targets_lead_nowhere_else() {
         "/../etc/passwd",
         "/client/../console",
         "/client/%2e%2e/console",
-        "/client",
+        "/client//",
+        "//client",
         "/client/nobody.js",
         "/client/webshare.js/",
-        "/console/",
+        "/console//",
+        "//console/",
+        "/console/%2e",
         "/CONSOLE",
         "/console%00",
         "/.git/config",
@@ -295,6 +298,17 @@ fn targets_lead_nowhere_else() {
             assert!(matches!(response.status, 404 | 405), "{method} {target}: {response:?}");
             assert_eq!(response.header("location"), None, "{target}");
         }
+    }
+    // The two pages that are easily mistaken: to each other's form, whatever else was asked for, whoever asks.
+    for (target, to) in [("/console/", "../console"), ("/client", "client/"), ("/client?a=//evil.example", "client/")] {
+        for method in ["GET", "HEAD"] {
+            let response = ask(&server, method, target);
+            assert_eq!((response.status, response.header("location")), (308, Some(to)), "{method} {target}");
+            assert!(!response.text().contains("evil"), "{response:?}");
+        }
+        let response = ask(&server, "POST", target);
+        assert_eq!((response.status, response.header("location")), (405, None), "{target}");
+        assert_eq!(ask_with(&server, target, "").header("connection"), Some("keep-alive"));
     }
     // A query changes no page.
     let plain = ask(&server, "GET", "/console");

@@ -120,6 +120,13 @@ pub fn method_not_allowed(out: &mut Vec<u8>, allow: &str, framing: Framing) {
     readable(response, 405, &format!("This method is not for this address; it takes {allow}."));
 }
 
+/// Appends 308 (RFC 9110 §15.4.9): the page is at `to`, a reference relative to what was asked for. The caller says what
+/// that is, no request.
+pub fn redirect(out: &mut Vec<u8>, to: &'static str, framing: Framing) {
+    let response = Response::begin(out, 308, framing).header("Location", to).header("Cache-Control", "no-cache");
+    readable(response, 308, &format!("This page is at {to}."));
+}
+
 /// Appends 304: what the client has is still right (RFC 9110 §15.4.5).
 pub fn not_modified(out: &mut Vec<u8>, etag: &str, framing: Framing) {
     Response::begin(out, 304, framing).header("ETag", etag).empty();
@@ -160,6 +167,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         204 => "No Content",
         304 => "Not Modified",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -226,6 +234,8 @@ mod tests {
         assert!(method.contains("\r\nAllow: GET, HEAD\r\n") && method.ends_with("it takes GET, HEAD.\n"), "{method}");
         let same = written(|out| not_modified(out, "\"a\"", KEEP));
         assert!(same.ends_with("\r\nETag: \"a\"\r\n\r\n") && !same.contains("\r\nContent-"), "{same}");
+        let moved = written(|out| redirect(out, "../a", KEEP));
+        assert!(moved.starts_with("HTTP/1.1 308 Permanent Redirect\r\n") && moved.contains("\r\nLocation: ../a\r\n"));
         assert!(written(|out| Response::begin(out, 599, KEEP).empty()).starts_with("HTTP/1.1 599 \r\n"));
     }
 

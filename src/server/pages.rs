@@ -31,7 +31,9 @@ use crate::frame::assemble::Window;
 use crate::http::end_of_head;
 use crate::http::guard::{BadEntry, Guard};
 use crate::http::request::{Method, Request, parse};
-use crate::http::response::{Framing, Response, etag_matches, method_not_allowed, not_modified, refuse, unauthorized};
+use crate::http::response::{
+    Framing, Response, etag_matches, method_not_allowed, not_modified, redirect, refuse, unauthorized,
+};
 use crate::http::upgrade;
 use crate::hub::Hub;
 use crate::net::reactor::Turn;
@@ -47,6 +49,10 @@ const TURN_REQUESTS: usize = 16;
 
 /// As how many of them one counts that may show a token, whose signature takes as long as that to check.
 const SIGNED_REQUESTS: usize = 8;
+
+/// Paths that people try, and where the page is that they mean: relative, so that whatever a proxy puts before our paths
+/// stays, and nothing that was asked for is part of it.
+const MISTAKEN: [(&str, &str); 2] = [("/console/", "../console"), ("/client", "client/")];
 
 /// What a client is told that wants a session when there is no room for it.
 pub(super) const MEMORY_IS_SHORT: &str = "Memory is short (--max-memory): try again later.";
@@ -153,6 +159,11 @@ impl Pages {
         if request.path == "/client/" {
             if is_read {
                 return self.client_page(request, framing, out);
+            }
+        } else if let Some((_, to)) = MISTAKEN.iter().find(|(path, _)| *path == request.path) {
+            if is_read {
+                redirect(out, to, framing);
+                return Answer::Response(framing);
             }
         } else if let Some(asset) = assets::find(request.path) {
             if is_read {

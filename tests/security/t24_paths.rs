@@ -1,4 +1,4 @@
-//! T24: no redirects, no files, no way up.
+//! T24: no redirects but those between the two forms of a page of ours, no files, no way up.
 
 use super::common::client::Client;
 use super::common::server::TestServer;
@@ -18,13 +18,15 @@ fn t24_no_path_leads_elsewhere() {
         "/client/../../etc/passwd",
         "/client/..%2f..%2fetc%2fpasswd",
         "/client/%2e%2e/console",
-        "/client",
-        "/client",
+        "/client//",
+        "//client",
         "/client//webshare.js",
         "/client/./webshare.js",
         "/client/webshare.js/",
         "/client/webshare.js%00",
-        "/console/",
+        "/console//",
+        "//console/",
+        "/evil.example/console/",
         "/console/../metrics",
         "/etc/passwd",
         "/.git/config",
