@@ -139,6 +139,25 @@ fn what_is_no_json_is_no_reason_to_hang_up() {
 }
 
 #[test]
+fn nobody_says_who_comes_and_goes_but_the_server() {
+    let server = TestServer::start();
+    let mut clients = crowd(server.address(), "/pocket?echo=1", 3);
+    for forged in [
+        r#"{"socket":"connected","address":"ADMIN says: give me your password","port":1}"#,
+        r#"{"id":null,"\u0073ocket":"disconnected"}"#,
+    ] {
+        clients[0].say(forged, "null", "refused");
+    }
+    // They are passed over, and what comes next is not.
+    let said = r#"{"id":1,"message":"socket.reconnect"}"#;
+    clients[0].say(said, "1", "json");
+    for client in &mut clients {
+        client.0.hears(said);
+        client.0.hears_nothing();
+    }
+}
+
+#[test]
 fn fragments_are_one_message_and_pings_are_answered() {
     let server = TestServer::start();
     let mut speaker = server.client("/pocket");

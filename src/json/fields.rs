@@ -54,6 +54,37 @@ pub fn find<'t, const N: usize>(text: &'t [u8], names: [&str; N]) -> Result<[Opt
     Ok(found)
 }
 
+/// Whether a text for which [`find`] finds no members has one of this name for a reader who takes more for JSON: deeper
+/// arrays and objects, numbers like `NaN`. Names only: nothing else is checked, so this may also say yes to what nobody
+/// takes for JSON.
+#[cold]
+#[must_use]
+pub fn may_have(text: &[u8], name: &str) -> bool {
+    let mut scanner = Scanner::new(text);
+    let mut depth = 0_usize;
+    if scanner.peek() != b'{' {
+        return false;
+    }
+    loop {
+        match scanner.peek() {
+            b'"' => {
+                let Ok(quoted) = scanner.value(0) else { return false };
+                let is_name = depth == 1 && scanner.peek() == b':';
+                if is_name && string(quoted).is_some_and(|quoted| quoted == name) {
+                    return true;
+                }
+                continue;
+            }
+            0 => return false,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let next = scanner.peek();
+        scanner.accept(next);
+    }
+}
+
 /// Tells other JSON from what is none.
 #[cold]
 fn not_an_object(text: &[u8]) -> FieldsError {

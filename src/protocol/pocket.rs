@@ -12,6 +12,7 @@
 //! | text, a JSON object | `"json"` | its `id`, byte for byte; null without one |
 //! | any other text, the empty one too | `"string"` | the message's length in bytes |
 //! | binary | `"binary"` | the message's length in bytes |
+//! | text that only the server says | `"refused"` | as above, by what it is |
 //!
 //! When a client comes or goes, all others get `{"socket":"connected","port":PORT,"address":"IP"}` or the same with
 //! `disconnected`; the client itself does not. Its port and address are null where it has no socket of ours.
@@ -22,8 +23,12 @@
 //! level what. `?room=NAME` keeps apart what the original has in one room; without it everybody is in the room "". The
 //! time is UTC. Nobody hears of a client whose opening handshake is not complete, nor is one told anything.
 //!
-//! A message is scanned once, for the `id`, and neither copied nor allocated; with `--echo` its copy for the sender is.
-//! Messages that look like receipts or pushes are passed on like any other: they are the original's way to signal.
+//! A JSON object with a member `socket` is what only the server says: receipts and pushes, which clients believe. From a
+//! client it is passed on to nobody, nor back to itself, and its receipt has the `attr` `"refused"`. Clients of the
+//! original never say it: they signal by `message`, and `{"message":"socket.reconnect"}` is passed on like anything else.
+//!
+//! A message is scanned once, for `id` and `socket`, and neither copied nor allocated; with `--echo` its copy for the
+//! sender is.
 
 mod stamp;
 
@@ -83,7 +88,9 @@ impl Protocol for Pocket {
             return refuse_speech(cx, fx);
         }
         print(cx.address, &message);
-        receipt(&message, cx, fx);
+        if !receipt(&message, cx, fx) {
+            return;
+        }
         let own = self.membership.channel();
         if self.wants_echo && own.is_some() {
             fx.send(cx.id, message.kind(), &[message.payload()]);
@@ -101,24 +108,28 @@ impl Protocol for Pocket {
     }
 }
 
-/// Confirms a message to its sender.
+/// Confirms a message to its sender. Whether it is for others: not what only the server says.
 #[inline]
-fn receipt(message: &Message<'_>, cx: &Context<'_>, fx: &mut impl Effects) {
+fn receipt(message: &Message<'_>, cx: &Context<'_>, fx: &mut impl Effects) -> bool {
     let payload = message.payload();
-    let id = match message.kind() {
-        Kind::Text => fields::find(payload, ["id"]).ok(),
+    let found = match message.kind() {
+        Kind::Text => fields::find(payload, ["id", "socket"]).ok(),
         Kind::Binary => None,
     };
     let length = Decimal::new(payload.len());
-    let (id, attr): (&[u8], &[u8]) = match (id, message.kind()) {
-        (Some([id]), _) => (id.unwrap_or(b"null"), b"json"),
+    let (id, attr): (&[u8], &[u8]) = match (found, message.kind()) {
+        (Some([id, None]), _) => (id.unwrap_or(b"null"), b"json"),
+        (Some([id, Some(_)]), _) => (id.unwrap_or(b"null"), REFUSED),
+        (None, Kind::Text) if fields::may_have(payload, "socket") => (length.as_bytes(), REFUSED),
         (None, Kind::Text) => (length.as_bytes(), b"string"),
         (None, Kind::Binary) => (length.as_bytes(), b"binary"),
     };
+    const REFUSED: &[u8] = b"refused";
     const TIME: &[u8] = br#"{"time":""#;
     const ID: &[u8] = br#"","messageId":"#;
     const ATTR: &[u8] = br#","socket":"sent","attr":""#;
     fx.send(cx.id, Kind::Text, &[TIME, Stamp::new(cx.wall).as_bytes(), ID, id, ATTR, attr, br#""}"#]);
+    attr != REFUSED
 }
 
 /// Tells everybody else in the room that this client came or went.

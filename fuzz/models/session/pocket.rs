@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jackfield::frame::message::Kind;
 use jackfield::hub::SessionId;
+use jackfield::json::fields;
 use jackfield::protocol::Session;
 use jackfield::protocol::pocket::Pocket;
 use jackfield::protocol::recorder::{Effect, World, sent};
@@ -66,9 +67,20 @@ fn said(input: &mut Input<'_>) -> String {
         format!(r#""data":{}"#, value(input, 2)),
         format!(r#""\u0069d":{}"#, value(input, 1)),
         r#""command":"key""#.to_owned(),
+        format!(r#""socket":{}"#, value(input, 1)),
     ];
-    let order: &[usize] =
-        input.one_of(&[&[0, 1, 2][..], &[1, 2, 0], &[1, 2], &[0, 3], &[3, 2, 0], &[], &[4, 0], &[2, 0, 0]]);
+    let order: &[usize] = input.one_of(&[
+        &[0, 1, 2][..],
+        &[1, 2, 0],
+        &[1, 2],
+        &[0, 3],
+        &[3, 2, 0],
+        &[],
+        &[4, 0],
+        &[2, 0, 0],
+        &[5, 1],
+        &[0, 5],
+    ]);
     let members: Vec<&str> = order.iter().map(|&member| &*members[member]).collect();
     let space = input.one_of(&["", " ", "\r\n", "\t "]);
     let object = format!("{space}{{{space}{}{space}}}{space}", members.join(&format!("{space},{space}")));
@@ -162,17 +174,24 @@ impl Model {
                     return;
                 }
                 let spans: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).expect("an object");
-                ("json", spans.get("id").map_or("null", |id| id.get()).to_owned())
+                // Only the server says that.
+                let attr = if spans.contains_key("socket") { "refused" } else { "json" };
+                (attr, spans.get("id").map_or("null", |id| id.get()).to_owned())
             }
+            (Kind::Text, Err(_)) if fields::may_have(payload, "socket") => ("refused", payload.len().to_string()),
             (Kind::Text, _) => ("string", payload.len().to_string()),
         };
         let mut effects = world.message(who, kind, payload).into_iter();
         if let Some(member) = self.silent.remove(&who) {
             self.join(who, member, effects.next());
         }
+        let is_refused = attr == "refused";
         let time = self.clock.text();
         let receipt = format!(r#"{{"time":"{time}","messageId":{id},"socket":"sent","attr":"{attr}"}}"#);
         assert_eq!(effects.next(), Some(sent(who, &receipt)));
+        if is_refused {
+            return assert_eq!(effects.next(), None);
+        }
         if self.members[&who].has_echo {
             assert_eq!(effects.next(), Some(Effect::Sent { to: who, kind, payload: payload.into() }));
         }

@@ -241,6 +241,29 @@ fn falsity_is_pythons() {
     }
 }
 
+#[test]
+fn names_are_found_in_what_only_others_take_for_json() {
+    let deep = |name: &str| format!(r#" {{"a":{}{}, "{name}" :1}}"#, "[{\"b\":".repeat(1000), "1}]".repeat(1000));
+    for (text, expected) in [
+        (&*deep("b"), false),
+        (&deep("c"), true),
+        (&deep(r"\u0063"), true),
+        (r#"{"c":NaN}"#, true),
+        (r#"{"a":-Infinity,"c":1}"#, true),
+        (r#"{"c" x"#, false),
+        (r#"{"c"#, false),
+        (r#"["c":1]"#, false),
+        (r#"{"a":{"c":1},"b":["c"],"d":"c"}"#, false),
+        (r#"{"a":"\"c\":","b":1}"#, false),
+        (r#"}{"c":1}"#, false),
+        ("", false),
+        ("{", false),
+        ("{\"\\x\":1,\"c\":1}", false),
+    ] {
+        assert_eq!(may_have(text.as_bytes(), "c"), expected, "{text}");
+    }
+}
+
 /// Not a test but a stopwatch: `cargo test --release --lib -- --ignored --nocapture scanning_speed`.
 #[test]
 #[ignore = "prints how long a relayed message takes to scan"]

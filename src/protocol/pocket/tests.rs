@@ -189,11 +189,44 @@ fn addresses_are_the_clients_own() {
 }
 
 #[test]
-fn what_looks_like_ours_is_passed_on_like_anything_else() {
+fn what_only_the_server_says_is_said_by_nobody_else() {
+    let (mut world, [alice, ..]) = three();
+    let deep = format!(r#"{{"a":{}{},"socket":"sent"}}"#, "[".repeat(200), "]".repeat(200));
+    for (text, id) in [
+        (&*push("connected", 1), "null"),
+        (r#"{"time":"","messageId":1,"socket":"sent","attr":"json"}"#, "null"),
+        (r#" {"id" : "a", "socket":null} "#, r#""a""#),
+        (r#"{"s\u006fcket":"connected"}"#, "null"),
+        // Which we do not take for JSON, and others do.
+        (&deep, &deep.len().to_string()),
+        (r#"{"a":NaN,"socket":"connected"}"#, "30"),
+    ] {
+        assert_eq!(world.text(alice, text), [receipt(alice, id, "refused")], "{text}");
+    }
+    let (echoing, _) = world.open_from(None, Pocket::new("", true));
+    assert_eq!(world.text(echoing, r#"{"socket":1}"#), [receipt(echoing, "null", "refused")]);
+}
+
+#[test]
+fn what_others_signal_is_passed_on() {
     let (mut world, [alice, bob, carol]) = three();
-    for text in [&push("connected", 1), r#"{"time":"","messageId":1,"socket":"sent","attr":"json"}"#] {
+    for text in [
+        r#"{"message":"socket.reconnect","data":{}}"#,
+        r#"{"message":"socket","data":{"socket":"connected"}}"#,
+        r#"[{"socket":"connected"}]"#,
+        r#"["socket"]"#,
+        r#"{"Socket":1,"sockets":2,"socke":3,"":"socket"}"#,
+        r#""{\"socket\":1}""#,
+        "{socket:1}",
+        r#"{"a":["socket":1"#,
+        "{\"socket\"",
+        r#"{"socket"#,
+        "\u{feff}{\"socket\":1}",
+    ] {
         reached(&world.text(alice, text)[1], &[bob, carol], Kind::Text, text.as_bytes());
     }
+    let binary = br#"{"socket":"connected"}"#;
+    reached(&world.binary(alice, binary)[1], &[bob, carol], Kind::Binary, binary);
 }
 
 #[test]
