@@ -87,6 +87,30 @@ for (const [kind, options] of Object.entries(WINDOWS)) {
   });
 }
 
+real('a page that only this machine can open shows a code of where others find it', async (t) => {
+  const server = await jackfield(t, { args: ['--listen', '0.0.0.0:0', '--lan', 'off'] });
+  const [context, phone] = [await visitor(t, browser, DESKTOP), await visitor(t, browser, PHONE)];
+  const network = /^  network +(\S+)$/m.exec(server.output())?.[1];
+  const screen = await open(context, server);
+  const link = await scan(screen);
+  assert.equal(link, `${network ?? `${server.http}/console`}#pair=${await readKey(screen)}`);
+  await sees(screen, network ? 'A camera opens this page, paired.' : 'Opens on this machine only.');
+  const held = await phone.newPage();
+  await held.goto(link);
+  await Promise.all([screen, held].map((page) => sees(page, 'Paired with')));
+  await talk(held, screen);
+
+  // Whatever address this machine has, or none; the tab that it opens itself stays here.
+  const told = await context.newPage();
+  await told.route('**/console/role', async (route) => {
+    const role = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...role, network: 'https://192.0.2.2:9/console' } });
+  });
+  await told.goto(`${server.http}/console`);
+  assert.equal(await scan(told), `https://192.0.2.2:9/console#pair=${await readKey(told)}`);
+  assert.equal(await told.locator('.open-partner').evaluate((tab) => tab.href), `${server.http}/console#pair=${await readKey(told)}`);
+});
+
 real('a link that was used up says so in words', async (t) => {
   const server = await jackfield(t);
   const context = await visitor(t, browser);

@@ -26,12 +26,15 @@ const explain = ({ code, body }) => {
 /** A phone that reads the code cannot reach what only this machine can. */
 const isLoopback = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
 
-export function pairRoom(panel, { server }) {
+export function pairRoom(panel, { server, role }) {
   const find = (selector) => panel.querySelector(selector);
   const showState = stateOf(panel);
   const [jack, key, copyKey, copyLink, link, figure] = ['.jack', '.key', '.copy-key', '.copy-link', '.open-partner', '.qr'].map(find);
   const [form, field] = ['.partner-form', '.partner-key'].map(find);
   const [pairButton, unpairButton, error] = ['.pair-button', '.unpair-button', '.partner-form .error'].map(find);
+  /** Whether the link is to where other machines find this page, which the server tells those of its own machine. */
+  const isElsewhere = isLoopback && role.network !== undefined;
+  let shared = '';
   const share = new WebShare(`${server}/webshare`, { binary: true, token });
   const talk = new Conversation(panel, (as, data) => {
     const failed = talk.message('out', as, data);
@@ -74,10 +77,12 @@ export function pairRoom(panel, { server }) {
   share.addEventListener('key', ({ detail }) => {
     key.textContent = detail.key;
     link.href = `#pair=${encodeURIComponent(detail.key)}`;
+    // This machine's own tabs stay where they are; others need an address that they reach.
+    shared = isElsewhere ? role.network + link.hash : link.href;
     link.hidden = copyKey.disabled = copyLink.disabled = false;
     showKey(true);
-    figure.hidden = !draw(figure.querySelector('svg'), link.href);
-    figure.querySelector('figcaption').textContent = isLoopback
+    figure.hidden = !draw(figure.querySelector('svg'), shared);
+    figure.querySelector('figcaption').textContent = isLoopback && !isElsewhere
       ? 'Opens on this machine only. For a phone, serve the network (--listen) and open this page under that address.'
       : 'A camera opens this page, paired.';
     if (detail.previous) talk.note(`Connected again. Your key is now ${detail.key}; before it was ${detail.previous}.`);
@@ -124,7 +129,7 @@ export function pairRoom(panel, { server }) {
     field.focus();
   });
   copyKey.addEventListener('click', () => copyText(share.key, key, copyKey));
-  copyLink.addEventListener('click', () => copyText(link.href, key, copyLink));
+  copyLink.addEventListener('click', () => copyText(shared, key, copyLink));
 
   return {
     async enter(target) {
