@@ -1,12 +1,13 @@
 //! The program as it is started: exit codes, what goes to which stream, signals.
 
 use std::io::{BufRead, BufReader, PipeWriter, Write, pipe};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use jackfield::http::guard::Guard;
 use jackfield::http::request::MAX_HEADERS;
+use jackfield::net::interfaces::own_addresses;
 use jackfield::net::targets::Targets;
 use proptest::prelude::*;
 use rustix::process::{Pid, Signal, kill_process};
@@ -93,6 +94,20 @@ fn serves_where_the_block_says_and_drains_on_term() {
     assert!(server.banner.contains(&format!("http://{}/console", server.address)), "{}", server.banner);
     assert!(server.status_of("/").starts_with("HTTP/1.1 200 "));
     assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn says_where_other_machines_find_the_console() {
+    let server = Running::start(&["--listen", "0.0.0.0:0", "--lan", "off"]);
+    let port = server.address.port();
+    assert!(server.banner.contains(&format!("  console    http://127.0.0.1:{port}/console\n")), "{}", server.banner);
+    let own: Vec<IpAddr> = own_addresses().into_iter().filter(IpAddr::is_ipv4).take(3).collect();
+    let expected: Vec<String> = own.iter().map(|own| format!("  network    http://{own}:{port}/console")).collect();
+    let told: Vec<&str> = server.banner.lines().filter(|line| line.starts_with("  network ")).collect();
+    assert_eq!(told, expected, "{}", server.banner);
+    for own in own {
+        TcpStream::connect((own, port)).expect("it is reached there");
+    }
 }
 
 #[test]
