@@ -182,7 +182,7 @@ impl Batch {
             Some(only) => only == to && lane.is_bridge == is_bridge,
             None => !is_bridge && lane.except != Some(to),
         };
-        if let Some(place) = self.lanes().iter().rposition(may_reach)
+        if let Some(place) = self.find(may_reach)
             && self.lanes[place].only.is_some()
         {
             return &mut self.lanes[place];
@@ -197,7 +197,7 @@ impl Batch {
     fn lane_of(&mut self, to: &Audience<'_>) -> &mut Lane {
         let is_same = |lane: &Lane| lane.only.is_none() && lane.version == to.version && lane.except == to.except;
         let may_reach = |lane: &Lane| lane.only.is_none() || lane.only != to.except;
-        if let Some(place) = self.lanes().iter().rposition(may_reach)
+        if let Some(place) = self.find(may_reach)
             && is_same(&self.lanes[place])
         {
             return &mut self.lanes[place];
@@ -206,6 +206,14 @@ impl Batch {
         (lane.only, lane.version, lane.except) = (None, to.version, to.except);
         lane.audience.extend_from_slice(to.members);
         lane
+    }
+
+    /// The last lane that `is_it`, of the last [`LANES`]: one message to thousands, each in words of its own, must not look
+    /// through thousands for each. Whoever is not found gets another lane, behind all there are.
+    #[inline]
+    fn find(&self, is_it: impl Fn(&Lane) -> bool) -> Option<usize> {
+        let first = self.used.saturating_sub(LANES);
+        self.lanes[first..self.used].iter().rposition(is_it).map(|place| first + place)
     }
 
     fn open(&mut self) -> &mut Lane {

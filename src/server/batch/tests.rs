@@ -59,6 +59,15 @@ fn a_burst_with_receipts_is_two_lanes() {
     assert_eq!(sent(&[To::One(1), To::Many { members: 4, except: None }].repeat(2)).1, 4);
 }
 
+#[test]
+fn a_lane_is_looked_for_among_so_many_only() {
+    let others = LANES as u32 - 1;
+    let and_again = |others: u32| [&(0..=others).map(To::One).collect::<Vec<_>>()[..], &[To::One(0)]].concat();
+    assert_eq!(sent(&and_again(others)).1, LANES);
+    let (received, lanes) = sent(&and_again(others + 1));
+    assert_eq!((lanes, &received[&SessionId(0)][..]), (LANES + 2, &[0, LANES as u8 + 1][..]));
+}
+
 proptest! {
     #[test]
     fn everybody_gets_its_own_in_order(sequence in prop::collection::vec(to(), 0..60)) {
