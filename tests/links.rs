@@ -238,6 +238,10 @@ fn requests_that_are_no_links_are_refused() {
     for (server, path, fields, status) in [
         (&open, "/broadcast/a", format!("{offer}\r\n{ID}"), 101),
         (&open, "/network/a", format!("{offer}\r\n{ID}"), 101),
+        // Loopback is a neighbour, but not who comes through a proxy there.
+        (&open, "/network/a", format!("{offer}\r\n{ID}\r\nX-Forwarded-For: 203.0.113.7"), 403),
+        (&open, "/broadcast/a", format!("{offer}\r\n{ID}\r\nForwarded: for=203.0.113.7"), 403),
+        (&closed, &format!("/network/{key}"), format!("{prove}\r\n{ID}\r\nX-Forwarded-For: 203.0.113.7"), 101),
         (&open, "/broadcast/a", offer.to_owned(), 400),
         (&open, "/broadcast/a", format!("{offer}\r\nJackfield-Instance: x"), 400),
         (&open, "/broadcast/a", format!("{prove}\r\n{ID}"), 403),

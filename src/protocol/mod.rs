@@ -215,7 +215,11 @@ impl Session {
     /// The memory of what it keeps until it can pass it on, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        if let Self::Device(device) = self { device.weight() } else { 0 }
+        match self {
+            Self::Device(device) => device.weight(),
+            Self::Link(link) => link.weight(),
+            _ => 0,
+        }
     }
 
     /// Nobody listened to the client, as others had to catch up first: what it would have said by now may come later.

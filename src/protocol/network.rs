@@ -22,10 +22,17 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use super::membership::{Membership, NO_NAME, refuse_speech};
 use super::{Audience, Context, Effects, Protocol};
 use crate::frame::message::{Kind, Message};
-use crate::hub::SessionId;
 use crate::hub::channels::ChannelId;
-use crate::hub::peers::{PeerId, Via};
+use crate::hub::peers::{Lost, PeerId, Via};
+use crate::hub::{Hub, SessionId};
 use crate::json::fields;
+
+/// Why a link is closed that tells of a member.
+const MEMORY_IS_SHORT: &str = "memory is short (--max-memory)";
+
+/// Messages about peers of a lost link that go out at once, but for one peer at least: writing them must not keep others
+/// waiting.
+const LOST_SHARE: usize = 2048;
 
 /// A member of a network channel.
 #[derive(Debug)]
@@ -100,11 +107,12 @@ impl Protocol for Network {
             return fx.close(cx.id, CloseCode::Error, "the system's generator of random numbers fails");
         };
         self.id = Some(id);
-        for (peer, via) in cx.hub.peers.all(channel).filter(|(peer, _)| *peer != id) {
+        let others = || cx.hub.peers.members(channel).filter(|(peer, _)| *peer != id);
+        for peer in others().map(|(peer, _)| peer).chain(cx.hub.peers.remote(channel)) {
             tell(fx, cx.id, "connect", id, peer);
-            if let Via::Member(member) = via {
-                tell(fx, member, "connect", peer, id);
-            }
+        }
+        for (peer, member) in others() {
+            tell(fx, member, "connect", peer, id);
         }
         tell_links(fx, cx.hub.channels.links(channel), "connect", id);
     }
@@ -117,7 +125,7 @@ impl Protocol for Network {
     fn on_close(&mut self, cx: &mut Context<'_>, fx: &mut impl Effects) {
         let Some(channel) = self.membership.channel() else { return };
         if let Some(id) = self.id {
-            cx.hub.peers.remove(channel, id, cx.id);
+            cx.hub.peers.leave(channel, id);
             tell_members(cx, channel, "disconnect", id, fx);
             tell_links(fx, cx.hub.channels.links(channel), "disconnect", id);
         }
@@ -127,16 +135,15 @@ impl Protocol for Network {
 
 /// Tells a link that has opened who is here.
 pub(super) fn greet_link(cx: &Context<'_>, channel: ChannelId, fx: &mut impl Effects) {
-    for (id, via) in cx.hub.peers.all(channel) {
-        if let Via::Member(_) = via {
-            let id = id.to_string();
-            fx.send(cx.id, Kind::Text, &[br#"{"action":"connect","target":""#, id.as_bytes(), br#""}"#]);
-        }
+    for (id, _) in cx.hub.peers.members(channel) {
+        let id = id.to_string();
+        fx.send(cx.id, Kind::Text, &[br#"{"action":"connect","target":""#, id.as_bytes(), br#""}"#]);
     }
 }
 
 /// The server at the other end of this link says something: what it says of its own members, and in their names, is
-/// passed on to those here. Returns by how many its members have changed.
+/// passed on to those here. Returns by how many its members have changed. When there is no memory for another one, the link
+/// is closed: a channel that knows a part of its members only would be none.
 pub(super) fn on_link(
     cx: &mut Context<'_>,
     channel: ChannelId,
@@ -147,8 +154,12 @@ pub(super) fn on_link(
     let Some(said) = read(text) else { return 0 };
     let own = Via::Link(cx.id);
     match (said.action, said.source, said.target) {
-        (Action::Connect, _, Some(id)) if may_add && cx.hub.peers.add(channel, id, own) => {
-            tell_members(cx, channel, "connect", id, fx);
+        (Action::Connect, _, Some(_)) if cx.hub.is_tight() => fx.close(cx.id, CloseCode::Again, MEMORY_IS_SHORT),
+        (Action::Connect, _, Some(id)) if may_add => {
+            let Ok(is_new) = cx.hub.peers.add(channel, id, cx.id, &cx.hub.memory) else { return 0 };
+            if is_new {
+                tell_members(cx, channel, "connect", id, fx);
+            }
             return 1;
         }
         (Action::Disconnect, _, Some(id)) if cx.hub.peers.remove(channel, id, cx.id) => {
@@ -168,11 +179,19 @@ pub(super) fn on_link(
     0
 }
 
-/// A link has ended: its peers are gone.
+/// A link has ended: its peers are gone. Members are told of some now, and of the rest as [`tell_lost`] is called.
 pub(super) fn lose_link(cx: &mut Context<'_>, channel: ChannelId, fx: &mut impl Effects) {
-    for id in cx.hub.peers.through(channel, cx.id) {
-        cx.hub.peers.remove(channel, id, cx.id);
-        tell_members(cx, channel, "disconnect", id, fx);
+    cx.hub.peers.lose(channel, cx.id);
+    tell_lost(cx.hub, fx);
+}
+
+/// Tells members of some peers that are lost ([`Peers::has_lost`](crate::hub::peers::Peers::has_lost)).
+pub fn tell_lost(hub: &mut Hub, fx: &mut impl Effects) {
+    let Some(Lost { peers, members }) = hub.peers.next_lost(LOST_SHARE) else { return };
+    for (id, member) in members {
+        for peer in &peers {
+            tell(fx, member, "disconnect", id, *peer);
+        }
     }
 }
 
@@ -215,10 +234,8 @@ fn tell(fx: &mut impl Effects, to: SessionId, action: &str, source: PeerId, targ
 
 /// Tells all members of this machine about a peer.
 fn tell_members(cx: &Context<'_>, channel: ChannelId, action: &str, about: PeerId, fx: &mut impl Effects) {
-    for (peer, via) in cx.hub.peers.all(channel).filter(|(peer, _)| *peer != about) {
-        if let Via::Member(member) = via {
-            tell(fx, member, action, peer, about);
-        }
+    for (peer, member) in cx.hub.peers.members(channel) {
+        tell(fx, member, action, peer, about);
     }
 }
 

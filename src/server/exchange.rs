@@ -23,7 +23,7 @@ use super::bridge::{Dials, FIRST_DIAL};
 use super::client::Trusted;
 use super::conn::{Behind, ConnId, Connection, Ending, Phase, Subject};
 use super::control::{Controls, Order};
-use super::links::{LINKS_OWNER, Links};
+use super::links::{LINKS_OWNER, LOST, Links};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
@@ -614,6 +614,10 @@ impl Handler for Exchange {
             self.spread(turn);
             return self.settle(turn);
         }
+        if id == LOST {
+            self.tell_lost();
+            return self.settle(turn);
+        }
         if id as usize >= FIRST_LISTENER {
             return self.on_acceptable(turn, id as usize - FIRST_LISTENER);
         }
@@ -666,6 +670,7 @@ impl Handler for Exchange {
 
     fn on_turn_end(&mut self, turn: &mut Turn) -> bool {
         self.spread.end_turn(turn);
+        self.end_turn_of_links(turn);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         if !self.ended.is_empty() || !self.ended_sessions.is_empty() {

@@ -15,6 +15,7 @@ use log::{debug, info, warn};
 use mio::Interest;
 
 use super::access::Entrance;
+use super::batch::{Actions, Place};
 use super::conn::{ConnId, Connection, End, Phase};
 use super::exchange::{Exchange, second};
 use super::relay::Progress;
@@ -39,6 +40,7 @@ use crate::net::timer::Alarm;
 use crate::protocol::Session;
 use crate::protocol::link::proof::Nonce;
 use crate::protocol::link::{Cargo, Far, INSTANCE, Link, OPEN, ORIGINAL, PROVED};
+use crate::protocol::network;
 use masks::Masks;
 use tungstenite::protocol::frame::coding::CloseCode;
 
@@ -47,6 +49,9 @@ pub(super) const LINKS_OWNER: u32 = u32::MAX - 1;
 
 /// Lookups with this bit are ours; a bridge's count from 1.
 pub(super) const LINK_TICKET: u64 = 1 << 63;
+
+/// The number under which the loop's revisit list knows that members are to be told of lost peers; connections' are below.
+pub(super) const LOST: u32 = u32::MAX - 1;
 
 /// Until a responder that had too many orders is given the rest.
 const ORDER_PAUSE: Duration = Duration::from_millis(100);
@@ -67,6 +72,8 @@ pub(super) struct Links {
     /// Open links that we dialled.
     pub(super) masking: usize,
     mdns: Option<Mdns>,
+    /// Whether the loop's list has [`LOST`].
+    is_telling: bool,
 }
 
 /// A server that is being dialled.
@@ -133,6 +140,7 @@ impl Links {
             listed,
             masking: 0,
             mdns,
+            is_telling: false,
         }
     }
 
@@ -169,10 +177,15 @@ impl Links {
             return refuse(403, "Links with other servers are off here (--lan).");
         };
         let is_known = self.listed.contains(&from) || self.discovery.is_announced(from);
+        let is_proved = sharing.secret().is_some();
+        // Whoever comes through a proxy on this machine, or on this network, is not therefore here.
+        if !is_proved && request.is_forwarded() {
+            return refuse(403, "Links that come through a proxy need a secret (--lan-secret-file).");
+        }
         if is_original {
             // It names its host as Origin, which the guard would refuse; a page cannot send the field that brought us here.
             let name = request.path.strip_prefix("/broadcast/").filter(|name| is_name(name, config.limits.max_name));
-            if !is_known || sharing.secret().is_some() || name.is_none() {
+            if !is_known || is_proved || name.is_none() {
                 return None;
             }
             let key = sharing.key(request.path);
@@ -184,7 +197,7 @@ impl Links {
         if request.origin().is_some() {
             return refuse(403, "Pages have no links with servers.");
         }
-        let wanted = if sharing.secret().is_some() { PROVED } else { OPEN };
+        let wanted = if is_proved { PROVED } else { OPEN };
         if !offers(wanted) {
             return refuse(403, "Both ends of a link have the same secret, or none (--lan-secret-file).");
         }
@@ -201,7 +214,7 @@ impl Links {
         let Some(id) = request.header(INSTANCE).and_then(InstanceId::parse) else {
             return refuse(400, "A link needs a Jackfield-Instance of 32 hexadecimal digits.");
         };
-        if sharing.secret().is_none() && !is_known && !is_neighbour(from) {
+        if !is_proved && !is_known && !is_neighbour(from) {
             return refuse(403, "Links come from this network, or from servers that --lan-peer lists.");
         }
         Some(self.admit(key, Some(id), from, sharing).and_then(|()| {
@@ -550,6 +563,23 @@ impl Exchange {
             self.links.masking -= 1;
         }
         self.links.discovery.on_closed(session, turn.now);
+    }
+
+    /// Has the loop come back while members are to be told of lost peers.
+    #[inline]
+    pub(super) fn end_turn_of_links(&mut self, turn: &mut Turn) {
+        if self.hub.peers.has_lost() && !self.links.is_telling {
+            self.links.is_telling = true;
+            turn.revisit(LOST);
+        }
+    }
+
+    /// Members are told of some peers that are lost.
+    pub(super) fn tell_lost(&mut self) {
+        self.links.is_telling = false;
+        let Self { hub, batch, deeds, scratch, .. } = self;
+        network::tell_lost(hub, &mut Actions { batch, deeds, scratch: Place::of(scratch) });
+        self.write_batch(None);
     }
 
     /// `frame` as this connection's end sends it.

@@ -40,7 +40,8 @@ const TURN_BYTES: usize = 256 * 1024;
 /// Reads that one connection may cause in one turn, so that a flood of small segments cannot either.
 const TURN_READS: usize = 16;
 
-/// Messages of one connection that are handled in one turn: a read full of empty frames holds forty thousand.
+/// Messages of one connection that are handled in one turn, and what is written for them to one each: a read full of empty
+/// frames holds forty thousand, and one message may be for thousands, to each in words of its own.
 const TURN_MESSAGES: usize = 2048;
 
 /// Bytes of requests that are received at once: what is not answered in this turn is kept, and brought back in the next one.
@@ -175,9 +176,8 @@ impl Exchange {
         loop {
             let before = window.start;
             let outcome = self.react(turn, id, session, &mut window, &mut share);
-            if self.batch.is_costly() {
-                share = 0;
-            }
+            // A write takes longer than most messages do.
+            share = if self.batch.is_costly() { 0 } else { share.saturating_sub(self.batch.lanes().len()) };
             self.write_batch(Some(id));
             match outcome {
                 Outcome::Fine => {}

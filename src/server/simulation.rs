@@ -213,6 +213,7 @@ impl Exchange {
             ("keys", self.hub.pairs.len()),
             ("channels", self.hub.channels.len()),
             ("devices", self.hub.devices.len()),
+            ("channels with peers", usize::from(!self.hub.peers.is_clear())),
             ("relations of devices", usize::from(!self.hub.devices.is_clear())),
         ]
     }

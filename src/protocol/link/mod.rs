@@ -26,6 +26,7 @@ use super::named::{self, CONNECT, DISCONNECT};
 use super::{Context, Effects, Protocol, network};
 use crate::frame::message::{Kind, Message};
 use crate::hub::channels::ChannelId;
+use crate::hub::peers::REMOTE_BYTES;
 use crate::hub::shared::{ChannelKey, InstanceId, News};
 use proof::{Ends, Nonce, Outcome, Proving};
 
@@ -38,8 +39,8 @@ pub const INSTANCE: &str = "Jackfield-Instance";
 /// The field by which original proxies, and we, say that a link is wanted.
 pub const ORIGINAL: &str = "X-BroadcastWebSocket-Proxy";
 
-/// Members that one link may tell of: more than any server has, and a bound on what a lie can cost.
-const MAX_REMOTE: u32 = 65_536;
+/// Members that one link may tell of: more than a channel of people has, and a bound on what a lie can cost.
+const MAX_REMOTE: u32 = 4096;
 
 /// Closes links that are not needed: the other end may have one already (4000 to 4999 are for private use, RFC 6455
 /// §7.4.2).
@@ -136,6 +137,11 @@ impl Link {
     #[must_use]
     pub fn far(&self) -> Far {
         self.far
+    }
+
+    /// The memory of the peers that it has told of, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        if self.cargo == Cargo::Network { self.remote as usize * REMOTE_BYTES } else { 0 }
     }
 
     /// The channel that it is on.

@@ -127,6 +127,7 @@ impl Exchange {
     #[inline]
     pub(in crate::server) fn set_marks(&mut self) {
         self.marks = Marks::of(self.config.limits.max_memory, self.conns.len());
+        self.hub.tight_from = Some(self.marks.tight);
     }
 
     /// Connections for which something waits, as far as was looked.
