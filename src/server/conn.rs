@@ -79,6 +79,8 @@ pub(super) struct Connection {
     pub(super) is_revisited: bool,
     /// Something went to the target since the deadline for silence was last looked at.
     pub(super) was_written: bool,
+    /// It is to be ended, as a write failed or it is too slow: nothing more is written to it.
+    pub(super) has_failed: bool,
     pub(super) end: End,
     /// Which listener accepted it.
     pub(super) listener: u16,
@@ -165,6 +167,7 @@ impl Connection {
             has_unread: false,
             is_revisited: false,
             was_written: false,
+            has_failed: false,
             end: End::Client,
             listener,
             address: Address::of(peer),

@@ -15,6 +15,7 @@ use mio::{Interest, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use self::closing::{LEAVING, Leaving};
 use self::shedding::{Farewells, Marks, Stalls};
 use super::StartError;
 use super::access::{Access, Entrance, FIRST_LEASE};
@@ -113,6 +114,7 @@ pub(super) struct Exchange {
     pub(super) tls: Option<Tls>,
     pub(super) metrics: Metrics,
     spans: Spans,
+    leaving: Leaving,
     pub(super) max_connections: usize,
     ended: Vec<ConnId>,
     /// When a connection that was turned away was last warned of, and how many there had been by then.
@@ -212,6 +214,7 @@ impl Exchange {
         Ok(Self {
             pages: Pages::new(&config).map_err(StartError::BadEntry)?,
             spans,
+            leaving: Leaving::default(),
             max_connections,
             started: now,
             listeners,
@@ -382,14 +385,14 @@ impl Exchange {
         session
     }
 
-    /// Lets a session react, and writes what it says.
+    /// Lets a session react, and writes what it says: to how many receivers, an audience being one.
     pub(super) fn act(
         &mut self,
         turn: &Turn,
         id: SessionId,
         reader: Option<ConnId>,
         react: impl FnOnce(&mut Session, &mut Context<'_>, &mut Actions<'_>),
-    ) {
+    ) -> usize {
         let address = match self.outlets.get(id) {
             Some(conn) => Some(self.conns[conn as usize].client()),
             None => self.polling.peer(id),
@@ -399,7 +402,9 @@ impl Exchange {
         let mut cx = Context { id, address, now: turn.now, wall: turn.wall, permit, hub, config, buffer };
         let mut fx = Actions { batch, deeds, scratch: Place::of(scratch) };
         react(&mut sessions[id.0 as usize], &mut cx, &mut fx);
+        let receivers = self.batch.lanes().len();
         self.write_batch(reader);
+        receivers
     }
 
     /// Something came from the client: the deadline for silence moves.
@@ -601,7 +606,9 @@ impl Handler for Exchange {
                 if ready.is_writable {
                     self.on_writable(turn, id);
                 }
-                if ready.is_readable || ready.has_ended {
+                if ready.has_ended && self.leaving.must_wait() {
+                    self.revisit(turn, id);
+                } else if ready.is_readable || ready.has_ended {
                     self.on_readable(turn, id, ready.has_ended);
                 }
             }
@@ -614,6 +621,10 @@ impl Handler for Exchange {
             self.spread(turn);
             return self.settle(turn);
         }
+        if id == LEAVING {
+            self.leaving.is_due = false;
+            return self.settle(turn);
+        }
         if id == LOST {
             self.tell_lost();
             return self.settle(turn);
@@ -622,6 +633,9 @@ impl Handler for Exchange {
             return self.on_acceptable(turn, id as usize - FIRST_LISTENER);
         }
         let Some(conn) = self.conns.get_mut(id as usize) else { return };
+        if self.leaving.is_full() {
+            return turn.revisit(id);
+        }
         conn.is_revisited = false;
         self.on_readable(turn, id, true);
         self.settle(turn);
@@ -671,6 +685,7 @@ impl Handler for Exchange {
     fn on_turn_end(&mut self, turn: &mut Turn) -> bool {
         self.spread.end_turn(turn);
         self.end_turn_of_links(turn);
+        self.leaving.end_turn(!self.failures.is_empty(), turn);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         if !self.ended.is_empty() || !self.ended_sessions.is_empty() {

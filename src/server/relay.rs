@@ -20,7 +20,7 @@ use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
 use super::access::{Awaits, First, first};
 use super::batch::{Actions, Batch, Lane, Place};
-use super::conn::{Behind, ConnId, Ending, Phase};
+use super::conn::{Behind, ConnId, Connection, Ending, Phase};
 use super::exchange::{Exchange, second};
 use crate::frame::assemble::{Item, MessageLimits, Window};
 use crate::frame::close::ClosePayload;
@@ -350,7 +350,7 @@ impl Exchange {
                 continue;
             };
             let conn = &mut self.conns[to as usize];
-            if conn.end.is_masking() {
+            if conn.end.is_masking() || conn.has_failed {
                 continue;
             }
             let is_own = Some(to) == reader;
@@ -359,6 +359,7 @@ impl Exchange {
                 && conn.socket.weight() > hard
                 && let Some(failure) = overdue(&mut conn.socket, hard)
             {
+                conn.has_failed = true;
                 self.failures.push((to, failure));
                 continue;
             }
@@ -389,8 +390,9 @@ impl Exchange {
     /// Something was sent to `to`; its sender must wait as soon as more than `high` bytes do, if there is such a mark.
     #[inline]
     fn on_sent(&mut self, to: ConnId, sent: io::Result<()>, high: Option<usize>, reader: Option<ConnId>) {
-        let socket = &mut self.conns[to as usize].socket;
+        let Connection { socket, has_failed, .. } = &mut self.conns[to as usize];
         if let Err(error) = sent {
+            *has_failed = true;
             self.failures.push((to, Some(error)));
         } else if socket.queued() > 0 {
             let is_new = socket.watch();
@@ -412,11 +414,12 @@ impl Exchange {
         for receiver in lane.receivers() {
             let Some(to) = self.outlets.get(receiver) else { continue };
             let conn = &mut self.conns[to as usize];
-            if !conn.end.is_masking() {
+            if !conn.end.is_masking() || conn.has_failed {
                 continue;
             }
             let is_own = Some(to) == reader;
             if !lane.keeps_pace && !is_own && conn.socket.weight() > hard {
+                conn.has_failed = true;
                 self.failures.push((to, None));
                 continue;
             }

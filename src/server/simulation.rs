@@ -223,13 +223,18 @@ impl Exchange {
 mod tests {
     use super::super::conn::Behind;
     use super::*;
+    use crate::config::LanMode;
 
     fn open(server: &mut Simulation, target: &str) -> ClientEnd {
+        open_with(server, target, "")
+    }
+
+    fn open_with(server: &mut Simulation, target: &str, fields: &str) -> ClientEnd {
         let mut client = server.connect(0, SocketAddr::from(([127, 0, 0, 1], 1)));
         client.set_room(1 << 20);
         let request = "HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-        client.write(format!("GET {target} {request}").as_bytes());
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+        client.write(format!("GET {target} {request}{fields}\r\n").as_bytes());
         server.settle(1000);
         assert!(client.read(4096).starts_with(b"HTTP/1.1 101 "));
         client
@@ -260,6 +265,60 @@ mod tests {
         members[9].write(&frame(200));
         server.settle(1000);
         assert_eq!(members[8].unread(), 20_004 + 204);
+    }
+
+    /// A server with so many members of one network channel, who have been told of each other.
+    fn crowd(members: usize) -> (Simulation, Vec<ClientEnd>) {
+        let mut config = Config::default();
+        config.lan.mode = LanMode::On;
+        config.lan.interfaces = vec!["none".to_owned()];
+        config.limits.max_per_address = members + 10;
+        let mut server = Simulation::new(config).expect("a good configuration");
+        let mut members: Vec<_> = (0..members).map(|_| open(&mut server, "/network/crowd")).collect();
+        members.iter_mut().for_each(|member| drop(member.read(1 << 20)));
+        (server, members)
+    }
+
+    #[test]
+    fn what_a_link_tells_many_members_takes_it_several_turns() {
+        const PEERS: u64 = 100;
+        let (mut server, mut members) = crowd(100);
+        let fields =
+            "Sec-WebSocket-Protocol: jackfield-link\r\nJackfield-Instance: 00112233445566778899aabbccddeeff\r\n";
+        let mut link = open_with(&mut server, "/network/crowd", fields);
+        let say = |id: u64| {
+            let text = format!(r#"{{"action":"connect","target":"{}"}}"#, id + 100);
+            [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0][..], text.as_bytes()].concat()
+        };
+        link.write(&(0..PEERS).flat_map(say).collect::<Vec<_>>());
+        server.turn(0);
+        let after_one = members[0].unread();
+        server.settle(1000);
+        let after_all = members[0].unread();
+        assert!(0 < after_one && after_one <= after_all / 4, "{after_one} of {after_all} bytes in one turn");
+        members[0].read(1 << 20);
+        drop(link);
+        server.turn(0);
+        assert!(members[0].unread() < after_all / 2, "members are told of the whole link at once");
+        server.settle(1000);
+        assert_eq!(members[0].unread(), after_all + PEERS as usize * "dis".len());
+    }
+
+    #[test]
+    fn a_crowd_that_leaves_together_takes_several_turns() {
+        for leave in [ClientEnd::finish, ClientEnd::reset] {
+            let (mut server, mut members) = crowd(200);
+            members[100..].iter_mut().for_each(leave);
+            let mut before = server.exchange.conns.len();
+            while server.turn(0) {
+                let left = server.exchange.conns.len();
+                assert!(before - left <= 1024 / 100 + 1, "{} of {before} left in one turn", before - left);
+                before = left;
+            }
+            assert_eq!(before, 100, "who stays was ended, or who left was not");
+            let text = r#"{"action":"disconnect","source":"","target":""}"#;
+            assert!(members[..100].iter().all(|member| member.unread() > 100 * text.len()));
+        }
     }
 
     /// Who has more waiting than may wait is offered it before its turn, and nothing waits when that comes.

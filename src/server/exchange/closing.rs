@@ -21,6 +21,50 @@ use crate::net::reactor::Turn;
 use crate::net::scratch::Carry;
 use crate::protocol::Protocol;
 
+/// The number under which the loop's revisit list knows that some whose writes failed are still to be ended; connections'
+/// are below.
+pub(super) const LEAVING: u32 = u32::MAX - 2;
+
+/// What those who leave in one turn may have written to others, so that a crowd that leaves together cannot starve those
+/// who stay.
+const LEAVING_WRITES: usize = 1024;
+
+/// Those who leave in one turn.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    /// What was written for them to others.
+    writes: usize,
+    /// Whether some were put off, behind whom all that leave have to wait.
+    has_put_off: bool,
+    /// Whether the loop's list has [`LEAVING`].
+    pub(super) is_due: bool,
+}
+
+impl Leaving {
+    /// Whether no others may leave in this turn.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.writes >= LEAVING_WRITES
+    }
+
+    /// Whether one that may be about to leave is put off.
+    pub(super) fn must_wait(&mut self) -> bool {
+        self.has_put_off |= self.is_full();
+        self.has_put_off
+    }
+
+    /// A turn ends. Whether some are left to be ended.
+    #[inline]
+    pub(super) fn end_turn(&mut self, are_left: bool, turn: &mut Turn) {
+        self.has_put_off &= self.is_full();
+        self.writes = 0;
+        if are_left && !self.is_due {
+            self.is_due = true;
+            turn.revisit(LEAVING);
+        }
+    }
+}
+
 impl Exchange {
     /// Carries out what sessions and failed writes asked for, and what that leads to, one after the other: ending one
     /// connection may cause the end of any number of others, so nothing that ends one calls this.
@@ -42,7 +86,9 @@ impl Exchange {
             self.watch_fresh(turn);
         }
         loop {
-            if let Some((id, error)) = self.failures.pop() {
+            if !self.leaving.is_full()
+                && let Some((id, error)) = self.failures.pop()
+            {
                 match error {
                     Some(error) => self.on_broken(turn, id, error),
                     None => self.on_too_slow(turn, id),
@@ -175,7 +221,9 @@ impl Exchange {
         conn.phase = Phase::Closing;
         // One that was never let in was never opened.
         if !self.access.is_locked(session) {
-            self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+            let before = self.metrics.writes;
+            let receivers = self.act(turn, session, None, |session, cx, fx| session.on_close(cx, fx));
+            self.leaving.writes += receivers.max((self.metrics.writes - before) as usize);
         }
         if is_link {
             self.on_link_closed(turn, id, session);
@@ -206,6 +254,8 @@ impl Exchange {
 
     /// Frees the slots of what ended in this turn, and the tables' memory after a crowd has gone.
     pub(in crate::server) fn free_slots(&mut self) {
+        let conns = &self.conns;
+        self.failures.retain(|(id, _)| conns[*id as usize].phase != Phase::Ended);
         for id in self.ended.drain(..) {
             self.conns.remove(id as usize);
         }
