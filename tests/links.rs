@@ -215,7 +215,10 @@ fn with_a_secret_those_who_know_it_are_linked_and_nobody_else() {
 
 /// A request for a link with the server at `address`, and what is answered.
 fn ask(address: SocketAddr, path: &str, fields: &str) -> (Client, u16) {
-    let mut client = Client::connect(address);
+    ask_on(Client::connect(address), address, path, fields)
+}
+
+fn ask_on(mut client: Client, address: SocketAddr, path: &str, fields: &str) -> (Client, u16) {
     let head = request("GET", address, path);
     let head = head.trim_end_matches("\r\n");
     let websocket = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -265,10 +268,15 @@ fn requests_that_are_no_links_are_refused() {
 /// Without a secret, whoever is not on a network of this machine must be listed.
 #[test]
 fn links_from_elsewhere_are_refused() {
-    let server = linked_with(&[], |config| config.trusted_proxy = vec!["127.0.0.1".to_owned()]);
-    for (from, status) in [("203.0.113.9", 403), ("2001:db8::9", 403), ("127.0.0.1", 101)] {
-        let fields = format!("Sec-WebSocket-Protocol: jackfield-link\r\n{ID}\r\nX-Forwarded-For: {from}");
-        assert_eq!(ask(server.address(), "/broadcast/a", &fields).1, status, "{from}");
+    let server = linked_with(&[], |config| config.listen[0].proxy = true);
+    let to = server.address();
+    for (from, status) in
+        [("TCP4 203.0.113.9 127.0.0.1", 403), ("TCP6 2001:db8::9 ::1", 403), ("TCP4 127.0.0.1 127.0.0.1", 101)]
+    {
+        let fields = format!("Sec-WebSocket-Protocol: jackfield-link\r\n{ID}");
+        let mut client = Client::connect(to);
+        client.write(format!("PROXY {from} 40000 {}\r\n", to.port()).as_bytes());
+        assert_eq!(ask_on(client, to, "/broadcast/a", &fields).1, status, "{from}");
     }
 }
 

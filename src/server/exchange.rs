@@ -15,7 +15,7 @@ use mio::{Interest, Token};
 use slab::Slab;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use self::closing::{LEAVING, Leaving};
+use self::closing::{Leaving, REST};
 use self::shedding::{Farewells, Marks, Stalls};
 use super::StartError;
 use super::access::{Access, Entrance, FIRST_LEASE};
@@ -24,7 +24,7 @@ use super::bridge::{Dials, FIRST_DIAL};
 use super::client::Trusted;
 use super::conn::{Behind, ConnId, Connection, Ending, Phase, Subject};
 use super::control::{Controls, Order};
-use super::links::{LINKS_OWNER, LOST, Links};
+use super::links::{LINKS_OWNER, Links};
 use super::metrics::Metrics;
 use super::pages::Pages;
 use super::polling::Polling;
@@ -621,13 +621,8 @@ impl Handler for Exchange {
             self.spread(turn);
             return self.settle(turn);
         }
-        if id == LEAVING {
-            self.leaving.is_due = false;
-            return self.settle(turn);
-        }
-        if id == LOST {
-            self.tell_lost();
-            return self.settle(turn);
+        if id == REST {
+            return self.go_on_with_rest(turn);
         }
         if id as usize >= FIRST_LISTENER {
             return self.on_acceptable(turn, id as usize - FIRST_LISTENER);
@@ -684,8 +679,7 @@ impl Handler for Exchange {
 
     fn on_turn_end(&mut self, turn: &mut Turn) -> bool {
         self.spread.end_turn(turn);
-        self.end_turn_of_links(turn);
-        self.leaving.end_turn(!self.failures.is_empty(), turn);
+        self.end_turn_of_leaving(turn);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT_BYTES);
         if !self.ended.is_empty() || !self.ended_sessions.is_empty() {

@@ -50,9 +50,6 @@ pub(super) const LINKS_OWNER: u32 = u32::MAX - 1;
 /// Lookups with this bit are ours; a bridge's count from 1.
 pub(super) const LINK_TICKET: u64 = 1 << 63;
 
-/// The number under which the loop's revisit list knows that members are to be told of lost peers; connections' are below.
-pub(super) const LOST: u32 = u32::MAX - 1;
-
 /// Until a responder that had too many orders is given the rest.
 const ORDER_PAUSE: Duration = Duration::from_millis(100);
 
@@ -72,8 +69,6 @@ pub(super) struct Links {
     /// Open links that we dialled.
     pub(super) masking: usize,
     mdns: Option<Mdns>,
-    /// Whether the loop's list has [`LOST`].
-    is_telling: bool,
 }
 
 /// A server that is being dialled.
@@ -140,7 +135,6 @@ impl Links {
             listed,
             masking: 0,
             mdns,
-            is_telling: false,
         }
     }
 
@@ -565,18 +559,8 @@ impl Exchange {
         self.links.discovery.on_closed(session, turn.now);
     }
 
-    /// Has the loop come back while members are to be told of lost peers.
-    #[inline]
-    pub(super) fn end_turn_of_links(&mut self, turn: &mut Turn) {
-        if self.hub.peers.has_lost() && !self.links.is_telling {
-            self.links.is_telling = true;
-            turn.revisit(LOST);
-        }
-    }
-
     /// Members are told of some peers that are lost.
     pub(super) fn tell_lost(&mut self) {
-        self.links.is_telling = false;
         let Self { hub, batch, deeds, scratch, .. } = self;
         network::tell_lost(hub, &mut Actions { batch, deeds, scratch: Place::of(scratch) });
         self.write_batch(None);

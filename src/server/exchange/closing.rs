@@ -21,9 +21,9 @@ use crate::net::reactor::Turn;
 use crate::net::scratch::Carry;
 use crate::protocol::Protocol;
 
-/// The number under which the loop's revisit list knows that some whose writes failed are still to be ended; connections'
-/// are below.
-pub(super) const LEAVING: u32 = u32::MAX - 2;
+/// The number under which the loop's revisit list knows that there is something left of those who left: some whose writes
+/// failed are still to be ended, or members to be told of a link's peers. Connections' are below.
+pub(super) const REST: u32 = u32::MAX - 1;
 
 /// What those who leave in one turn may have written to others, so that a crowd that leaves together cannot starve those
 /// who stay.
@@ -34,10 +34,10 @@ const LEAVING_WRITES: usize = 1024;
 pub(super) struct Leaving {
     /// What was written for them to others.
     writes: usize,
-    /// Whether some were put off, behind whom all that leave have to wait.
-    has_put_off: bool,
-    /// Whether the loop's list has [`LEAVING`].
-    pub(super) is_due: bool,
+    /// Whether some may have been put off in the turn before, behind whom all others have to wait.
+    was_full: bool,
+    /// Whether the loop's list has [`REST`].
+    is_due: bool,
 }
 
 impl Leaving {
@@ -48,20 +48,29 @@ impl Leaving {
     }
 
     /// Whether one that may be about to leave is put off.
-    pub(super) fn must_wait(&mut self) -> bool {
-        self.has_put_off |= self.is_full();
-        self.has_put_off
+    #[inline]
+    pub(super) fn must_wait(&self) -> bool {
+        self.was_full || self.is_full()
+    }
+}
+
+impl Exchange {
+    /// Has the loop come back for those who could not leave in this turn.
+    #[inline]
+    pub(super) fn end_turn_of_leaving(&mut self, turn: &mut Turn) {
+        self.leaving.was_full = self.leaving.is_full();
+        self.leaving.writes = 0;
+        if (!self.failures.is_empty() || self.hub.peers.has_lost()) && !self.leaving.is_due {
+            self.leaving.is_due = true;
+            turn.revisit(REST);
+        }
     }
 
-    /// A turn ends. Whether some are left to be ended.
-    #[inline]
-    pub(super) fn end_turn(&mut self, are_left: bool, turn: &mut Turn) {
-        self.has_put_off &= self.is_full();
-        self.writes = 0;
-        if are_left && !self.is_due {
-            self.is_due = true;
-            turn.revisit(LEAVING);
-        }
+    /// A share of what is left of those who left.
+    pub(super) fn go_on_with_rest(&mut self, turn: &mut Turn) {
+        self.leaving.is_due = false;
+        self.tell_lost();
+        self.settle(turn);
     }
 }
 
