@@ -272,12 +272,20 @@ fn connections_persist_as_the_version_and_the_client_say() {
 #[test]
 fn proxies_are_noticed_by_what_they_add() {
     let forwarded = |line: &str| good(&head(&["GET / HTTP/1.1", "Host: a", line])).is_forwarded();
-    for line in
-        ["Forwarded: for=1.2.3.4", "x-forwarded-for: 1.2.3.4", "X-FORWARDED-PROTO:", "X-Real-IP: a", "via: 1.1 a"]
-    {
+    for line in [
+        "Forwarded: for=1.2.3.4",
+        "x-forwarded-for: 1.2.3.4",
+        "X-FORWARDED-PROTO:",
+        "X-Real-IP: a",
+        "via: 1.1 a",
+        "CF-Connecting-IP: 1.2.3.4",
+        "true-client-ip: 1.2.3.4",
+        "X-Client-IP:",
+        "X-Original-Forwarded-For: a",
+    ] {
         assert!(forwarded(line), "{line}");
     }
-    for line in ["X-Forwarded: a", "Forward: a", "X: x-forwarded-for", "Trivia: a"] {
+    for line in ["X-Forwarded: a", "X-Client: a", "Forward: a", "X: x-forwarded-for", "Trivia: a"] {
         assert!(!forwarded(line), "{line}");
     }
 }

@@ -37,6 +37,7 @@ fn status(answer: &Result<Response, Trouble>) -> u16 {
 fn behind_a_proxy(adjust: impl FnOnce(&mut Config)) -> TestServer {
     TestServer::with(|config| {
         config.trusted_proxy = vec!["127.0.0.1".to_owned(), "10.0.0.0/8".to_owned()];
+        config.admin = vec![free_port(Root::Auto).address];
         config.limits.max_per_address = 2;
         adjust(config);
     })
@@ -54,7 +55,7 @@ fn proxied(adjust: impl FnOnce(&mut Config)) -> TestServer {
 
 /// `jackfield_counted_connections`, by a listener without PROXY headers.
 fn counted(server: &TestServer) -> f64 {
-    let address = *server.addresses().last().expect("one at least");
+    let address = *server.admin_addresses().last().or(server.addresses().last()).expect("one at least");
     common::server::Metrics::of(address).value("jackfield_counted_connections")
 }
 
@@ -152,12 +153,35 @@ fn polling_sessions_are_their_clients() {
 
 #[test]
 fn nobody_is_an_operator_through_a_proxy() {
-    let server = behind_a_proxy(|_| {});
-    for fields in [&["X-Forwarded-For: 127.0.0.1"][..], &["Forwarded: for=127.0.0.1"], &["X-Forwarded-For: 192.0.2.1"]]
+    let ask = |client: &mut Client, line: &str, field: &str| {
+        client.write(format!("{line} HTTP/1.1\r\nHost: localhost\r\nX-Jackfield: 1\r\n{field}\r\n").as_bytes());
+        client.response().status
+    };
+    let server = behind_a_proxy(|config| config.admin.clear());
+    // As from a proxy that says nothing of its clients, too: `mode tcp`, or a configuration that only upgrades.
+    for field in
+        ["X-Forwarded-For: 127.0.0.1\r\n", "", "Forwarded: for=127.0.0.1\r\n", "X-Forwarded-For: 192.0.2.1\r\n"]
     {
+        for line in ["GET /metrics", "GET /api/live", "POST /api/close?client=0.1"] {
+            assert_eq!(ask(&mut Client::connect(server.address()), line, field), 404, "{line} {field}");
+        }
+    }
+    // Nor behind a request of somebody else's on the same connection.
+    let mut client = Client::connect(server.address());
+    for field in ["X-Forwarded-For: 192.0.2.1\r\n", "", "", "X-Forwarded-For: 192.0.2.1\r\n", ""] {
+        assert_eq!(ask(&mut client, "GET /metrics", field), 404, "{field}");
+    }
+    // Other addresses of this machine are nobody's proxy.
+    let server = behind_a_proxy(|config| {
+        config.admin.clear();
+        config.trusted_proxy = vec!["127.0.0.9".to_owned()];
+    });
+    let mut client = Client::connect(server.address());
+    assert_eq!(ask(&mut client, "GET /metrics", ""), 200);
+    // Fields that some proxies write are enough to doubt who asks.
+    for name in ["CF-Connecting-IP", "True-Client-IP", "X-Client-IP", "X-Original-Forwarded-For", "Via", "X-Real-IP"] {
         let mut client = Client::connect(server.address());
-        client.write(format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n", fields.join("\r\n")).as_bytes());
-        assert_eq!(client.response().status, 404, "{fields:?}");
+        assert_eq!(ask(&mut client, "GET /metrics", &format!("{name}: 192.0.2.1\r\n")), 404, "{name}");
     }
     let server = proxied(|_| {});
     let ask = |preamble: &str| {

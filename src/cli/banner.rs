@@ -105,6 +105,14 @@ pub(super) fn warnings(config: &Config, addresses: &[SocketAddr]) -> Vec<String>
     if config.trusted_proxy.iter().any(|entry| entry.ends_with("/0")) {
         out.push("--trusted-proxy with /0 lets every client say that it is somebody else".to_owned());
     }
+    if !config.allow_host.is_empty() && config.trusted_proxy.is_empty() && config.admin.is_empty() {
+        out.push(
+            "--allow-host: if there is a proxy on this machine, whoever comes through it may pass for a program of this \
+             machine, and so for an administrator; name the proxy (--trusted-proxy 127.0.0.1), or let administrators \
+             connect elsewhere (--admin)"
+                .to_owned(),
+        );
+    }
     let is_any = |list: &[String]| list.iter().any(|entry| entry == "*");
     if is_any(&config.allow_origin) {
         out.push("--allow-origin * lets every web page drive this server through its visitor's browser".to_owned());
@@ -240,6 +248,8 @@ mod tests {
         config.allow_origin = vec!["https://example.com".to_owned(), "*".to_owned()];
         config.allow_host = vec!["*".to_owned()];
         config.limits.max_message = 16 << 20;
+        let elsewhere = ["127.0.0.1:3".parse().unwrap()];
+        config.admin = elsewhere.to_vec();
         assert_eq!(
             warnings(&config, &addresses),
             [
@@ -249,6 +259,18 @@ mod tests {
                  when the next one comes is closed as too slow",
             ]
         );
+    }
+
+    #[test]
+    fn a_proxy_that_nobody_names_is_warned_of() {
+        let (mut config, addresses) = listening(&[("127.0.0.1:1", Root::Auto)]);
+        config.allow_host = vec!["example.com".to_owned()];
+        let [warning] = &warnings(&config, &addresses)[..] else { panic!("one warning") };
+        assert!(warning.contains("--trusted-proxy") && warning.contains("--admin"), "{warning}");
+        let named = Config { trusted_proxy: vec!["127.0.0.1".to_owned()], ..config.clone() };
+        assert_eq!(warnings(&named, &addresses), [""; 0]);
+        config.admin = vec!["127.0.0.1:2".parse().unwrap()];
+        assert_eq!(warnings(&config, &addresses), [""; 0]);
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) const TRUSTED_PROXY: Setting = Setting {
     group: Group::Access,
     doc: "Proxies in front of this server, by address or range: 10.0.0.5, 127.0.0.0/8 or fd00::/8. For what comes \
           from them, Forwarded and X-Forwarded-For say who the client is: whose limits count, who the log names. \
-          They may speak to proxy+ listeners, as this machine always may.",
+          They may speak to proxy+ listeners, as this machine always may. What comes from them without such a field \
+          is the proxy's own, and never an administrator's (--admin).",
     kind: Kind::List {
         placeholder: "CIDR",
         continues: never,

@@ -76,6 +76,21 @@ struct Facts<'b> {
     is_forwarded: bool,
 }
 
+/// What proxies and content networks say of the client, or of themselves; beside these, all that begins with
+/// `X-Forwarded-`.
+const FORWARDING: [&str; 10] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "cdn-loop",
+];
+
 /// Reads the request head at the front of `bytes`; `None` while it is incomplete.
 ///
 /// `max_head` is in bytes, see [`end_of_head`]; `max_headers` counts fields and is capped at [`MAX_HEADERS`]. What
@@ -190,7 +205,7 @@ impl<'b> Facts<'b> {
                 facts.names_websocket |= elements(value).any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
             } else if is("sec-websocket-key") {
                 facts.has_websocket_key = true;
-            } else if is("forwarded") || is("via") || is("x-real-ip") {
+            } else if FORWARDING.into_iter().any(is) {
                 facts.is_forwarded = true;
             } else {
                 let start = name.as_bytes().get(.."x-forwarded-".len());
@@ -282,8 +297,8 @@ impl<'b> Request<'b> {
         self.facts.allows_upgrade
     }
 
-    /// Whether a proxy says that it stands between us and the client (Forwarded, X-Forwarded-…, X-Real-IP, Via): the
-    /// socket's peer address is then not the client's.
+    /// Whether a proxy says that it stands between us and the client (Forwarded, X-Forwarded-…, Via, X-Real-IP and
+    /// the like): the socket's peer address is then not the client's.
     #[must_use]
     pub fn is_forwarded(&self) -> bool {
         self.facts.is_forwarded

@@ -33,6 +33,8 @@ pub(super) enum Derivation {
     ProxyProtocol,
     /// By Forwarded or X-Forwarded-For.
     Forwarded,
+    /// Not at all: it is a trusted proxy, which does not say whom it speaks for.
+    Proxy,
 }
 
 impl Derivation {
@@ -42,6 +44,7 @@ impl Derivation {
             Self::Peer => "socket",
             Self::ProxyProtocol => "proxy-protocol",
             Self::Forwarded => "forwarded",
+            Self::Proxy => "proxy",
         }
     }
 }
@@ -118,7 +121,8 @@ impl Connection {
         self.address.peer().map_or_else(|via| via.derivation, |_| Derivation::Peer)
     }
 
-    /// Whether nobody stands between this machine's own client and us, as far as connections tell.
+    /// Whether nobody stands between this machine's own client and us, as far as connections tell. Behind the address of a
+    /// trusted proxy anybody may be.
     pub(super) fn is_from_here(&self) -> bool {
         self.derivation() == Derivation::Peer && self.peer().ip().to_canonical().is_loopback()
     }
@@ -204,12 +208,16 @@ impl Attribution<'_> {
                 let client = said_by(before.sender, client);
                 Via { client, derivation: Derivation::Forwarded, ..before }
             }
-            // A request of the proxy's own, maybe behind those of others.
-            None if before.derivation == Derivation::Forwarded => {
-                Via { client: before.sender, derivation: before.sender_by, ..before }
+            // A request of the proxy's own, maybe behind those of others, or one of whoever it does not tell of.
+            None => {
+                let is_peer = before.sender_by == Derivation::Peer;
+                let derivation = if is_peer { Derivation::Proxy } else { before.sender_by };
+                Via { client: before.sender, derivation, ..before }
             }
-            None => return Ok(()),
         };
+        if (after.client, after.derivation) == (before.client, before.derivation) {
+            return Ok(());
+        }
         let limit = self.trusted.limit_of(after.client.ip(), false, self.limit);
         if !self.census.move_to(before.client.ip(), after.client.ip(), limit) {
             return Err((503, TOO_MANY_OF_ONE));

@@ -135,8 +135,9 @@ real('Live: links with another server come, carry, go and come again', async (t)
 });
 
 real('Live: behind a proxy a client is shown by its own address, and how that is known', async (t) => {
-  const server = await jackfield(t, { args: ['--trusted-proxy', '127.0.0.1'] });
+  const server = await jackfield(t, { args: ['--trusted-proxy', '127.0.0.2'] });
   const upgrade = http.request(`${server.http}/local/proxied`, {
+    localAddress: '127.0.0.2',
     headers: {
       Connection: 'Upgrade',
       Upgrade: 'websocket',
@@ -159,7 +160,7 @@ real('Live: bytes of each client are shown where the server tells them, and deri
   const context = await visitor(t, browser);
   await open(context, server, '#name=demo');
   const live = await context.newPage();
-  const derived = ['socket', 'proxy-protocol', 'forwarded', '<b>new</b>'];
+  const derived = ['socket', 'proxy-protocol', 'forwarded', 'proxy', '<b>new</b>'];
   await live.route('**/api/live', async (route) => {
     const told = await (await route.fetch()).json();
     const [client] = told.clients.filter(({ protocol }) => protocol);
@@ -168,7 +169,7 @@ real('Live: bytes of each client are shown where the server tells them, and deri
   });
   await live.goto(`${server.http}/console#live`);
   const rows = live.locator('.clients-panel tbody tr');
-  for (const words of ['direct', 'by PROXY header', 'by forwarding field', '<b>new</b>']) {
+  for (const words of ['direct', 'by PROXY header', 'by forwarding field', 'a trusted proxy itself', '<b>new</b>']) {
     await rows.filter({ hasText: words }).filter({ hasText: '3 MiB' }).filter({ hasText: '512 B' }).waitFor();
   }
   await expectAccessible(live, 'with bytes');

@@ -111,10 +111,10 @@ impl TestServer {
         thread.join().expect("the server's thread does not panic")
     }
 
-    /// An observer of the server's gauges and counters.
+    /// An observer of the server's gauges and counters, where administrators connect.
     #[track_caller]
     pub(crate) fn metrics(&self) -> Metrics {
-        Metrics::of(self.address())
+        Metrics::of(self.admin.first().copied().unwrap_or_else(|| self.address()))
     }
 
     /// A bare socket with an open WebSocket on `target` that nobody looks at.

@@ -100,13 +100,19 @@ fn haproxy(fronts: [SocketAddr; 3], back: SocketAddr, proxied: SocketAddr) -> Pr
     Proxy::start("haproxy", &configuration, &["-db", "-f"], &[fields, first])
 }
 
-/// The program with a plain listener and one for PROXY headers.
-fn jackfield(limit: &str) -> (Process, SocketAddr) {
-    let proxied = free_port();
-    let listen = format!("proxy+{proxied}");
-    let server =
-        Process::start(&["-vv", "--listen", &listen, "--trusted-proxy", "127.0.0.0/8", "--max-per-address", limit]);
-    (server, proxied)
+/// The program with a plain listener, one for PROXY headers, and one for the observer, which is on the proxy's machine.
+struct Jackfield {
+    process: Process,
+    proxied: SocketAddr,
+    admin: SocketAddr,
+}
+
+fn jackfield(limit: &str) -> Jackfield {
+    let (proxied, admin) = (free_port(), free_port());
+    let (listen, observed) = (format!("proxy+{proxied}"), admin.to_string());
+    let mut arguments = vec!["-vv", "--listen", &listen, "--admin", &observed, "--trusted-proxy", "127.0.0.0/8"];
+    arguments.extend(["--max-per-address", limit]);
+    Jackfield { process: Process::start(&arguments), proxied, admin }
 }
 
 /// All that clients do, through `front`.
@@ -154,7 +160,7 @@ fn use_everything(front: SocketAddr) {
 }
 
 /// Connections of one client, which is named to the proxy, up to the limit of two.
-fn count_by_client(front: SocketAddr, server: &Process, preamble: &str, field: &str) {
+fn count_by_client(front: SocketAddr, server: &Jackfield, preamble: &str, field: &str) {
     let open = |address: &str| {
         let mut client = Client::connect(front);
         let request = upgrade_request(front, "/local/counted");
@@ -166,9 +172,9 @@ fn count_by_client(front: SocketAddr, server: &Process, preamble: &str, field: &
     };
     let (one, two, three, other) = (open("192.0.2.7"), open("192.0.2.7"), open("192.0.2.7"), open("192.0.2.8"));
     assert_eq!([one.1, two.1, three.1, other.1], [101, 101, 503, 101]);
-    server.expect_output("192.0.2.7");
+    server.process.expect_output("192.0.2.7");
     drop((one, two, three, other));
-    Metrics::of(server.address()).wait_for("all to be gone", |values| values["jackfield_counted_connections"] == 0.0);
+    Metrics::of(server.admin).wait_for("all to be gone", |values| values["jackfield_counted_connections"] == 0.0);
 }
 
 /// Nothing that is hidden from the proxy reaches the server as a request.
@@ -221,14 +227,14 @@ fn t18_nginx() {
     if !is_asked_for() {
         return;
     }
-    let (server, _) = jackfield("2");
+    let server = jackfield("2");
     let front = free_port();
-    let _nginx = nginx(front, server.address());
+    let _nginx = nginx(front, server.process.address());
     use_everything(front);
     count_by_client(front, &server, "", "X-Forwarded-For: 6.6.6.6, CLIENT\r\n");
     // What the client forges in the field that nginx does not write is removed by it.
     count_by_client(front, &server, "", "Forwarded: for=6.6.6.6\r\nX-Forwarded-For: CLIENT\r\n");
-    smuggle(front, server);
+    smuggle(front, server.process);
 }
 
 #[test]
@@ -236,17 +242,17 @@ fn t18_haproxy() {
     if !is_asked_for() {
         return;
     }
-    let (server, proxied) = jackfield("2");
+    let server = jackfield("2");
     let fronts = [free_port(), free_port(), free_port()];
-    let _haproxy = haproxy(fronts, server.address(), proxied);
+    let _haproxy = haproxy(fronts, server.process.address(), server.proxied);
     let [fields, first, second] = fronts;
     use_everything(fields);
     use_everything(first);
     count_by_client(fields, &server, "", "X-Forwarded-For: CLIENT\r\n");
     count_by_client(second, &server, "PROXY TCP4 CLIENT 127.0.0.1 4711 80\r\n", "");
     // The listener itself hears nobody who does not begin with the header.
-    let mut client = Client::connect(proxied);
-    client.write(upgrade_request(proxied, "/local/a").as_bytes());
+    let mut client = Client::connect(server.proxied);
+    client.write(upgrade_request(server.proxied, "/local/a").as_bytes());
     assert!(matches!(client.try_response("GET"), Err(Trouble::End | Trouble::Reset)));
-    smuggle(fields, server);
+    smuggle(fields, server.process);
 }

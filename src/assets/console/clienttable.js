@@ -21,6 +21,7 @@ const DERIVED = {
   socket: 'direct',
   'proxy-protocol': 'by PROXY header',
   forwarded: 'by forwarding field',
+  proxy: 'a trusted proxy itself',
 };
 
 /** The cells of a row, by their headings on a phone. */

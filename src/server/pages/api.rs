@@ -2,7 +2,8 @@
 //!
 //! With `--admin` they are on those listeners only, and whoever reaches one of them is an administrator. Without, they
 //! are on every listener for programs of this machine, for our own pages in its browsers, and for whoever shows a token
-//! that says so. Nobody else is told that there is anything at these paths.
+//! that says so. Where this machine is a trusted proxy, its programs are not: they cannot be told from whoever comes
+//! through it. Nobody else is told that there is anything at these paths.
 
 use super::Origin;
 use crate::http::guard::{is_local_host, is_own_page};
