@@ -1,7 +1,8 @@
 //! Tokens that are worth nothing any more, although they have not expired. Layer 0.
 //!
 //! The operator's file has a line for each: a token's `jti`, or a subject, all of whose tokens are meant, whoever issued
-//! them. Lines that begin with `#` are comments. A file without any line is refused: it looks the same as one that was
+//! them. Lines that begin with `#` are comments, and blanks at a line's ends do not count: names that a line could not hold
+//! are no names ([`is_name`]). A file without any line is refused: it looks the same as one that was
 //! cut short, and taking it for "nobody" would give everybody back what was taken from them. A comment says that it is
 //! meant.
 
@@ -12,6 +13,14 @@ use super::Grant;
 
 /// Bytes of a line: more than an id or a subject may have.
 const MAX_LINE_BYTES: usize = 512;
+
+/// A mark that some editors put before all text, and that is no part of it (RFC 3629 §6).
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Whether a line can hold `name`. What no list could revoke must not be in a token.
+pub(super) fn is_name(name: &str) -> bool {
+    name == name.trim() && !name.starts_with(['#', BYTE_ORDER_MARK])
+}
 
 /// What is revoked. The default is nothing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -47,6 +56,7 @@ impl Revoked {
     /// [`BadList`]; nothing of such a file counts.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadList> {
         let text = std::str::from_utf8(bytes).map_err(|_| BadList::NotText)?;
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let mut entries = HashSet::new();
         let mut is_empty = true;
         for (number, line) in text.lines().enumerate() {

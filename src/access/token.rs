@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::keys::{Key, KeyRing, SigningKey};
 use super::pattern::{BadPattern, Pattern, TargetPattern};
+use super::revoked::is_name;
 use super::{Grant, Holder, Rights};
 
 /// Bytes of a token: what a stranger may make us look at.
@@ -269,6 +270,10 @@ fn judge(claims: Claims, key: &Key, now: SystemTime) -> Result<Grant, Refusal> {
 fn name(claim: &str, text: String) -> Result<Box<str>, Refusal> {
     if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
         return Err(Refusal::Claims(format!("its `{claim}` has no characters, too many, or control characters")));
+    }
+    if !is_name(&text) {
+        let wrong = "begins with `#`, or has blanks at its ends: no list of the revoked could name it";
+        return Err(Refusal::Claims(format!("its `{claim}` {wrong}")));
     }
     Ok(text.into())
 }

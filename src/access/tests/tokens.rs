@@ -55,6 +55,11 @@ fn bad_claims_refuse_the_whole_token() {
         r#"{"exp":1900000000,"sub":"a\nb","jackfield":{}}"#,
         r#"{"exp":1900000000,"sub":"","jackfield":{}}"#,
         r#"{"exp":1900000000,"jti":"\u0000","jackfield":{}}"#,
+        // What no list of the revoked could name.
+        r##"{"exp":1900000000,"jti":"#1","jackfield":{}}"##,
+        r#"{"exp":1900000000,"sub":" alice","jackfield":{}}"#,
+        r#"{"exp":1900000000,"jti":"t1\u00a0","jackfield":{}}"#,
+        r#"{"exp":1900000000,"sub":"\ufeffalice","jackfield":{}}"#,
         r#"{"exp":1900000000,"jackfield":null}"#,
         r#"{"exp":1900000000,"jackfield":[]}"#,
         r#"{"exp":1900000000,"jackfield":{"pair":"yes"}}"#,
@@ -280,6 +285,8 @@ fn what_is_signed_is_accepted() {
             Order { expires: NOW, ..order.clone() },
             Order { subject: Some("a\nb".into()), ..order.clone() },
             Order { id: Some("x".repeat(5000)), ..order.clone() },
+            Order { id: Some("#1".into()), ..order.clone() },
+            Order { subject: Some("alice ".into()), ..order.clone() },
         ] {
             assert!(key.sign(&bad, now()).is_err());
         }
@@ -296,12 +303,16 @@ fn lists_of_the_revoked() {
         ("  t1  \r\nx\n", true),
         ("ALICE\nalic\nalice2\nt", false),
         ("#alice\n", false),
+        ("\u{feff}alice\nt2\n", true),
+        ("\u{feff}#alice\n", false),
+        ("\u{feff}\u{feff}alice\n", false),
     ] {
         assert_eq!(Revoked::parse(file.as_bytes()).expect(file).has(&grant), is_revoked, "{file:?}");
     }
     for (file, wrong) in [
         (&b""[..], BadList::Empty),
         (b"\n \n\n", BadList::Empty),
+        ("\u{feff}".as_bytes(), BadList::Empty),
         (b"alice\n\xFF", BadList::NotText),
         (b"alice\n\x00\n", BadList::Line(2)),
         (&[b'x'; 513], BadList::Line(1)),
