@@ -12,10 +12,10 @@ use common::client::Client;
 use common::frame::{BINARY, binary, close, continuation, text};
 use common::http::{SAMPLE_KEY, upgrade_request};
 use common::independent::Independent;
-use common::server::TestServer;
+use common::server::{TestServer, free_port};
 use common::target::{Counted, Line, Refusing, Silent, Target, echo, pattern, read_pattern, write_pattern};
 use common::{DEADLINE, long};
-use jackfield::config::Config;
+use jackfield::config::{Config, LanMode, Listen, Root};
 use tungstenite::Message;
 
 /// Bytes of a long transfer: all of them, or what does for every day.
@@ -262,6 +262,52 @@ fn forbidden_targets_name_the_option() {
         target.expect_nobody();
         server.expect_all_given_back();
     }
+}
+
+/// Who came out at our own listeners would be this machine: an administrator, and exempt from limits.
+#[test]
+fn the_bridge_does_not_lead_back_to_the_server() {
+    let server = server_with(|config| {
+        config.listen.push(Listen::new((Ipv4Addr::UNSPECIFIED, 0).into(), Root::Auto));
+        config.lan.mode = LanMode::Off;
+        config.admin = vec![free_port(Root::Auto).address];
+        config.bridge_allow.push("0.0.0.0:1-65535".to_owned());
+    });
+    let [one, all] = server.addresses() else { panic!("two listeners") };
+    let (one, all, admin) = (one.port(), all.port(), server.admin_addresses()[0].port());
+    let everybody = ["127.0.0.1", "localhost", "127.1", "0.0.0.0", "[::ffff:127.0.0.1]"];
+    let own = [one, admin].into_iter().flat_map(|port| everybody.map(|host| (host, port)));
+    let any = everybody.into_iter().chain(["127.0.0.2", "127.9.9.9"]).map(|host| (host, all));
+    for (host, port) in own.chain(any) {
+        expect_failure(&server, &format!("/tcp/{host}:{port}"), 1008, "the server itself");
+    }
+    let mut client = server.client("/ws2s");
+    client.send(&text(format!(r#"{{"command":"connect","host":"127.0.0.1","port":{one}}}"#)));
+    let refusal = client.any_text();
+    assert!(refusal.contains(r#""code":4"#) && refusal.contains("--bridge-name"), "{refusal}");
+    drop(client);
+    // What is not allowed at all does not say what is there, and nobody else's port at another address is ours.
+    expect_failure(&server, &format!("/tcp/[::1]:{one}"), 1008, "--bridge-allow");
+    let neighbour = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), one)).expect("it is another address");
+    let client = server.client(&format!("/tcp/127.0.0.2:{one}"));
+    neighbour.accept().expect("the server dials");
+    drop(client);
+    server.expect_all_given_back();
+    // A name is the operator's own word.
+    let free = free_port_now();
+    let server = server_with(|config| {
+        config.listen[0].address.set_port(free);
+        config.bridge_names = vec![("self".to_owned(), "127.0.0.1".to_owned(), free)];
+    });
+    let mut client = server.client("/tcp/self");
+    client.send(&text("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    assert!(client.expect_frame().payload.starts_with(b"HTTP/1.1 200"));
+}
+
+/// A port that was free a moment ago, for what must be known before the server listens.
+fn free_port_now() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    listener.local_addr().expect("bound").port()
 }
 
 #[test]

@@ -12,7 +12,8 @@ pub(super) const ALLOW: Setting = Setting {
     group: Group::Bridge,
     doc: "Where clients may connect to through this server: example.com:443, *.example.com:80,8000-8100, *:443 for \
           every public host, 127.0.0.1:6379, 10.0.0.0/8:* or [fd00::]/8:22. Names open public addresses only; \
-          addresses inside must be listed as such. Without it there is no bridge.",
+          addresses inside must be listed as such. Where this server itself listens is never among them. Without it \
+          there is no bridge.",
     kind: Kind::List {
         placeholder: "HOST:PORTS",
         continues,
@@ -33,7 +34,7 @@ pub(super) const NAME: Setting = Setting {
     short: None,
     group: Group::Bridge,
     doc: "A target with a name of its own, for `/tcp/NAME`: redis=127.0.0.1:6379. It needs no entry in \
-          --bridge-allow and may have any address.",
+          --bridge-allow and may have any address, even this server's own.",
     kind: Kind::List {
         placeholder: "NAME=HOST:PORT",
         continues: never,

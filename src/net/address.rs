@@ -169,6 +169,27 @@ pub fn is_public(net: &Net) -> bool {
 /// to the address there is nothing to refuse. Not known are other networks behind the same router.
 #[must_use]
 pub fn is_own(address: IpAddr) -> bool {
+    is_reached_from(address, is_near)
+}
+
+/// Whether who listens at `bound` hears what is sent to `address`, on the same port: it is the same address, or `bound` is
+/// every address and `address` one of this machine's. Asks the system, as [`is_own`].
+#[must_use]
+pub fn leads_to(address: IpAddr, bound: IpAddr) -> bool {
+    let bound = bound.to_canonical();
+    let address = match address.to_canonical() {
+        // What is sent there goes to this machine.
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    };
+    let is_here = || address.is_loopback() || is_reached_from(address, |local, address| local == address);
+    // Every IPv6 address is mostly every IPv4 address, too.
+    address == bound || (bound.is_unspecified() && (address.is_ipv4() || bound.is_ipv6()) && is_here())
+}
+
+/// Whether `judge` says so of the address that the system would send from to `address`, and of that.
+fn is_reached_from(address: IpAddr, judge: impl FnOnce(IpAddr, IpAddr) -> bool) -> bool {
     let address = address.to_canonical();
     let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = match UdpSocket::bind((any, 0)) {
@@ -178,7 +199,7 @@ pub fn is_own(address: IpAddr) -> bool {
     if socket.connect((address, DISCARD_PORT)).is_err() {
         return false;
     }
-    socket.local_addr().map_or(true, |local| is_near(local.ip().to_canonical(), address))
+    socket.local_addr().map_or(true, |local| judge(local.ip().to_canonical(), address))
 }
 
 /// Where a socket is connected to that sends nothing.
@@ -263,6 +284,35 @@ mod tests {
         assert!(near("93.184.216.34", "93.184.216.34") && !near("93.184.216.34", "93.184.216.35"));
         assert!(near("2600:1:2:3::1", "2600:1:2:3::1") && near("2600:1:2:3::1", "2600:1:2:3:ffff::"));
         assert!(!near("2600:1:2:3::1", "2600:1:2:4::1"));
+    }
+
+    #[test]
+    fn who_listens_everywhere_hears_what_this_machine_is_sent() {
+        let leads = |address: &str, bound: &str| leads_to(address.parse().unwrap(), bound.parse().unwrap());
+        for (address, bound) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("0.0.0.0", "127.0.0.1"),
+            ("::ffff:127.0.0.1", "127.0.0.1"),
+            ("127.0.0.1", "::ffff:127.0.0.1"),
+            ("::", "::1"),
+            ("127.9.9.9", "0.0.0.0"),
+            ("0.0.0.0", "0.0.0.0"),
+            ("127.0.0.1", "::"),
+            ("::1", "::"),
+            ("192.0.2.7", "192.0.2.7"),
+        ] {
+            assert!(leads(address, bound), "{address} {bound}");
+        }
+        for (address, bound) in [
+            ("127.0.0.2", "127.0.0.1"),
+            ("::1", "0.0.0.0"),
+            ("::1", "127.0.0.1"),
+            ("192.0.2.7", "127.0.0.1"),
+            ("203.0.113.7", "0.0.0.0"),
+            ("2001:db8::7", "::"),
+        ] {
+            assert!(!leads(address, bound), "{address} {bound}");
+        }
     }
 
     #[test]

@@ -139,6 +139,8 @@ pub enum BridgeEvent<'m> {
 pub enum DialError {
     /// The operator does not allow this target (`--bridge-allow`).
     Forbidden,
+    /// The target is this server itself, and no `--bridge-name` leads there.
+    Ourselves,
     /// The session's token does not permit this target.
     NotPermitted,
     /// As many are open as a limit allows; this is the option that changes it.

@@ -91,10 +91,14 @@ impl Protocol for Tcp {
 /// To a client whose token does not have the target.
 const NOT_PERMITTED: &str = "not permitted: this needs a token that permits this target (tcp)";
 
+/// To a client that would come out where it went in.
+const OURSELVES: &str = "this target is the server itself, which only a name opens (--bridge-name)";
+
 /// How a target that cannot be had is told. The target itself is not named: behind a `NAME` it is nobody's business.
 fn failure(error: DialError) -> (CloseCode, String) {
     match error {
         DialError::Forbidden => (CloseCode::Policy, "this target is not allowed (--bridge-allow)".to_owned()),
+        DialError::Ourselves => (CloseCode::Policy, OURSELVES.to_owned()),
         DialError::NotPermitted => (CloseCode::Policy, NOT_PERMITTED.to_owned()),
         DialError::TooMany(option) => (CloseCode::Again, format!("too many at once ({option})")),
         DialError::NoSuchName => (BAD_GATEWAY, "the target's name has no address".to_owned()),
@@ -204,6 +208,7 @@ mod tests {
     fn a_target_that_cannot_be_had_is_told_by_the_close() {
         for (error, code, reason) in [
             (DialError::Forbidden, 1008, "this target is not allowed (--bridge-allow)"),
+            (DialError::Ourselves, 1008, "this target is the server itself, which only a name opens (--bridge-name)"),
             (DialError::NotPermitted, 1008, NOT_PERMITTED),
             (DialError::TooMany("--max-x"), 1013, "too many at once (--max-x)"),
             (DialError::NoSuchName, 1014, "the target's name has no address"),

@@ -368,6 +368,12 @@ impl Refusal {
                 let reason = b", cause that's a dangerous operation (--bridge-allow)";
                 answer(b"4", [b"ws2s refuse to connect target host: ", &escaped, reason], cx, fx);
             }
+            Self::Dial(DialError::Ourselves, host) => {
+                let mut escaped = Vec::with_capacity(host.len());
+                push_escaped(&mut escaped, host.as_bytes());
+                let reason = b", cause that's ws2s itself (--bridge-name)";
+                answer(b"4", [b"ws2s refuse to connect target host: ", &escaped, reason], cx, fx);
+            }
             Self::Dial(DialError::NotPermitted, host) => {
                 let mut escaped = Vec::with_capacity(host.len());
                 push_escaped(&mut escaped, host.as_bytes());

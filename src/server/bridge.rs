@@ -1,8 +1,9 @@
 //! TCP connections behind WebSockets: dialled for a session, and then as much a connection as any other. Layer 3.
 //!
 //! A dial goes through the operator's policy twice: the name may be looked up only if some rule could allow it, and only
-//! addresses that a rule allows are tried, as addresses, so that what was checked is what is connected to. While it
-//! lasts, the session's own connection is held: what its client sends waits.
+//! addresses that a rule allows are tried, as addresses, so that what was checked is what is connected to. Our own
+//! listeners are not among them unless the operator gave that target a name: who came out there would be this machine, to
+//! whom more is open and less is counted. While it lasts, the session's own connection is held: what its client sends waits.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -19,6 +20,7 @@ use super::links::LINK_TICKET;
 use super::relay::Progress;
 use crate::frame::message::{HEADROOM, Kind, Message};
 use crate::hub::SessionId;
+use crate::net::address::leads_to;
 use crate::net::reactor::{Turn, token};
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::{Received, Socket};
@@ -166,12 +168,16 @@ impl Exchange {
         let dial = &mut self.dials.dials[key];
         let addresses = addresses.unwrap_or_default();
         let targets = &self.targets;
+        let ours = self.listeners.iter().map(|(listener, _)| listener.address());
+        let ours: Vec<IpAddr> = ours.filter(|ours| ours.port() == dial.port).map(|ours| ours.ip()).collect();
         let is_allowed = |address: &IpAddr| dial.is_configured || targets.allows(&dial.host, *address, dial.port);
-        dial.candidates =
-            addresses.iter().filter(|address| is_allowed(address)).map(|ip| SocketAddr::new(*ip, dial.port)).collect();
-        if dial.candidates.is_empty() && !addresses.is_empty() {
-            dial.outcome = DialError::Forbidden;
+        let is_ours = |address: &IpAddr| !dial.is_configured && ours.iter().any(|ours| leads_to(*address, *ours));
+        let (refused, candidates): (Vec<IpAddr>, Vec<IpAddr>) =
+            addresses.iter().filter(|address| is_allowed(address)).partition(|address| is_ours(address));
+        if candidates.is_empty() && !addresses.is_empty() {
+            dial.outcome = if refused.is_empty() { DialError::Forbidden } else { DialError::Ourselves };
         }
+        dial.candidates = candidates.into_iter().map(|ip| SocketAddr::new(ip, dial.port)).collect();
         self.try_next(turn, key);
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn run(data: &[u8]) {
 pub(crate) const MAX_OPERATIONS: usize = 256;
 
 /// Everything that can become of a dial but success.
-pub(crate) const ERRORS: [DialError; 7] = [
+pub(crate) const ERRORS: [DialError; 8] = [
     DialError::Refused,
     DialError::Forbidden,
     DialError::NoSuchName,
@@ -34,4 +34,5 @@ pub(crate) const ERRORS: [DialError; 7] = [
     DialError::TooMany("--max-bridges"),
     DialError::Unreachable(ErrorKind::NetworkUnreachable),
     DialError::NotPermitted,
+    DialError::Ourselves,
 ];

@@ -70,7 +70,7 @@ fn happen(
             waiting.remove(&who);
             let error = input.one_of(&ERRORS);
             let code = match error {
-                DialError::Forbidden | DialError::NotPermitted => 1008,
+                DialError::Forbidden | DialError::Ourselves | DialError::NotPermitted => 1008,
                 DialError::TooMany(_) => 1013,
                 _ => 1014,
             };

@@ -213,6 +213,10 @@ impl Model {
                 let reason = "cause that's a dangerous operation (--bridge-allow)";
                 failed(id, 4, &format!("ws2s refuse to connect target host: {host}, {reason}"))
             }
+            Some(DialError::Ourselves) => {
+                let reason = "cause that's ws2s itself (--bridge-name)";
+                failed(id, 4, &format!("ws2s refuse to connect target host: {host}, {reason}"))
+            }
             Some(DialError::NotPermitted) => {
                 let reason = "cause the client's token does not permit it (tcp)";
                 failed(id, 4, &format!("ws2s refuse to connect target host: {host}, {reason}"))

@@ -246,6 +246,11 @@ fn every_failure_to_connect_has_its_code() {
             4,
             "ws2s refuse to connect target host: localhost, cause that's a dangerous operation (--bridge-allow)",
         ),
+        (
+            DialError::Ourselves,
+            4,
+            "ws2s refuse to connect target host: localhost, cause that's ws2s itself (--bridge-name)",
+        ),
         (DialError::Refused, 2, "connection refused"),
         (DialError::NoSuchName, 1, "gaierror(-2, 'Name or service not known')"),
         (DialError::TimedOut, 1, "TimeoutError: the target does not answer (--dial-timeout)"),
