@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::Write;
+use std::process::Command;
 use std::time::Duration;
 
 use common::client::{Client, Trouble};
@@ -388,6 +389,17 @@ fn t19_a_server_without_any_descriptor_left_says_so_and_lives() {
 }
 
 #[test]
+fn a_server_that_has_no_descriptor_for_a_client_does_not_start() {
+    let script = "ulimit -n 60 && exec \"$0\" --listen 127.0.0.1:0";
+    let output =
+        Command::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_jackfield")]).output().expect("a shell");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("of the 60 file descriptors") && said.contains("`ulimit -n`"), "{said}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
 fn a_server_that_runs_out_of_descriptors_lives() {
     // As `ulimit -n 100` does for a shell's children.
     let server = Process::start_with_descriptors(100, &[]);
@@ -404,7 +416,8 @@ fn a_server_that_runs_out_of_descriptors_lives() {
     assert!((10..100).contains(&open), "{open} of 150 were let in");
     let refusals: Vec<_> = answers.iter().filter(|answer| answer.status != 101).collect();
     assert!(refusals.iter().all(|refusal| refusal.status == 503), "{refusals:?}");
-    assert!(refusals.iter().any(|refusal| refusal.text().contains("--max-connections")), "{refusals:?}");
+    let names_it = |refusal: &&Response| refusal.text().contains("raise `ulimit -n`; --max-connections is not");
+    assert!(refusals.iter().any(names_it), "{refusals:?}");
     first.round_trip();
     first.send(&text("still here"));
     // Those who were let in hear it, and those who were not have made room when they are gone.

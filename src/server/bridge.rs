@@ -114,7 +114,7 @@ impl Exchange {
             return Err(DialError::TooMany("--max-bridges"));
         }
         if self.conns.len() >= self.max_connections {
-            return Err(DialError::TooMany("--max-connections"));
+            return Err(DialError::TooMany(self.connections_bound()));
         }
         if !self.bridged.admit(peer.ip(), limits.max_bridges_per_address) {
             return Err(DialError::TooMany("--max-bridges-per-address"));

@@ -67,6 +67,8 @@ pub enum StartError {
     Admin(SocketAddr, io::Error),
     /// The system refused the loop what it needs.
     System(io::Error),
+    /// So few file descriptors are allowed that none is left for a client: how many, and how many the server needs itself.
+    NoDescriptors(u64, u64),
     /// An origin or host name that is none.
     BadEntry(BadEntry),
     /// A target of the bridge that is none.
@@ -88,6 +90,11 @@ impl fmt::Display for StartError {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error} (--listen)"),
             Self::Admin(address, error) => write!(f, "cannot listen on {address}: {error} (--admin)"),
             Self::System(error) => write!(f, "cannot start: {error}"),
+            Self::NoDescriptors(allowed, own) => write!(
+                f,
+                "cannot start: of the {allowed} file descriptors that the system allows the server needs {own} itself, and \
+                 each client one more (raise `ulimit -n`)"
+            ),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
             Self::BadProxy(error) => error.fmt(f),
@@ -130,7 +137,7 @@ impl Server {
             turn.registry.register(listener.tcp(), token, Interest::READABLE).map_err(fail)?;
             listeners.push((listener, Listen::new(*address, Root::Auto)));
         }
-        let max_connections = max_connections(config.limits.max_connections, listeners.len());
+        let max_connections = max_connections(config.limits.max_connections, listeners.len())?;
         let now = turn.now;
         let exchange = Exchange::new(config, listeners, first_admin, controls, max_connections, now)?;
         Ok(Self { reactor, exchange })
@@ -176,7 +183,7 @@ impl Server {
 
 /// Raises the limit on descriptors as far as the system lets us, and fits the limit on connections into it. One thread
 /// and small tables make every descriptor worth having.
-fn max_connections(wanted: usize, listeners: usize) -> usize {
+fn max_connections(wanted: usize, listeners: usize) -> Result<usize, StartError> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current < maximum || (current.is_some() && maximum.is_none()) {
         // Refused, the old limit stays, which is read again below.
@@ -185,10 +192,13 @@ fn max_connections(wanted: usize, listeners: usize) -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let own = OWN_DESCRIPTORS + DESCRIPTORS_PER_LISTENER * listeners as u64;
     let possible = usize::try_from(descriptors.saturating_sub(own)).unwrap_or(usize::MAX);
+    if possible == 0 {
+        return Err(StartError::NoDescriptors(descriptors, own));
+    }
     if wanted > possible {
         warn!(
             "--max-connections {wanted} needs more file descriptors than the {descriptors} allowed; using {possible}"
         );
     }
-    if wanted == 0 { possible } else { wanted.min(possible) }
+    Ok(if wanted == 0 { possible } else { wanted.min(possible) })
 }

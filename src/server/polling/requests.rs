@@ -121,7 +121,10 @@ impl Exchange {
         let refusal = if self.is_tight() {
             Some(MEMORY_IS_SHORT)
         } else if self.polling.len() >= self.max_connections {
-            Some("too many sessions (--max-connections)")
+            Some(match self.connections_bound() {
+                "--max-connections" => "too many sessions (--max-connections)",
+                _ => "too many sessions (`ulimit -n`, above which no --max-connections goes)",
+            })
         } else if !self.polling.census.admit(peer.ip(), self.config.limits.max_per_address) {
             Some("too many sessions from one address (--max-per-address)")
         } else {
