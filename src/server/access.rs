@@ -41,6 +41,12 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Bytes of a first message: a token, and JSON around it.
 const FIRST_MESSAGE_BYTES: usize = MAX_TOKEN_BYTES;
 
+/// What a client is told who says more than that before it shows a token.
+pub(super) const TOO_LONG_BEFORE_A_TOKEN: &str =
+    "before its token a client may say 4096 bytes at once, whatever other limits are (--token-key)";
+
+const _: () = assert!(FIRST_MESSAGE_BYTES == 4096, "as the sentence says");
+
 /// Bytes of a key's file.
 const MAX_KEY_FILE_BYTES: u64 = 8 * 1024;
 
@@ -152,6 +158,11 @@ impl Access {
             Some(Lease { grant: None, .. }) => FIRST_MESSAGE_BYTES.min(limits.max_message),
             _ => limits.max_message,
         }
+    }
+
+    /// Whether `--max-message` is what bounds the session's messages to `limit` bytes.
+    pub(super) fn is_bound_by_option(&self, session: SessionId, limit: usize) -> bool {
+        !(limit == FIRST_MESSAGE_BYTES && matches!(self.lease(session), Some(Lease { grant: None, .. })))
     }
 
     /// The first message was the protocol's.

@@ -422,7 +422,8 @@ fn a_request_of_many_packets_is_handled_in_its_order() {
         // There is an end to it.
         let body = if eio == Eio::Three { "1:6".repeat(70_000) } else { format!("6{}", "\u{1e}6".repeat(69_999)) };
         let target = session.target();
-        expect_error(&session.posts.post(&target, body), 400, 3, "Bad request");
+        let reason = "one request may have 65536 packets, which no option changes";
+        expect_error(&session.posts.post(&target, body), 400, 3, reason);
         session.expect_unknown();
     }
     server.expect_all_given_back();

@@ -9,6 +9,7 @@ use std::io;
 use log::info;
 use tungstenite::protocol::frame::coding::{CloseCode, Control};
 
+use super::super::access::TOO_LONG_BEFORE_A_TOKEN;
 use super::super::batch::Deed;
 use super::super::conn::{Behind, ConnId, Ending, Phase};
 use super::{DRAIN_OWNER, Exchange, Outlets};
@@ -144,7 +145,13 @@ impl Exchange {
 
     pub(in crate::server) fn on_violation(&mut self, turn: &mut Turn, id: ConnId, violation: Violation) {
         self.metrics.violations += 1;
-        self.close(turn, id, violation.code(), violation.to_string());
+        let reason = match (violation, self.conns[id as usize].phase) {
+            (Violation::TooLong { limit }, Phase::Open(session)) if !self.access.is_bound_by_option(session, limit) => {
+                TOO_LONG_BEFORE_A_TOKEN.to_owned()
+            }
+            _ => violation.to_string(),
+        };
+        self.close(turn, id, violation.code(), reason);
     }
 
     /// We start the closing handshake (RFC 6455 §7.1.2): what waits goes out, then the Close frame, then our end of the

@@ -6,6 +6,7 @@
 
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use super::super::access::TOO_LONG_BEFORE_A_TOKEN;
 use super::super::batch::Deed;
 use super::super::conn::{ConnId, Phase};
 use super::super::exchange::Exchange;
@@ -22,10 +23,15 @@ use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::Received;
 use crate::net::timer::Wheel;
 use crate::protocol::Protocol;
-use crate::protocol::p2p::engine_io::{Error, jsonp, payload};
+use crate::protocol::p2p::engine_io::{Error, Malformed, jsonp, payload};
 
 /// Packets of one request. Each is an entry of a few words while they are handled.
 const MOST_PACKETS: usize = 65_536;
+
+/// What a client is told that has more.
+const TOO_MANY_PACKETS: &str = "one request may have 65536 packets, which no option changes";
+
+const _: () = assert!(MOST_PACKETS == 65_536, "as the sentence says");
 
 /// Packets of one request that are handled in one turn of the loop, as of a WebSocket's messages.
 const SHARE: usize = 2048;
@@ -70,9 +76,9 @@ impl Exchange {
         };
         let most = self.access.max_message(session, &self.config.limits);
         if length > most {
+            self.refusals.count(TOO_LONG_BEFORE_A_TOKEN);
             let mut reply = Vec::new();
-            let reason = format!("Before its token is shown, a client may say {most} bytes.");
-            decline(&mut reply, &answer_to, 413, &reason);
+            decline(&mut reply, &answer_to, 413, TOO_LONG_BEFORE_A_TOKEN);
             return self.answer(turn, id, answer_to.framing, &reply);
         }
         let mailbox = self.polling.mailboxes.get_mut(&session).expect("it polls");
@@ -144,12 +150,18 @@ impl Exchange {
     fn handle_packets(&mut self, turn: &mut Turn, id: ConnId, mut post: Box<Post>) {
         let session = post.session;
         let revision = self.polling.mailboxes[&session].revision;
-        let Ok(packets) = payload::decode_payload(revision, post.content_type.as_deref(), &post.body, MOST_PACKETS)
-        else {
-            self.metrics.violations += 1;
-            let reason = "not a payload of Engine.IO".to_owned();
-            self.deeds.push_back(Deed::Close(session, CloseCode::Policy, reason));
-            return self.refuse_ask(turn, id, &post.answer_to, Error::BadRequest);
+        let decoded = payload::decode_payload(revision, post.content_type.as_deref(), &post.body, MOST_PACKETS);
+        let packets = match decoded {
+            Ok(packets) => packets,
+            Err(malformed) => {
+                self.metrics.violations += 1;
+                let (reason, told) = match malformed {
+                    Malformed::TooMany => (TOO_MANY_PACKETS, Some(TOO_MANY_PACKETS)),
+                    _ => ("not a payload of Engine.IO", None),
+                };
+                self.deeds.push_back(Deed::Close(session, CloseCode::Policy, reason.to_owned()));
+                return self.refuse_ask_for(turn, id, &post.answer_to, Error::BadRequest, told);
+            }
         };
         let (count, mut handled) = (packets.len(), post.handled);
         for (kind, packet) in packets.into_iter().skip(post.handled).take(SHARE) {

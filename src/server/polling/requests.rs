@@ -274,9 +274,21 @@ impl Exchange {
 
     /// Answers with an error of Engine.IO.
     pub(super) fn refuse_ask(&mut self, turn: &mut Turn, id: ConnId, answer_to: &AnswerTo, error: Error) {
+        self.refuse_ask_for(turn, id, answer_to, error, None);
+    }
+
+    /// The same, with a `reason` in place of the error's message where there is a better one.
+    pub(super) fn refuse_ask_for(
+        &mut self,
+        turn: &mut Turn,
+        id: ConnId,
+        answer_to: &AnswerTo,
+        error: Error,
+        reason: Option<&str>,
+    ) {
         debug!("{}: {error:?} at /socket.io/", self.conns[id as usize].client());
         let mut reply = Vec::with_capacity(256);
-        refuse_with(&mut reply, answer_to, error, None);
+        refuse_with(&mut reply, answer_to, error, reason);
         self.answer(turn, id, answer_to.framing, &reply);
     }
 
