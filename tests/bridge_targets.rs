@@ -534,7 +534,7 @@ fn t14_a_name_that_changes_its_answer_gains_nothing() {
     let mut resolver = Resolver::with_lookup(flip, move || wake.send(()).expect("somebody waits"));
     let targets = targets(&["*:80"]);
     let mut dialled = |ticket| -> Vec<IpAddr> {
-        resolver.lookup(ticket, "rebind.example", 80).expect("room");
+        resolver.lookup(None, ticket, "rebind.example", 80).expect("room");
         woken.recv().expect("an answer");
         let (answered, addresses) = resolver.next_answer().expect("it woke us");
         assert_eq!(answered, ticket);

@@ -7,10 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 
-use jackfield::net::resolve::{Busy, MAX_ADDRESSES, MAX_WAITING, Resolver, THREADS};
+use jackfield::net::resolve::{
+    Busy, MAX_ADDRESSES, MAX_WAITING, MAX_WAITING_OF_ONE, Resolver, THREADS, THREADS_OF_ONE,
+};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
+}
+
+/// Somebody who asks.
+fn whom(number: u64) -> Option<IpAddr> {
+    Some(IpAddr::from([192, 0, 2, number as u8]))
 }
 
 /// A resolver for which names that begin with `slow` hang until they are let go.
@@ -57,7 +64,8 @@ impl Held {
     /// Makes every thread hang.
     fn hang(&mut self) {
         for number in 0..THREADS {
-            self.resolver.lookup(1000 + number as u64, &format!("slow{number}"), 1).expect("room");
+            let number = number as u64;
+            self.resolver.lookup(whom(number), 1000 + number, &format!("slow{number}"), 1).expect("room");
             self.begun.recv().expect("it begins");
         }
     }
@@ -67,12 +75,12 @@ impl Held {
 fn every_lookup_is_answered_under_its_ticket() {
     let mut held = held();
     for ticket in 0..200 {
-        held.resolver.lookup(ticket, "a.example", ticket as u16).expect("room");
+        held.resolver.lookup(whom(ticket % 4), ticket, "a.example", ticket as u16).expect("room");
     }
     let answers = held.answers(200);
     assert!(answers.iter().all(|(ticket, addresses)| *addresses == [IpAddr::from([10, 0, 0, *ticket as u8])]));
     // It works on when all threads have ended.
-    held.resolver.lookup(7, "a.example", 258).expect("room");
+    held.resolver.lookup(None, 7, "a.example", 258).expect("room");
     assert_eq!(held.answers(1)[&7], [ip("10.0.1.2")]);
 }
 
@@ -80,19 +88,68 @@ fn every_lookup_is_answered_under_its_ticket() {
 fn slow_names_do_not_stop_others_until_all_threads_hang() {
     let mut held = held();
     for number in 1..THREADS {
-        held.resolver.lookup(number as u64, "slow", 1).expect("room");
+        held.resolver.lookup(whom(number as u64), number as u64, "slow", 1).expect("room");
         held.begun.recv().expect("it begins");
     }
     for _ in 0..20 {
-        held.resolver.lookup(100, "fast", 2).expect("room");
+        held.resolver.lookup(None, 100, "fast", 2).expect("room");
         assert_eq!(held.answers(1)[&100], [ip("10.0.0.2")]);
     }
-    held.resolver.lookup(50, "slow", 1).expect("room");
+    held.resolver.lookup(whom(50), 50, "slow", 1).expect("room");
     held.begun.recv().expect("it begins");
-    held.resolver.lookup(60, "fast", 2).expect("room");
+    held.resolver.lookup(None, 60, "fast", 2).expect("room");
     held.release.send(()).expect("it waits");
     let answers = held.answers(2);
     assert!(answers.contains_key(&60), "the thread that was let go went on with what waited: {answers:?}");
+}
+
+#[test]
+fn nobody_alone_takes_every_thread_or_all_the_room() {
+    let mut held = held();
+    let greedy = whom(1);
+    for ticket in 0..(THREADS_OF_ONE + MAX_WAITING_OF_ONE) as u64 {
+        held.resolver.lookup(greedy, ticket, "slow", 1).expect("room");
+        if ticket < THREADS_OF_ONE as u64 {
+            held.begun.recv().expect("it begins");
+        }
+    }
+    assert_eq!(held.resolver.lookup(greedy, 999, "slow", 1), Err(Busy));
+    for ticket in 1000..1020 {
+        held.resolver.lookup(whom(2), ticket, "fast", 1).expect("room");
+        assert!(held.answers(1).contains_key(&ticket));
+    }
+    // Where all threads are busy, the next that is free is for whoever has none.
+    held.resolver.lookup(whom(3), 2000, "slow", 1).expect("room");
+    held.begun.recv().expect("it begins");
+    held.resolver.lookup(whom(2), 2001, "fast", 1).expect("room");
+    held.release.send(()).expect("it waits");
+    assert!(held.answers(2).contains_key(&2001));
+    // What waited goes on as room comes.
+    for _ in 0..MAX_WAITING_OF_ONE + THREADS_OF_ONE {
+        held.release.send(()).expect("somebody waits");
+    }
+    assert_eq!(held.answers(MAX_WAITING_OF_ONE + THREADS_OF_ONE).len(), MAX_WAITING_OF_ONE + THREADS_OF_ONE);
+}
+
+#[test]
+fn those_who_wait_take_turns() {
+    let mut held = held();
+    held.hang();
+    for ticket in 1..=5 {
+        held.resolver.lookup(whom(100), ticket, "fast", 1).expect("room");
+    }
+    for ticket in [6, 7] {
+        held.resolver.lookup(whom(101), ticket, "fast", 1).expect("room");
+    }
+    held.resolver.lookup(whom(102), 8, "fast", 1).expect("room");
+    held.release.send(()).expect("it waits");
+    let order: Vec<u64> = (0..9)
+        .map(|_| {
+            held.woken.recv().expect("an answer");
+            held.resolver.next_answer().expect("it woke us").0
+        })
+        .collect();
+    assert_eq!(order[1..], [1, 6, 8, 2, 7, 3, 4, 5]);
 }
 
 #[test]
@@ -100,13 +157,13 @@ fn what_waits_is_bounded_and_those_who_give_up_leave() {
     let mut held = held();
     held.hang();
     for ticket in 0..MAX_WAITING as u64 {
-        assert_eq!(held.resolver.lookup(ticket, "fast", 1), Ok(()));
+        assert_eq!(held.resolver.lookup(whom(10 + ticket % 2), ticket, "fast", 1), Ok(()));
     }
-    assert_eq!(held.resolver.lookup(999, "fast", 1), Err(Busy));
+    assert_eq!(held.resolver.lookup(None, 999, "fast", 1), Err(Busy));
     for ticket in 10..MAX_WAITING as u64 {
         held.resolver.forget(ticket);
     }
-    assert_eq!(held.resolver.lookup(999, "fast", 1), Ok(()));
+    assert_eq!(held.resolver.lookup(None, 999, "fast", 1), Ok(()));
     for _ in 0..THREADS {
         held.release.send(()).expect("it waits");
     }
@@ -118,7 +175,7 @@ fn what_waits_is_bounded_and_those_who_give_up_leave() {
 #[test]
 fn an_answer_that_came_is_forgotten_too() {
     let mut held = held();
-    held.resolver.lookup(1, "fast", 1).expect("room");
+    held.resolver.lookup(None, 1, "fast", 1).expect("room");
     held.woken.recv().expect("an answer");
     held.resolver.forget(1);
     assert!(held.resolver.next_answer().is_none());
@@ -129,7 +186,7 @@ fn an_answer_that_came_is_forgotten_too() {
 fn lookups_that_hang_do_not_hold_up_the_end() {
     let mut held = held();
     held.hang();
-    held.resolver.lookup(1, "fast", 1).expect("room");
+    held.resolver.lookup(None, 1, "fast", 1).expect("room");
     let Held { resolver, woken, release, begun } = held;
     drop(resolver);
     for _ in 0..THREADS {
@@ -150,7 +207,7 @@ fn answers_have_each_address_once_and_not_too_many() {
     };
     let mut resolver = Resolver::with_lookup(lookup, move || wake.send(()).expect("somebody waits"));
     let mut answer = |host| {
-        resolver.lookup(1, host, 80).expect("room");
+        resolver.lookup(None, 1, host, 80).expect("room");
         woken.recv().expect("an answer");
         resolver.next_answer().expect("it woke us").1
     };
@@ -173,7 +230,7 @@ fn lookups_run_side_by_side_but_never_more_than_that() {
     };
     let mut resolver = Resolver::with_lookup(lookup, move || wake.send(()).expect("somebody waits"));
     for ticket in 0..THREADS as u64 * 8 {
-        resolver.lookup(ticket, "a", 1).expect("room");
+        resolver.lookup(whom(ticket), ticket, "a", 1).expect("room");
     }
     for _ in 0..THREADS * 8 {
         woken.recv().expect("an answer");
@@ -187,7 +244,7 @@ fn the_system_is_asked() {
     let (wake, woken) = channel();
     let mut resolver = Resolver::new(move || wake.send(()).expect("somebody waits"));
     let mut answer = |host| {
-        resolver.lookup(1, host, 80).expect("room");
+        resolver.lookup(None, 1, host, 80).expect("room");
         woken.recv().expect("an answer");
         resolver.next_answer().expect("it woke us").1
     };

@@ -166,7 +166,7 @@ impl Census {
 }
 
 /// The address that stands for all of one host's: IPv4 as it is, IPv6 by its /64, loopback not at all.
-fn counted(peer: IpAddr) -> Option<IpAddr> {
+pub fn counted(peer: IpAddr) -> Option<IpAddr> {
     match peer.to_canonical() {
         address if address.is_loopback() => None,
         IpAddr::V6(address) => {

@@ -21,6 +21,7 @@ use super::relay::Progress;
 use crate::frame::message::{HEADROOM, Kind, Message};
 use crate::hub::SessionId;
 use crate::net::address::leads_to;
+use crate::net::listener::counted;
 use crate::net::reactor::{Turn, token};
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::socket::{Received, Socket};
@@ -141,7 +142,7 @@ impl Exchange {
         match address {
             Some(address) => self.on_addresses(turn, key, Ok(vec![address])),
             None => {
-                if self.resolver.lookup(ticket, &dial.host, port).is_err() {
+                if self.resolver.lookup(counted(peer.ip()), ticket, &dial.host, port).is_err() {
                     self.fail(turn, key, DialError::TooMany("name lookups under way"));
                 }
             }

@@ -356,7 +356,7 @@ impl Exchange {
             return self.try_link(turn, dial, candidates);
         }
         self.links.tickets += 1;
-        if self.resolver.lookup(self.links.tickets, host, *port).is_ok() {
+        if self.resolver.lookup(None, self.links.tickets, host, *port).is_ok() {
             self.links.lookups.insert(self.links.tickets, dial);
         } else {
             self.links.discovery.on_failed(dial.key, &dial.whom, Failure::Unreachable, turn.now);

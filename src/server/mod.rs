@@ -92,8 +92,8 @@ impl fmt::Display for StartError {
             Self::System(error) => write!(f, "cannot start: {error}"),
             Self::NoDescriptors(allowed, own) => write!(
                 f,
-                "cannot start: of the {allowed} file descriptors that the system allows the server needs {own} itself, and \
-                 each client one more (raise `ulimit -n`)"
+                "cannot start: of the {allowed} file descriptors that the system allows the server keeps {own} for itself, and \
+                 each client needs one more (raise `ulimit -n`)"
             ),
             Self::BadEntry(error) => error.fmt(f),
             Self::BadTarget(error) => error.fmt(f),
