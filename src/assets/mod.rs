@@ -39,26 +39,42 @@ pub struct Client {
     pub names: &'static str,
     /// What it is for, as HTML.
     pub about: &'static str,
+    /// A line of a program that uses it; a path in quotes is one on this server.
+    pub usage: &'static str,
 }
 
 /// The client of this file name (without its ending).
 #[must_use]
 pub fn client(file: &str) -> Client {
-    let (names, about) = match file {
-        "webshare" => ("WebShare", "Pairs a page with one other by key, and relays between the two."),
-        "pocket.socket" => ("pocket", "Channels and events between everybody on a server, or on several at once."),
+    let (names, about, usage) = match file {
+        "webshare" => (
+            "WebShare",
+            "Pairs a page with one other by key, and relays between the two.",
+            "new WebShare('/webshare').onkey = (ok, code, { key }) => console.log('my key is', key);",
+        ),
+        "pocket.socket" => (
+            "pocket",
+            "Channels and events between everybody on a server, or on several at once.",
+            "pocket.socket.makeSocket('/pocket').onmessage = ({ data }) => console.log(data);",
+        ),
         "p2p" => (
             "connectP2p, p2pClientPlugin",
             "Devices that find each other by id: events with answers, rooms, streams, services.",
+            "connectP2p('/', 'kitchen').on('message', (data) => console.log(data));",
         ),
         "named" => (
-            "LocalWebSocket, BroadcastWebSocket",
-            "A WebSocket to everybody who uses the same name, on this server or on the local network.",
+            "LocalWebSocket, BroadcastWebSocket, NetworkWebSocket",
+            "A WebSocket to everybody who uses the same name, on this server or on the local network; or to each of them.",
+            "new LocalWebSocket('demo').onmessage = ({ data }) => console.log(data);",
         ),
-        "ws2s" => ("WS2S", "TCP sockets for a page, and a redis client, to where the operator allows."),
-        _ => ("", ""),
+        "ws2s" => (
+            "WS2S",
+            "TCP sockets for a page, and a redis client, to where the operator allows.",
+            "new WS2S('/ws2s').newSocket().connect('127.0.0.1', 6379).catch(console.log);",
+        ),
+        _ => ("", "", ""),
     };
-    Client { names, about }
+    Client { names, about, usage }
 }
 
 /// Every file, by path.

@@ -108,7 +108,7 @@ real('ws2s: it connects, sends text and bytes, and gets what the target says', a
 
 real('every snippet of /client/ does what it says in a page of another site, and a wrong hash keeps a file out', async (t) => {
   const server = await jackfield(t);
-  const context = await visitor(t, browser, { expected: (text) => /integrity/.test(text) });
+  const context = await visitor(t, browser, { expected: (text) => /integrity|LocalWebSocket is not defined/.test(text) });
   const listing = await context.newPage();
   await listing.goto(`${server.http}/client/`);
   await listing.locator('.snippet .copy').first().waitFor();

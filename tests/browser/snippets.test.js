@@ -29,6 +29,9 @@ real('Copy gives what is shown, and says that it did', async (t) => {
   const context = await visitor(t, browser, { permissions: ['clipboard-read', 'clipboard-write'] });
   const shown = await context.newPage();
   await shown.goto(`${server.http}/client/`);
+  for (const name of ['LocalWebSocket', 'BroadcastWebSocket', 'NetworkWebSocket']) {
+    assert.match(await shown.getByRole('region', { name: 'named.mjs, module' }).textContent(), new RegExp(`import {.*\\b${name}\\b.*}`));
+  }
   const all = await shown.locator('.snippet').all();
   assert.equal(all.length, 10);
   for (const snippet of all) {
@@ -38,5 +41,6 @@ real('Copy gives what is shown, and says that it did', async (t) => {
     const copied = await shown.evaluate(() => navigator.clipboard.readText());
     assert.equal(copied, await snippet.locator('code').textContent());
     assert.ok(copied.includes(`${server.http}/client/`), copied);
+    assert.match(copied, /\n {2}[a-z].*\);\n<\/script>$/, 'a line that uses it comes last');
   }
 });

@@ -12,7 +12,7 @@ for (const version of document.querySelectorAll('.version')) {
 for (const snippet of document.querySelectorAll('.snippet')) {
   const code = snippet.querySelector('code');
   const button = snippet.querySelector('.copy');
-  code.textContent = code.textContent.replaceAll(/(["'])\/client\//g, `$1${base}/client/`);
+  code.textContent = code.textContent.replaceAll(/(["'])\//g, `$1${base}/`);
   button.hidden = false;
   button.addEventListener('click', () => copyText(code.textContent, code, button));
 }

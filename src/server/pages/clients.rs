@@ -30,7 +30,7 @@ fn integrity(asset: &Asset) -> String {
 
 fn push_entry(out: &mut String, script: &Asset) -> std::fmt::Result {
     let file = &script.path["/client/".len()..script.path.len() - ".js".len()];
-    let Client { names, about } = client(file);
+    let Client { names, about, usage } = client(file);
     let path = |kind: &str| format!("/client/{file}.{kind}");
     writeln!(out, "<section class=\"panel\" aria-labelledby=\"{file}\">")?;
     writeln!(out, "<header><h2 id=\"{file}\">{file}.js</h2>")?;
@@ -42,7 +42,8 @@ fn push_entry(out: &mut String, script: &Asset) -> std::fmt::Result {
     let hash = integrity(script);
     writeln!(out, "<p class=\"label\">Integrity</p>\n<p class=\"hash\"><code>{hash}</code></p>")?;
     let classic = format!(
-        "<script src=\"/client/{file}.js\"\n        integrity=\"{hash}\"\n        crossorigin=\"anonymous\"></script>"
+        "<script src=\"/client/{file}.js\"\n        integrity=\"{hash}\"\n        crossorigin=\"anonymous\"></script>\n\
+         <script>\n  {usage}\n</script>"
     );
     push_snippet(out, &format!("{file}.js, classic script"), &classic)?;
     if let Some(module) = crate::assets::find(&path("mjs")) {
@@ -53,7 +54,7 @@ fn push_entry(out: &mut String, script: &Asset) -> std::fmt::Result {
             )
         };
         let import = format!(
-            "{}{}<script type=\"module\">\n  import {{ {names} }} from '/client/{file}.mjs';\n</script>",
+            "{}{}<script type=\"module\">\n  import {{ {names} }} from '/client/{file}.mjs';\n  {usage}\n</script>",
             preload("mjs", &integrity(module)),
             preload("js", &hash)
         );
