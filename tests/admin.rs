@@ -351,8 +351,24 @@ fn everybody_is_told_what_is_of_use_to_them() {
     let role =
         |address| -> Value { serde_json::from_slice(&ask(address, "GET", "/console/role", "").body).expect("JSON") };
     let server = TestServer::start();
-    let all = serde_json::json!({"is_admin": true, "asks_for_tokens": false, "has_targets": false, "without": []});
+    let all = serde_json::json!({
+        "is_admin": true,
+        "asks_for_tokens": false,
+        "needs_token": false,
+        "has_targets": false,
+        "has_target_names": false,
+        "is_on_network": false,
+        "max_message": 1024 * 1024,
+        "without": [],
+    });
     assert_eq!(role(server.address()), all);
+    let server = TestServer::with(|config| {
+        config.limits.max_message = 5000;
+        config.bridge_names = vec![("redis".to_owned(), "127.0.0.1".to_owned(), 6379)];
+    });
+    let told = role(server.address());
+    let told = (&told["has_targets"], &told["has_target_names"], &told["max_message"]);
+    assert_eq!(told, (&true.into(), &true.into(), &5000.into()));
     let server = TestServer::with(|config| {
         config.without = vec![jackfield::config::Switch::P2p, jackfield::config::Switch::Ws2s];
         free_admin(config);

@@ -134,8 +134,13 @@ impl Exchange {
         let mut out = Vec::new();
         Writer::new(&mut out).object(|json| {
             json.name("is_admin").boolean(is_admin);
-            json.name("asks_for_tokens").boolean(!self.config.token_key.is_empty());
+            let asks_for_tokens = !self.config.token_key.is_empty();
+            json.name("asks_for_tokens").boolean(asks_for_tokens);
+            json.name("needs_token").boolean(asks_for_tokens && self.config.anonymous.is_empty());
             json.name("has_targets").boolean(self.config.has_targets());
+            json.name("has_target_names").boolean(!self.config.bridge_names.is_empty());
+            json.name("is_on_network").boolean(self.is_on_network());
+            json.name("max_message").number(self.config.limits.max_message as u64);
             json.name("without").array(|json| {
                 for switch in &self.config.without {
                     json.string(switch.name());
@@ -158,6 +163,12 @@ impl Exchange {
             from_network(listener.address(), &own).map(move |address| format!("{http}://{address}/console"))
         });
         urls.next()
+    }
+
+    /// Whether other machines can reach a listener that is not only for administrators.
+    fn is_on_network(&self) -> bool {
+        let listeners = &self.listeners[..self.first_admin];
+        listeners.iter().any(|(listener, _)| !listener.address().ip().to_canonical().is_loopback())
     }
 
     /// All devices, as JSON.
