@@ -1,13 +1,17 @@
 /** The room "Channels": a pocket room, its events, and receipts for ours. */
 import { pocket } from '../client/pocket.socket.mjs';
-import { element, follower, lost, over, stateOf } from './dom.js';
-import { isAboutToken, token } from './token.js';
+import { cause, cut, element, follower, lengthOf, lost, over, stateOf, tooLong } from './dom.js';
+import { aboutToken, lacksToken, token } from './token.js';
 
 /** Entries that the log keeps, and characters of one that are shown. */
 const ENTRIES = 500;
 const SHOWN_CHARACTERS = 4096;
 
-export function channelsRoom(room, { server }) {
+/** Characters that are shown of an event's name, and of an address, both of which are anybody's. */
+const SHOWN_NAME = 200;
+const SHOWN_ADDRESS = 64;
+
+export function channelsRoom(room, { server, role }) {
   const find = (selector) => room.querySelector(selector);
   const showState = stateOf(room);
   const [form, field, joinButton, leaveButton] = ['.room-form', '.room-field', '.join-button', '.leave-button'].map(find);
@@ -33,16 +37,17 @@ export function channelsRoom(room, { server }) {
   const show = (direction, name, data) => {
     const entry = element('li', `entry ${direction} json`);
     const text = typeof data === 'string' ? data : (JSON.stringify(data) ?? '');
-    const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
     const body = element('span', 'text');
-    body.append(element('b', 'event-name', name), element('bdi', '', shown));
+    body.append(element('b', 'event-name', cut(name, SHOWN_NAME)), element('bdi', '', cut(text, SHOWN_CHARACTERS)));
     const about = element('span', 'about');
     about.append(element('span', '', new Date().toLocaleTimeString()));
     entry.append(body, about);
+    const outcome = element('span');
     append(entry);
     return (how, isBad = false) => {
       entry.classList.toggle('failed', isBad);
-      about.append(element('span', '', how));
+      outcome.textContent = how;
+      about.append(outcome);
     };
   };
 
@@ -51,7 +56,8 @@ export function channelsRoom(room, { server }) {
     joinButton.hidden = field.readOnly = isJoined;
     leaveButton.hidden = another.hidden = !isJoined;
     controls.disabled = !isJoined;
-    if (!isJoined) presence.textContent = '';
+    if (isJoined) signal.hidden = false;
+    else presence.textContent = '';
   };
 
   const leave = () => {
@@ -70,6 +76,9 @@ export function channelsRoom(room, { server }) {
       return fail('A room is at most 255 of these: letters without accents, digits, and . _ + = * -');
     }
     another.href = `#channels=${encodeURIComponent(name)}`;
+    if (lacksToken(role)) return showState('closed', 'no token');
+    /** Whether there is a connection, and whether there was one before. */
+    let [isOpen, wasOpen] = [false, false];
     const joined = pocket.socket.makeSocket(`${server}/pocket${name && `?room=${encodeURIComponent(name)}`}`);
     socket = joined;
     showState('connecting', 'connecting…');
@@ -77,14 +86,22 @@ export function channelsRoom(room, { server }) {
     joined.addEventListener('open', () => {
       if (joined !== socket) return;
       showState('open', 'joined');
-      note(name ? `Joined the room ${name}.` : 'Joined the room of those who name none.');
+      const place = name ? `the room ${name}` : 'the room of those who name none';
+      note(`${wasOpen ? 'Connected again: back in' : 'Joined'} ${place}.`);
+      isOpen = wasOpen = true;
     });
     joined.addEventListener('close', (event) => {
-      if (joined !== socket || joined.readyState !== WebSocket.CLOSED) return;
+      if (joined !== socket) return;
+      const why = cause(event);
+      if (joined.readyState !== WebSocket.CLOSED) {
+        if (isOpen && why) note(`The connection was lost: ${why}.`);
+        isOpen = false;
+        return;
+      }
       socket = undefined;
       showJoined();
-      showState('closed', isAboutToken(event.reason) ? 'no token' : over(event));
-      note('The server closed the connection for good.');
+      showState('closed', aboutToken(event.reason) ?? over(event));
+      note(`The server closed the connection for good${why && `: ${why}`}.`);
     });
     joined.addEventListener('message', ({ data }) => joined === socket && heard(data));
   };
@@ -97,8 +114,8 @@ export function channelsRoom(room, { server }) {
       told = {};
     }
     // Pushes of the server; receipts have found their callback.
-    if (told.socket === 'connected') presence.textContent = `${told.address} joined.`;
-    else if (told.socket === 'disconnected') presence.textContent = `${told.address} left.`;
+    if (told.socket === 'connected') presence.textContent = `${cut(String(told.address), SHOWN_ADDRESS)} joined.`;
+    else if (told.socket === 'disconnected') presence.textContent = `${cut(String(told.address), SHOWN_ADDRESS)} left.`;
     else if (typeof told.message === 'string') show('in', told.message, told.data);
     else if (!Object.hasOwn(told, 'socket')) show('in', '(no event)', typeof data === 'string' ? data : 'bytes');
   };
@@ -113,6 +130,8 @@ export function channelsRoom(room, { server }) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     join(field.value.trim());
+    // The button that was pressed is gone.
+    if (socket) signal.elements.data.focus();
   });
   leaveButton.addEventListener('click', () => {
     note('You left.');
@@ -130,7 +149,10 @@ export function channelsRoom(room, { server }) {
     } catch {
       // Text it is.
     }
+    const size = lengthOf(JSON.stringify([message, value])) + 100;
+    if (size > role.max_message) return fail(tooLong(size, role.max_message));
     const tell = show('out', message, value);
+    if (!socket.connected) tell('waits for the connection');
     pocket.socket.signal(channel.value, name.value, value, socket).then(
       () => tell('the server has it'),
       ({ code }) => tell(`not confirmed (${code})`, true),

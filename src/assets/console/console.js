@@ -4,7 +4,7 @@
  * The address says which: `#pair`, `#name`, `#channels`, `#devices`, `#tcp`, `#live`. `#pair=KEY` pairs with KEY as soon
  * as this client has a key of its own; `#name=NAME` joins `/local/NAME` (`&kind=broadcast`: `/broadcast/NAME`);
  * `#channels=ROOM` joins a pocket room; `#devices=ID` is that device (`&pair=ID`: and pairs with another);
- * `#tcp=HOST:PORT` connects.
+ * `#tcp=HOST:PORT` connects, or `#tcp=NAME` of --bridge-name.
  */
 import { channelsRoom } from './channels.js';
 import { devicesRoom } from './devices.js';
@@ -27,7 +27,7 @@ const server = base.replace(/^http/, 'ws');
 /** What this person may see: told by the server, which does not rely on it. */
 const role = fetch(`${base}/console/role`, { headers: fields })
   .then((response) => response.json())
-  .catch(() => ({ is_admin: false, asks_for_tokens: true, has_targets: true, without: [] }));
+  .catch(() => ({ is_admin: false, asks_for_tokens: true, has_targets: true, max_message: Infinity, without: [] }));
 
 /** What a room is for, where that can be switched off. */
 const PROTOCOLS = { pair: 'webshare', name: 'named', channels: 'pocket', devices: 'p2p', tcp: 'ws2s' };

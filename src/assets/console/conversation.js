@@ -4,7 +4,7 @@
  * Everything that came from outside becomes text through `textContent`, never markup.
  */
 
-import { bytesOf, element, follower } from './dom.js';
+import { bytesOf, cut, element, follower, lengthOf, tooLong } from './dom.js';
 
 /** What the log keeps: entries, and bytes that can still be saved. The oldest go first. */
 const ENTRIES = 500;
@@ -14,6 +14,9 @@ const KEPT_BYTES = 64 * 1024 * 1024;
 const SHOWN_CHARACTERS = 16 * 1024;
 const SHOWN_BYTES = 32;
 
+/** Characters of an event's name that are shown. */
+const SHOWN_NAME = 200;
+
 export class Conversation {
   #entries = [];
   #keptBytes = 0;
@@ -21,19 +24,25 @@ export class Conversation {
   #log;
   #error;
   #controls;
+  #text;
   #follow;
+  #most;
+  #sizeOf;
 
   /**
    * Appends itself to a panel. `send(form, data)` gets `text` and a string, `json` and a value, or `bytes` and a
-   * `Uint8Array`; what it throws is shown.
+   * `Uint8Array`; what it throws is shown. `sizeOf(form, data)` says how many bytes the server gets then: what is more
+   * than `most` (--max-message), which would end the connection, is refused here.
    */
-  constructor(panel, send) {
+  constructor(panel, send, sizeOf, most) {
     const template = document.getElementById('conversation').content.cloneNode(true);
     this.#log = template.querySelector('.log');
     this.#error = template.querySelector('.error');
     this.#controls = template.querySelector('fieldset');
     const form = template.querySelector('form');
-    const text = form.elements.text;
+    const text = (this.#text = form.elements.text);
+    this.#sizeOf = sizeOf;
+    this.#most = most;
     const file = form.querySelector('input[type=file]');
     this.#panel = template.querySelector('.conversation');
     panel.append(template);
@@ -49,17 +58,30 @@ export class Conversation {
       if (!text.value) return;
       this.#attempt(() => {
         const as = form.elements.form.value;
-        send(as, as === 'json' ? parse(text.value) : text.value);
+        const data = as === 'json' ? parse(text.value) : text.value;
+        this.#expectFit(sizeOf(as, data));
+        send(as, data);
         text.value = '';
       });
       text.focus();
     });
     file.addEventListener('change', async () => {
       const [chosen] = file.files;
+      if (!chosen) return;
+      // A file that is too long is not even read.
+      if (!this.#attempt(() => this.#expectFit(chosen.size))) return file.value = '';
+      const bytes = new Uint8Array(await chosen.arrayBuffer());
       file.value = '';
-      const bytes = chosen && new Uint8Array(await chosen.arrayBuffer());
-      if (bytes) this.#attempt(() => send('bytes', bytes));
+      this.#attempt(() => {
+        this.#expectFit(this.#sizeOf('bytes', bytes));
+        send('bytes', bytes);
+      });
     });
+  }
+
+  /** Puts the cursor where a message is written. */
+  focus() {
+    this.#text.focus();
   }
 
   /** Whether there is anybody to send to. */
@@ -79,16 +101,22 @@ export class Conversation {
     this.#error.hidden = !text;
   }
 
-  /** A message that came (`in`) or was sent (`out`). Returns what marks it as failed. */
-  message(direction, form, data) {
+  /**
+   * A message that came (`in`) or was sent (`out`), with a name where it has one. Returns what says how that went, which
+   * may change; as failed, unless told otherwise.
+   */
+  message(direction, form, data, name = '') {
     const entry = element('li', `entry ${direction} ${form}`);
     const about = element('span', 'about');
     about.append(element('span', '', new Date().toLocaleTimeString()));
     let kept = 0;
+    const body = element('span', 'text');
+    if (name) body.append(element('b', 'event-name', cut(name, SHOWN_NAME)));
+    entry.append(body);
     if (form === 'bytes') {
       kept = data.length;
       const hex = Array.from(data.subarray(0, SHOWN_BYTES), (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-      entry.append(element('span', 'text', hex + (data.length > SHOWN_BYTES ? ' …' : '')));
+      body.append(hex + (data.length > SHOWN_BYTES ? ' …' : ''));
       about.append(element('span', '', `binary, ${bytesOf(data.length)}`));
       const save = element('button', '', 'Save');
       save.type = 'button';
@@ -96,17 +124,18 @@ export class Conversation {
       about.append(save);
     } else {
       const text = form === 'json' ? JSON.stringify(data) : data;
-      const cut = text.length > SHOWN_CHARACTERS;
-      entry.append(element('span', 'text', cut ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text));
-      const size = bytesOf(new TextEncoder().encode(text).length);
+      body.append(cut(text, SHOWN_CHARACTERS));
+      const size = bytesOf(lengthOf(text));
       about.append(element('span', '', form === 'json' ? `JSON, ${size}` : size));
-      if (cut) about.append(element('span', '', 'shown in part'));
+      if (text.length > SHOWN_CHARACTERS) about.append(element('span', '', 'shown in part'));
     }
+    const outcome = element('span');
     entry.append(about);
     this.#append(entry, kept);
-    return (why) => {
-      entry.classList.add('failed');
-      about.append(element('span', '', why));
+    return (how, isBad = true) => {
+      entry.classList.toggle('failed', isBad);
+      outcome.textContent = how;
+      about.append(outcome);
     };
   }
 
@@ -114,9 +143,15 @@ export class Conversation {
     this.fail();
     try {
       action();
+      return true;
     } catch (error) {
       this.fail(error.message);
+      return false;
     }
+  }
+
+  #expectFit(size) {
+    if (size > this.#most) throw new Error(tooLong(size, this.#most));
   }
 
   #append(node, kept) {

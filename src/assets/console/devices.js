@@ -1,11 +1,15 @@
 /** The room "Devices": this tab as a device with a partner, and for administrators the list of all devices. */
 import { connectP2p } from '../client/p2p.mjs';
 import { Conversation } from './conversation.js';
-import { element, number, span, stateOf } from './dom.js';
-import { fields, isAboutToken, token } from './token.js';
+import { cause, element, lengthOf, number, over, span, stateOf } from './dom.js';
+import { aboutToken, fields, token } from './token.js';
 
-/** The event by which two consoles talk; any other that comes is shown with its name. */
+/** The event by which two consoles talk, which is always heard; another is when it is the one to send. */
 const EVENT = 'message';
+
+/** Events that the library and the server keep for themselves: their listeners are not ours to add. */
+const RESERVED =
+  /^(connect|connecting|connect_\w+|disconnect(ing)?|error|newListener|removeListener|reconnect.*|ping|pong|P2P_.*|SERVER_.*|.*TARGET.*|.*CREATE_STREAM.*|PEER_STREAM_DESTROYED|MULTI_API_.*|DEVICES_CHANGED)$/;
 
 const EVERY_MS = 1000;
 
@@ -30,12 +34,36 @@ export function devicesRoom(room, { base, server, role }) {
   let partner;
   let timer;
   let isEntered = false;
-  own.value = `tab-${Math.random().toString(36).slice(2, 6)}`;
+  const newId = () => `tab-${Math.random().toString(36).slice(2, 6)}`;
+  own.value = newId();
 
-  const talk = new Conversation(find('.talk'), (as, data) => {
-    const failed = talk.message('out', as, data);
-    device.call2(EVENT, data).catch((error) => failed(MEANING[error.code] ?? error.message));
-  });
+  const eventField = find('.event-field');
+  /** The event that is sent, and heard beside `message`. */
+  let event = EVENT;
+  const nameOf = (name) => (name === EVENT ? '' : name);
+
+  /** Shows data as they came, under the name of their event. */
+  const hear = (data, name) => {
+    if (data instanceof ArrayBuffer || ArrayBuffer.isView(data)) {
+      talk.message('in', 'bytes', new Uint8Array(data.buffer ?? data, data.byteOffset, data.byteLength), name);
+    } else talk.message('in', typeof data === 'string' ? 'text' : 'json', data ?? null, name);
+  };
+  const send = (as, data) => {
+    const tell = talk.message('out', as, data, nameOf(event));
+    const asked = event;
+    device.call2(asked, data).then(
+      (answer) => answer === undefined || answer === null || hear(answer, `answer to ${asked}`),
+      // A program may take an event and answer nothing.
+      (error) => (error.code === 'TIMEOUT' ? tell('no answer', false) : tell(MEANING[error.code] ?? error.message)),
+    );
+  };
+  // The attachments of an event count with it.
+  const sizeOf = (as, data) =>
+    lengthOf(JSON.stringify([event, partner, as === 'bytes' ? null : data])) + (as === 'bytes' ? data.length : 0) + 100;
+  const talk = new Conversation(find('.talk'), send, sizeOf, role.max_message);
+  const eventLine = find('.event-line');
+  eventLine.hidden = false;
+  find('.talk .file').after(eventLine);
 
   const show = () => {
     const isDevice = Boolean(device);
@@ -60,6 +88,12 @@ export function devicesRoom(room, { base, server, role }) {
     look();
   };
 
+  /** It is over for good, and why that is stays to be read. */
+  const end = (why) => {
+    leave();
+    showState('closed', why);
+  };
+
   const leave = () => {
     const left = device;
     device = undefined;
@@ -73,9 +107,11 @@ export function devicesRoom(room, { base, server, role }) {
     leave();
     talk.fail();
     own.value = id;
-    another.href = `#devices=${encodeURIComponent(`tab-${Math.random().toString(36).slice(2, 6)}`)}&pair=${encodeURIComponent(id)}`;
+    nameAnother();
     const joined = connectP2p(server, id, token ? { auth: { token } } : {});
     device = joined;
+    /** The server has said that another one has the id. */
+    let isTaken = false;
     showState('connecting', 'connecting…');
     const on = (event, listener) => joined.on(event, (...args) => joined === device && listener(...args));
     on('connect', () => {
@@ -84,38 +120,74 @@ export function devicesRoom(room, { base, server, role }) {
       look();
     });
     on('connect_error', (error) => {
-      if (isAboutToken(error.message)) showState('lost', 'no token');
-      else showState('lost', /^(transport|xhr|websocket)/.test(error.message) ? 'no connection, tries again' : `refused: ${error.message}`);
+      const why = aboutToken(error.message);
+      if (!joined.active) end(why ?? `refused: ${error.message}`);
+      else showState('lost', why ?? (/^(transport|xhr|websocket)/.test(error.message) ? 'no connection, tries again' : `refused: ${error.message}`));
     });
-    on('disconnect', (reason) => {
+    on('disconnect', (reason, detail) => {
+      const why = cause(detail);
+      if (!joined.active) {
+        if (why) talk.note(`The connection is over: ${why}.`);
+        return end(aboutToken(why) ?? (why ? over(detail) : isTaken ? 'over: the id is taken' : 'over: the server ended it'));
+      }
+      if (why) talk.note(`The connection was lost: ${why}.`);
       showState('lost', 'no connection, tries again');
-      if (/^io /.test(reason)) leave();
       show();
     });
     on('error', (error) => talk.fail(error.message));
-    on('SERVER_ERROR', (text) => talk.fail(text));
+    on('SERVER_ERROR', (text) => {
+      isTaken ||= /Duplicated (client|device)Id/.test(text);
+      talk.fail(isTaken ? 'Another device has this id.' : String(text));
+    });
     on('P2P_REGISTER_SUCCESS', (id) => setPartner(id ?? joined.targetClientId));
     on('P2P_DISCONNECT', () => setPartner(undefined));
     on('P2P_UNREGISTER', () => setPartner(undefined));
-    on(EVENT, (data, ack) => {
-      if (data instanceof ArrayBuffer || ArrayBuffer.isView(data)) {
-        talk.message('in', 'bytes', new Uint8Array(data.buffer ?? data, data.byteOffset, data.byteLength));
-      } else talk.message('in', typeof data === 'string' ? 'text' : 'json', data);
-      if (typeof ack === 'function') ack();
-    });
+    on(EVENT, listenerOf(EVENT));
+    listen();
     show();
     return joined;
   };
 
+  const listenerOf = (name) => (...all) => {
+    const ack = typeof all.at(-1) === 'function' ? all.pop() : undefined;
+    hear(all.length > 1 ? all : all[0], nameOf(name));
+    ack?.();
+  };
+
+  /** Hears the event that is to be sent, too, and no longer the one before. */
+  let heard;
+  const listen = () => {
+    if (heard) heard.on.off(heard.name, heard.listener);
+    heard = undefined;
+    if (!device || event === EVENT || RESERVED.test(event)) return;
+    heard = { on: device, name: event, listener: listenerOf(event) };
+    device.on(event, heard.listener);
+  };
+
+  /** Another id each time, as the one before may be taken by then. */
+  const nameAnother = () => {
+    another.href = `#devices=${encodeURIComponent(newId())}&pair=${encodeURIComponent(own.value)}`;
+  };
+
   const pair = async (id) => {
+    const asking = device;
     talk.fail();
     target.value = id;
     try {
-      await device.registerP2pTarget(id);
+      await asking.registerP2pTarget(id);
+      if (asking !== device) return false;
       setPartner(id);
+      return true;
     } catch (error) {
-      talk.fail(MEANING[error.code] ?? error.message);
+      // Why it is no device any more has been said.
+      if (asking === device) talk.fail(MEANING[error.code] ?? error.message);
+      return false;
     }
+  };
+
+  /** As `pair`, for who has pressed a button, which is gone then. */
+  const pairAndTalk = async (id) => {
+    if (await pair(id)) talk.focus();
   };
 
   /** Says it once: a screen reader repeats whatever is written again. */
@@ -146,7 +218,7 @@ export function devicesRoom(room, { base, server, role }) {
         const button = element('button', 'small', 'Pair');
         button.type = 'button';
         button.setAttribute('aria-label', `Pair with ${each.id}`);
-        button.addEventListener('click', () => pair(each.id));
+        button.addEventListener('click', () => pairAndTalk(each.id));
         act.append(button);
       }
       return row;
@@ -185,7 +257,16 @@ export function devicesRoom(room, { base, server, role }) {
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    join(own.value.trim());
+    const joined = join(own.value.trim());
+    // The button that was pressed is gone.
+    if (joined) target.focus();
+  });
+  // Before the browser follows it, by whichever button or key.
+  for (const type of ['pointerdown', 'click']) another.addEventListener(type, nameAnother);
+  eventField.addEventListener('change', () => {
+    event = eventField.value.trim() || EVENT;
+    eventField.value = event;
+    listen();
   });
   leaveButton.addEventListener('click', () => {
     leave();
@@ -193,7 +274,7 @@ export function devicesRoom(room, { base, server, role }) {
   });
   pairForm.addEventListener('submit', (event) => {
     event.preventDefault();
-    pair(target.value.trim());
+    pairAndTalk(target.value.trim());
   });
   unpairButton.addEventListener('click', async () => {
     await device.unregisterP2pTarget().catch(() => {});

@@ -45,6 +45,16 @@ export function span(seconds) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** As much of a text from outside as is shown: so many characters at most. */
+export const cut = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
+
+/** Bytes of a text as it is sent. */
+export const lengthOf = (text) => new TextEncoder().encode(text).length;
+
+/** Why so many bytes are not sent, in words: the server, which takes `most` (--max-message), would close the connection. */
+export const tooLong = (size, most) =>
+  `This is too long: it would be ${bytesOf(size)}, and this server takes ${number(most)} at once (--max-message).`;
+
 /** Shows a connection's state, a word for people beside one for the style; once, as a screen reader says it again. */
 export const stateOf = (room) => {
   const shown = room.querySelector('.state');
@@ -54,10 +64,15 @@ export const stateOf = (room) => {
   };
 };
 
+/** Why a connection was lost, in words; nothing where that is not known. */
+export function cause({ code, reason } = {}) {
+  // 1006 is what a browser says when it may not or cannot say more, and 1005 that nobody said anything.
+  return reason || (!code || code === 1006 || code === 1005 ? '' : `code ${code}`);
+}
+
 /** When a lost connection is tried again, in words. */
 export function lost({ code, reason, retryMs }) {
-  // 1006 is what a browser says when it may not or cannot say more.
-  const why = reason || (!code || code === 1006 ? '' : `code ${code}`);
+  const why = cause({ code, reason });
   const seconds = Math.max(1, Math.round(retryMs / 1000));
   return `no connection${why && ` (${why})`}, next try in ${seconds} s`;
 }

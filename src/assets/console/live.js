@@ -48,7 +48,7 @@ function limitRow(option) {
   const head = element('th', '', name);
   head.scope = 'row';
   const [bar, value, refused] = [element('meter'), element('td', 'number'), element('td', 'number refused')];
-  const [barCell, optionCell] = [element('td', 'bar'), element('td')];
+  const [barCell, optionCell] = [element('td', 'share'), element('td')];
   barCell.append(bar);
   optionCell.append(element('code', 'quiet', option));
   row.append(head, barCell, value, refused, optionCell);

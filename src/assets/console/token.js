@@ -49,15 +49,34 @@ export function askForToken(reason) {
   form.hidden = false;
 }
 
-/** Whether a connection that is over, for this reason, was one without a token that is worth something. */
-export function isAboutToken(reason) {
-  const isOne = /token/.test(reason ?? '');
-  if (isOne) {
-    askForToken(token
-      ? `The server says of this tab’s token: ${reason}. It may have expired, or not permit what you tried.`
-      : 'This server asks for a token. Without one only what its operator allows to everybody works.');
+/**
+ * What was wrong with the token of a connection that is over for this reason, in words for its state, and asks for
+ * another; `undefined` where it was not about a token.
+ */
+export function aboutToken(reason) {
+  if (!/token/.test(reason ?? '')) return undefined;
+  if (!token) {
+    askForToken('This server asks for a token. Without one only what its operator allows to everybody works.');
+    return 'no token';
   }
-  return isOne;
+  if (/expired/.test(reason)) {
+    askForToken('This tab’s token has expired. Ask the operator for a new one.');
+    return 'the token has expired';
+  }
+  const isNotPermitted = /permit/.test(reason);
+  askForToken(isNotPermitted
+    ? `This tab’s token does not permit what you tried. The server says: ${reason}.`
+    : `The server says of this tab’s token: ${reason}.`);
+  return isNotPermitted ? 'not permitted by the token' : 'the token is not accepted';
+}
+
+/**
+ * Whether nothing would come of a connection, as this server asks everybody for a token and this tab has none: then it
+ * asks for one. Such a connection opens all the same and is silent, so that it would look like one that works.
+ */
+export function lacksToken({ needs_token }) {
+  if (needs_token && !token) aboutToken('no token');
+  return needs_token && !token;
 }
 
 /**
@@ -78,7 +97,7 @@ export function watchForToken(server, isAsked) {
   probe.onopen = () => probe.send('{"command":"key"}');
   probe.onmessage = () => probe.close();
   probe.onclose = ({ code, reason }) => {
-    if (code === 1008 && (!token || /not accepted/.test(reason))) isAboutToken(reason);
+    if (code === 1008 && (!token || /not accepted/.test(reason))) aboutToken(reason);
   };
 }
 
