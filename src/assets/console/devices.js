@@ -9,7 +9,7 @@ const EVENT = 'message';
 
 /** Events that the library and the server keep for themselves: their listeners are not ours to add. */
 const RESERVED =
-  /^(connect|connecting|connect_\w+|disconnect(ing)?|error|newListener|removeListener|reconnect.*|ping|pong|P2P_.*|SERVER_.*|.*TARGET.*|.*CREATE_STREAM.*|PEER_STREAM_DESTROYED|MULTI_API_.*|DEVICES_CHANGED)$/;
+  /^(connect|connecting|connect_\w+|disconnect(ing)?|error|newListener|removeListener|reconnect.*|ping|pong|P2P_.*|SERVER_\w+|ADD_TARGET|TARGET_DISCONNECT|CREATE_STREAM.*|PEER_STREAM_DESTROYED|MULTI_API_.*|DEVICES_CHANGED)$/;
 
 const EVERY_MS = 1000;
 
