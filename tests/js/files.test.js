@@ -20,7 +20,7 @@ const FILES = {
   // The plugin, and a whole Socket.IO client.
   p2p: [['p2pClientPlugin', 'connectP2p'], 5328],
   // Every form of an address, and the life of several sockets.
-  'pocket.socket': [['pocket', 'AddressException'], 3344],
+  'pocket.socket': [['pocket', 'AddressException'], 3392],
   // Two clients: of TCP, over two kinds of sockets, and of redis.
   ws2s: [['WS2S'], 3656],
 };

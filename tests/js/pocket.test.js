@@ -248,9 +248,9 @@ test('what the socket itself tells nobody else can say', async (t) => {
   const heard = [];
   pocket.socket.on('last', (name) => heard.push(name));
   const stranger = await plain(t, server);
-  for (const message of ['socket.open', 'socket', 'socket.close', 'last.one']) stranger.socket.send(JSON.stringify({ message, data: {} }));
+  for (const message of ['socket.open', 'socket.message', 'socket.close', 'socket.disconnected', 'last.one']) stranger.socket.send(JSON.stringify({ message, data: {} }));
   await until(() => heard.length);
-  assert.deepEqual(lines.map(([name]) => name), ['connected']);
+  assert.deepEqual(lines.map(([name]) => name), ['connected', 'message']);
 });
 
 test('clients that come and go are told', async (t) => {

@@ -55,7 +55,8 @@ export interface Receipt {
   socket: 'sent';
   messageId: string | number | null;
   time: string;
-  attr: 'json' | 'string' | 'binary';
+  /** `refused`: it looked like a push of the server, so nobody gets it. */
+  attr: 'json' | 'string' | 'binary' | 'refused';
   __event: MessageEvent;
 }
 

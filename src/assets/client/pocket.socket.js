@@ -32,6 +32,9 @@ if (!globalThis.pocket?.connectTimeout) (() => {
   /** What the original server listens on if it is not told otherwise. */
   const PORT = 8001;
 
+  /** What the channel `socket` tells of a connection nobody else may say. */
+  const OWN_EVENTS = /^(connecting|open|close|error|reconnect|drop|(dis)?connected|sent)$/;
+
   const CONNECTING = 0;
   const OPEN = 1;
   const CLOSING = 2;
@@ -202,8 +205,7 @@ if (!globalThis.pocket?.connectTimeout) (() => {
       seen.set(id, socket);
       if (seen.size > SEEN_LIMIT) seen.delete(seen.keys().next().value);
       const [channel, event] = ([json.__channel, json.__eventName] = message.split('.'));
-      // What is told on `socket` nobody else may say.
-      if (channel === 'socket') return;
+      if (channel === 'socket' && OWN_EVENTS.test(event)) return;
       if (event !== undefined) dispatch(channel, event, json, socket);
       dispatch(message, message, json, socket);
     }
