@@ -306,9 +306,10 @@ pub struct Limits {
     pub max_queue: usize,
     /// `--max-memory`: bytes that the whole process is to stay below; 0 sets no bound. Default: 256 MiB. What the program
     /// and its connections leave of it ([`crate::memory::room`]) is for what waits for clients or for more from them: write
-    /// queues, mailboxes, halves of requests and messages. From three quarters of that on, new sessions are refused (503)
-    /// and senders wait for receivers that are hardly behind; from seven eighths on, clients that have taken nothing for
-    /// longest are closed; when it is full, those that hold most. Prevents many modest clients from doing together what none
+    /// queues, mailboxes, halves of requests and messages. From three quarters of that on, new sessions are refused (503),
+    /// senders wait for receivers that are hardly behind, and clients that do not finish a message which they began are
+    /// closed (1013); from seven eighths on, those that have taken nothing for longest; when it is full, those that hold
+    /// most. Prevents many modest clients from doing together what none
     /// of them may.
     pub max_memory: usize,
     /// `--write-stall-timeout`: how long a client may take not a byte of what waits for it; 0 waits for ever. Default:

@@ -175,12 +175,15 @@ fn first_new_sessions_are_refused_with_a_reason() {
     let server = server(|_| {});
     let mut metrics = server.metrics();
     let mut first = server.client("/local/a");
-    // Thirteen of sixteen.
-    let mut holders: Vec<_> = (0..13).map(|_| begun_message(&server, MIB)).collect();
-    for holder in &mut holders {
-        holder.write(&vec![1; MIB - 2]);
-    }
-    wait_for_memory(&mut metrics, CEILING / 4 * 3);
+    // Twelve of sixteen, which wait for two that do not read.
+    let holders = ["/local/x", "/local/y"].map(|target| {
+        let (mut speaker, slow, mut reads) = (server.client(target), deaf(&server, target), server.client(target));
+        fill(&mut metrics, CEILING / 8 * 3, || {
+            speaker.send(&binary(vec![0; 500_000]));
+            reads.expect_binary(vec![0; 500_000]);
+        });
+        (speaker, slow, reads)
+    });
     for request in [
         upgrade_request(server.address(), "/local/a"),
         upgrade_request(server.address(), "/socket.io/?EIO=4&transport=websocket"),
@@ -203,6 +206,129 @@ fn first_new_sessions_are_refused_with_a_reason() {
     drop(holders);
     metrics.wait_for("room", |values| values["jackfield_memory_bytes"] == 0.0);
     server.client("/local/a").close();
+}
+
+/// Whether somebody new is let in.
+fn is_open(server: &TestServer) -> bool {
+    let mut client = Client::connect(server.address());
+    client.write(upgrade_request(server.address(), "/local/new").as_bytes());
+    let answer = client.response();
+    assert!(answer.status == 101 || answer.text().contains("--max-memory"), "{answer:?}");
+    answer.status == 101
+}
+
+/// Has every holder say a little more again and again, as somebody would who wants to stay, until somebody new is let in.
+/// Whoever is gone by then says no more.
+#[track_caller]
+fn drip_until_open(server: &TestServer, holders: &mut [Client], mut meanwhile: impl FnMut()) {
+    let start = Instant::now();
+    while !is_open(server) {
+        assert!(start.elapsed() < DEADLINE, "nobody new is ever let in");
+        for holder in holders.iter_mut() {
+            let _ = holder.stream().write_all(&[1]);
+        }
+        meanwhile();
+        // The pace at which they say it is what is tested here.
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn who_does_not_finish_a_message_goes_before_who_is_slow_to_read() {
+    let server = server(|config| config.limits.max_message = 3 * MIB);
+    let mut metrics = server.metrics();
+    let pool = hold_the_pool(&server);
+    // It has taken nothing for longest, and goes on so.
+    let mut speaker = server.client("/local/slow");
+    let slow = deaf(&server, "/local/slow");
+    let mut reads = server.client("/local/slow");
+    fill(&mut metrics, MIB, || {
+        speaker.send(&binary(vec![0; 500_000]));
+        reads.expect_binary(vec![0; 500_000]);
+    });
+    let mut small = half_message(&server, 3000);
+    let mut holders: Vec<_> = (0..13).map(|_| begun_message(&server, MIB)).collect();
+    // It says much all the time, and all of it in time.
+    let mut steady = begun_message(&server, 3 * MIB);
+    let mut left = 3 * MIB - 1;
+    for holder in &mut holders[..11] {
+        holder.write(&vec![1; MIB - 1000]);
+    }
+    wait_for_memory(&mut metrics, CEILING / 4 * 3);
+    assert!(!is_open(&server));
+    // Longer than it takes to be called slow; then there is so little room that slow readers would go.
+    speaker.expect_silence(Duration::from_millis(1300));
+    for holder in &mut holders[11..] {
+        holder.write(&vec![1; MIB - 1000]);
+    }
+    drip_until_open(&server, &mut holders, || {
+        steady.write(&[1; 20_000]);
+        left -= 20_000;
+    });
+    let values = metrics.read();
+    let shed = values["jackfield_shed_total"];
+    assert!((2.0..=8.0).contains(&shed), "those who are in the way, and no more than it takes: {values:?}");
+    assert!(values["jackfield_refused_total{option=\"max-memory\"}"] > shed, "{values:?}");
+    // Who reads is told why; none of the others had to go.
+    let mut told = 0;
+    for mut holder in holders {
+        let mut byte = [0; 1];
+        holder.stream().set_nonblocking(true).expect("a live socket");
+        if matches!(holder.stream().peek(&mut byte), Ok(1)) {
+            holder.stream().set_nonblocking(false).expect("a live socket");
+            let reason = holder.expect_close(1013);
+            assert!(reason.contains("not finished") && reason.contains("--max-memory"), "{reason}");
+            told += 1;
+        }
+    }
+    assert_eq!(f64::from(told), shed);
+    steady.write(&vec![1; left]);
+    steady.round_trip();
+    small.write(&[1]);
+    small.round_trip();
+    speaker.send(&text("after"));
+    reads.expect_text("after");
+    drop((slow, pool));
+}
+
+/// The same of what Socket.IO makes of several messages, or of a request.
+#[test]
+fn who_does_not_finish_an_event_or_a_body_makes_room_for_others() {
+    let server = server(|config| config.limits.device_ping_timeout = DEADLINE);
+    let mut metrics = server.metrics();
+    let event = r#"452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+    let mut devices: Vec<_> = (0..7).map(|_| server.client("/socket.io/?EIO=4&transport=websocket")).collect();
+    let mut pollers: Vec<_> = (0..7)
+        .map(|_| {
+            let mut poller = Client::connect(server.address());
+            poller.write(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            let opening = poller.response().text();
+            (poller, opening.split('"').nth(3).expect("an id").to_owned())
+        })
+        .collect();
+    for device in &mut devices {
+        device.send(&text("40"));
+        device.send(&text(event));
+        device.send(&binary(vec![1; MIB - 100_000]));
+    }
+    for (poller, sid) in &mut pollers {
+        poller.write(
+            format!(
+                "POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: localhost\r\n\
+                 Content-Length: {MIB}\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        poller.write(&vec![b'x'; MIB - 100_000]);
+    }
+    wait_for_memory(&mut metrics, CEILING / 4 * 3);
+    let mut pollers: Vec<_> = pollers.into_iter().map(|(poller, _)| poller).collect();
+    drip_until_open(&server, &mut pollers, || {});
+    drip_until_open(&server, &mut [], || {});
+    let shed = metrics.value("jackfield_shed_total");
+    assert!((2.0..=8.0).contains(&shed), "{shed} were closed");
+    drop((devices, pollers));
+    metrics.wait_for("an empty account", |values| values["jackfield_memory_bytes"] == 0.0);
 }
 
 #[test]

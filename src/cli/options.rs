@@ -434,8 +434,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         group: Group::Limits,
         doc: "Bytes that the whole process is to stay below; 0 sets no bound. What clients make it remember (what waits for \
               them, or for more from them) gets what the program and its connections leave of it. From three quarters of \
-              that on, new sessions are refused (503) and senders wait sooner; from seven eighths on, clients that have \
-              taken nothing for longest are closed; when it is full, those that hold most.",
+              that on, new sessions are refused (503), senders wait sooner, and clients that do not finish a message which \
+              they began are closed (1013); from seven eighths on, those that have taken nothing for longest; when it is \
+              full, those that hold most.",
         kind: match limit!(Bytes, max_memory, 16 * KIB * KIB, 4 * GIB - 1) {
             Kind::Number { unit, range, get, set, .. } => Kind::Number { unit, range, or_zero: true, get, set },
             other => other,

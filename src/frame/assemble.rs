@@ -68,6 +68,8 @@ pub struct Assembler {
 /// A message of which not everything has arrived.
 #[derive(Debug)]
 struct Open {
+    /// Which of all messages that were ever put together this is.
+    number: u64,
     kind: Kind,
     /// `start` spare bytes, then the unmasked payload so far, of all fragments.
     bytes: Pile,
@@ -222,6 +224,12 @@ impl Assembler {
         self.open.as_deref().map_or(0, |open| open.bytes.weight())
     }
 
+    /// The number of the message that has not arrived in full; no other message has it.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<u64> {
+        self.open.as_deref().map(|open| open.number)
+    }
+
     /// Whether a data frame's payload is arriving.
     fn is_inside_frame(&self) -> bool {
         self.open.as_deref().is_some_and(|open| open.frame.is_some())
@@ -273,7 +281,7 @@ impl Assembler {
         pool: &mut Pool,
     ) -> Result<(), Violation> {
         let (start, arrived) = (window.start, window.end - window.start);
-        let mut open = Box::new(Open::new(data, Pile::lent(buffer, start, pool.charge()), start));
+        let mut open = Box::new(Open::new(pool.number(), data, Pile::lent(buffer, start, pool.charge()), start));
         open.fragments = 1;
         open.frame = Some(Arriving { missing: len, key: head.key, is_final: head.is_final });
         self.open = Some(open);
@@ -294,7 +302,7 @@ impl Assembler {
                     bytes
                 }
             };
-            Box::new(Open::new(data, bytes, HEADROOM))
+            Box::new(Open::new(pool.number(), data, bytes, HEADROOM))
         });
         open.fragments += 1;
         if len > 0 {
@@ -325,9 +333,9 @@ impl Assembler {
 
 impl Open {
     /// A message of which nothing has arrived; `bytes` holds the `start` spare ones in front of it.
-    fn new(data: Data, bytes: Pile, start: usize) -> Self {
+    fn new(number: u64, data: Data, bytes: Pile, start: usize) -> Self {
         let kind = if data == Data::Text { Kind::Text } else { Kind::Binary };
-        Self { kind, bytes, start, fragments: 0, text: Utf8::default(), frame: None }
+        Self { number, kind, bytes, start, fragments: 0, text: Utf8::default(), frame: None }
     }
 }
 

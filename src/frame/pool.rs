@@ -21,6 +21,8 @@ pub struct Pool {
     /// Those here and those lent; invariant: `made ≤ BUFFERS`.
     made: usize,
     memory: Account,
+    /// How many messages were begun to be put together.
+    begun: u64,
 }
 
 impl Pool {
@@ -28,6 +30,12 @@ impl Pool {
     #[must_use]
     pub fn new(memory: Account) -> Self {
         Self { memory, ..Self::default() }
+    }
+
+    /// A number for a message that is being put together, which no other has.
+    pub(super) fn number(&mut self) -> u64 {
+        self.begun += 1;
+        self.begun
     }
 
     /// A charge for a message that is being put together.

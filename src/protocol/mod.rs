@@ -224,6 +224,12 @@ impl Session {
         }
     }
 
+    /// Since when it waits for the rest of something that came in part.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Instant> {
+        if let Self::Device(device) = self { device.waits_since() } else { None }
+    }
+
     /// Nobody listened to the client, as others had to catch up first: what it would have said by now may come later.
     pub fn excuse(&mut self, now: Instant) {
         if let Self::Device(device) = self {

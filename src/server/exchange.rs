@@ -2,6 +2,7 @@
 //! paused and resumed. Layer 3; the traffic is in [`super::relay`], the end in [`closing`].
 
 mod closing;
+mod halves;
 mod shedding;
 
 use std::collections::hash_map::Entry;
@@ -16,6 +17,7 @@ use slab::Slab;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use self::closing::{Leaving, REST};
+use self::halves::Halves;
 use self::shedding::{Farewells, Marks, Stalls};
 use super::StartError;
 use super::access::{Access, Entrance, FIRST_LEASE};
@@ -127,6 +129,7 @@ pub(super) struct Exchange {
     /// What happens as memory fills up, and when.
     marks: Marks,
     stalls: Stalls,
+    halves: Halves,
     /// Connections that are behind since the last event.
     fresh: Vec<ConnId>,
     farewells: Farewells,
@@ -257,6 +260,7 @@ impl Exchange {
             ended_sessions: Vec::new(),
             marks: Marks::of(config.limits.max_memory, 0),
             stalls: Stalls::default(),
+            halves: Halves::default(),
             fresh: Vec::new(),
             farewells: Farewells::default(),
             refusals: Refusals::default(),
@@ -563,6 +567,9 @@ impl Exchange {
 /// The wheel's owners from this one on are sessions that want to be called; connections are below, leases above.
 const FIRST_SESSION: u32 = 1 << 30;
 
+/// The wheel's owner that stands for the look at whose messages have not arrived in full.
+const HALVES_OWNER: u32 = u32::MAX - 4;
+
 /// The wheel's owner that stands for the look at who takes nothing.
 const STALL_OWNER: u32 = u32::MAX - 3;
 
@@ -571,7 +578,7 @@ const FAREWELL_OWNER: u32 = u32::MAX - 2;
 
 /// Whose entry came round is told by the number alone.
 const _: () = {
-    let owners = [DRAIN_OWNER, LINKS_OWNER, FAREWELL_OWNER, STALL_OWNER];
+    let owners = [DRAIN_OWNER, LINKS_OWNER, FAREWELL_OWNER, STALL_OWNER, HALVES_OWNER];
     let mut at = 1;
     while at < owners.len() {
         assert!(owners[at] < owners[at - 1], "each owner has a number of its own");
@@ -661,6 +668,9 @@ impl Handler for Exchange {
     fn on_deadline(&mut self, turn: &mut Turn, fired: Fired) {
         if fired.owner == STALL_OWNER {
             return self.on_stall_sweep(turn, fired);
+        }
+        if fired.owner == HALVES_OWNER {
+            return self.on_halves_sweep(turn, fired);
         }
         if fired.owner == FAREWELL_OWNER {
             return self.farewells.on_deadline(turn, fired);

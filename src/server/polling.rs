@@ -10,6 +10,7 @@ mod requests;
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use log::info;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -98,6 +99,19 @@ impl Polling {
             Some(Pending::Body(post) | Pending::Packets(post)) => post.weight(),
             _ => 0,
         }
+    }
+
+    /// The body of this session's that is still arriving: since when, and what it holds in bytes.
+    pub(super) fn body(&self, session: SessionId) -> Option<(Instant, usize)> {
+        match self.asks.get(&self.posting(session)?)? {
+            Pending::Body(post) => Some((post.since(), post.weight())),
+            _ => None,
+        }
+    }
+
+    /// Each session that polls.
+    pub(super) fn holders(&self) -> impl Iterator<Item = SessionId> {
+        self.mailboxes.keys().copied()
     }
 
     /// The most sessions that the clients of one address have.
@@ -193,7 +207,7 @@ impl Polling {
 
     /// All sessions that poll.
     pub(super) fn sessions(&self) -> Vec<SessionId> {
-        self.mailboxes.keys().copied().collect()
+        self.holders().collect()
     }
 }
 

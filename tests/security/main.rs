@@ -60,7 +60,7 @@
 //! | T12, T40 | counts and sums of attachments; what may be missing from a packet; the budget of handshakes | `engine_io`, `protocol::p2p`, `net::tls`, `simulation` |
 //! | T21, T34 | any one question to the grant; the end of time, of a key, of a list; dropping what is queued | `t21_…`, `t34_…`, `…_permit_what_is_written` |
 //! | T16, T17, T19, T20, T35 | signature, issuer, audience, time; opening after the token; keeping what was in force | `t16_…` to `t20_…`, `t35_…` |
-//! | slow consumers | refusing when memory is tight; the slowest, then the largest, and no more than it takes; pausing; the descriptor in reserve | `memory_ceiling`, `backpressure`, `limits`, `simulation` |
+//! | slow consumers | refusing when memory is tight; who does not finish a message, the slowest, then the largest, and no more than it takes; pausing; the descriptor in reserve | `memory_ceiling`, `backpressure`, `limits`, `simulation` |
 
 #[path = "../common/mod.rs"]
 mod common;

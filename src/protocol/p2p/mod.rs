@@ -108,6 +108,12 @@ impl Device {
         self.pending.as_ref().map_or(0, |pending| pending.weight())
     }
 
+    /// Since when an event waits for its attachments.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.pending.as_ref().map(|pending| pending.since())
+    }
+
     /// Nobody listened to the client: the time in which it must be heard begins anew.
     pub fn excuse(&mut self, now: Instant) {
         self.heard = Some(now);
@@ -148,7 +154,7 @@ impl Device {
                 if !packet.data.is_some_and(|data| socket_io::placeholders_fit(data, packet.attachments)) {
                     return Err(Fault("a placeholder names no attachment"));
                 }
-                self.pending = Some(Box::new(Pending::new(text, packet.attachments, cx.hub.memory.charge())));
+                self.pending = Some(Box::new(Pending::new(text, packet.attachments, cx.now, cx.hub.memory.charge())));
             }
         }
         Ok(())

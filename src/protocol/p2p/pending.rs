@@ -3,12 +3,16 @@
 //! It is passed on only when it is complete: a receiver takes anything that comes between a packet and its attachments
 //! for a fault, and several senders may speak to one receiver.
 
+use std::time::Instant;
+
 use crate::memory::Charge;
 
 /// What has come so far. Allocation follows what came, not what was announced.
 #[derive(Debug)]
 pub(super) struct Pending {
     text: Box<[u8]>,
+    /// When the packet came.
+    since: Instant,
     attachments: Vec<Box<[u8]>>,
     /// Still to come; `> 0`.
     missing: u32,
@@ -22,14 +26,19 @@ const PIECE_BYTES: usize = 32;
 
 impl Pending {
     /// The packet as it came, `missing > 0` attachments short.
-    pub(super) fn new(text: &[u8], missing: u32, mut charge: Charge) -> Self {
+    pub(super) fn new(text: &[u8], missing: u32, since: Instant, mut charge: Charge) -> Self {
         charge.set(size_of::<Self>() + text.len() + PIECE_BYTES);
-        Self { text: text.into(), attachments: Vec::new(), missing, bytes: text.len(), charge }
+        Self { text: text.into(), since, attachments: Vec::new(), missing, bytes: text.len(), charge }
     }
 
     /// The memory that it takes, in bytes.
     pub(super) fn weight(&self) -> usize {
         self.charge.bytes()
+    }
+
+    /// When it began.
+    pub(super) fn since(&self) -> Instant {
+        self.since
     }
 
     /// The packet.

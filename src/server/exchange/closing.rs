@@ -85,7 +85,7 @@ impl Exchange {
             && self.fresh.is_empty()
             && !self.polling.is_due()
             && !self.links.is_on
-            && !self.is_short();
+            && !self.is_tight();
         if !is_settled {
             self.settle_all(turn);
         }
@@ -94,6 +94,9 @@ impl Exchange {
     fn settle_all(&mut self, turn: &mut Turn) {
         if !self.fresh.is_empty() {
             self.watch_fresh(turn);
+        }
+        if self.is_tight() {
+            self.watch_halves(turn);
         }
         loop {
             if !self.leaving.is_full()

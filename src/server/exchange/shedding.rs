@@ -4,11 +4,12 @@
 //!
 //! 1. *tight*, from three quarters on: nobody new is let in (503), reads bring less the less room there is, and whoever sends
 //!    to one receiver waits as soon as that falls behind at all and until it has caught up, so that pairs and bridges stop
-//!    growing instead of losing anything;
+//!    growing instead of losing anything; whoever has begun a message and does not finish it ([`super::halves`]) is closed,
+//!    until five eighths are left;
 //! 2. *slow*, from seven eighths on: who has taken nothing for longest is closed;
 //! 3. *full*: who holds most is closed, until there is room again.
 //!
-//! The first is asked where it matters, the others after each event, for the price of reading one number.
+//! The first is asked where it matters, all of them after each event, for the price of reading one number.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -51,6 +52,8 @@ const LARGEST: &str = "memory is short, and it holds most (--max-memory)";
 /// Bytes on the account from which on something happens; `usize::MAX` for never.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marks {
+    /// Below it nobody is watched any more.
+    pub(super) calm: usize,
     tight: usize,
     slow: usize,
     full: usize,
@@ -60,7 +63,7 @@ impl Marks {
     /// Those of a process that is to stay below a ceiling with so many connections; 0 is none.
     pub(super) fn of(ceiling: usize, connections: usize) -> Self {
         let eighths = |count| if ceiling == 0 { usize::MAX } else { room(ceiling, connections) / 8 * count };
-        Self { tight: eighths(6), slow: eighths(7), full: eighths(8) }
+        Self { calm: eighths(5), tight: eighths(6), slow: eighths(7), full: eighths(8) }
     }
 }
 
@@ -209,7 +212,8 @@ impl Exchange {
     /// Gives memory back at the cost of those who take most of it. Whether there was anybody.
     #[cold]
     pub(super) fn shed(&mut self, turn: &mut Turn) -> bool {
-        let mut has_shed = self.shed_slowest(turn);
+        let mut has_shed = self.shed_halves(turn, self.marks.slow);
+        has_shed |= self.shed_slowest(turn);
         if self.memory.used() < self.marks.full {
             return has_shed;
         }

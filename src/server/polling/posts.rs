@@ -4,6 +4,8 @@
 //! behind: the receipt, without which a client says nothing more, is withheld until everything was handled and everybody
 //! has caught up. That is how backpressure reaches a client that polls.
 
+use std::time::Instant;
+
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::super::access::TOO_LONG_BEFORE_A_TOKEN;
@@ -44,6 +46,8 @@ pub(super) struct Post {
     content_type: Option<Box<str>>,
     /// Bytes of body in all.
     length: usize,
+    /// When it began to arrive.
+    since: Instant,
     /// The body as far as it is there.
     arrived: Pile,
     /// The body, once it is whole.
@@ -58,6 +62,11 @@ impl Post {
     /// What its body holds, in bytes.
     pub(super) fn weight(&self) -> usize {
         self.charge.bytes() + self.arrived.weight()
+    }
+
+    /// When its body began to arrive.
+    pub(super) fn since(&self) -> Instant {
+        self.since
     }
 }
 
@@ -90,8 +99,9 @@ impl Exchange {
         let mut arrived = Pile::new(self.memory.charge());
         arrived.extend(begun);
         let charge = self.memory.charge();
+        let (since, body) = (turn.now, Vec::new());
         let post =
-            Box::new(Post { session, answer_to, content_type, length, arrived, body: Vec::new(), charge, handled: 0 });
+            Box::new(Post { session, answer_to, content_type, length, since, arrived, body, charge, handled: 0 });
         if is_whole {
             return self.begin_packets(turn, id, post);
         }
