@@ -306,11 +306,11 @@ pub struct Limits {
     pub max_queue: usize,
     /// `--max-memory`: bytes that the whole process is to stay below; 0 sets no bound. Default: 256 MiB. What the program
     /// and its connections leave of it ([`crate::memory::room`]) is for what waits for clients or for more from them: write
-    /// queues, mailboxes, halves of requests and messages. From three quarters of that on, new sessions are refused (503),
-    /// senders wait for receivers that are hardly behind, and clients that do not finish a message which they began are
-    /// closed (1013); from seven eighths on, those that have taken nothing for longest; when it is full, those that hold
-    /// most. Prevents many modest clients from doing together what none
-    /// of them may.
+    /// queues, mailboxes, halves of requests and messages, what devices have names for. From half of that on, devices get
+    /// no more of those than a few (rooms, services, targets, calls); from three quarters on, new sessions are refused
+    /// (503), senders wait for receivers that are hardly behind, and clients that do not finish a message which they began
+    /// are closed (1013); from seven eighths on, those that have taken nothing for longest; when it is full, those that
+    /// hold most. Prevents many modest clients from doing together what none of them may.
     pub max_memory: usize,
     /// `--write-stall-timeout`: how long a client may take not a byte of what waits for it; 0 waits for ever. Default:
     /// 30 s. Prevents clients that never read from holding their queue. Targets of the bridge may stop as long as they like.

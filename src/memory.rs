@@ -2,7 +2,7 @@
 //! every layer may use.
 //!
 //! One [`Account`] holds the sum over all connections: what waits to be written, halves of requests and frames, messages
-//! that have not arrived in full, mailboxes. A [`Charge`] stands beside each piece of memory and takes itself off the
+//! that have not arrived in full, mailboxes, what devices have names for. A [`Charge`] stands beside each piece of memory and takes itself off the
 //! account when it is dropped with it, so that nobody can forget. An idle connection has none, and a message that is passed
 //! on at once costs no counting. What grows bit by bit grows in a [`Pile`](pile::Pile).
 
@@ -19,7 +19,8 @@ const OWNER_BYTES: usize = 96;
 /// What the process takes without clients: its program, the C library, the loop's own buffers.
 const OWN_BYTES: usize = 6 * 1024 * 1024;
 
-/// What a connection takes beside what it is charged for: its slots, its session, its place under a name of its own.
+/// What a connection takes beside what it is charged for: its slots, its session, its place under a name of its own. A
+/// session that polls takes as much, with or without a connection.
 const CONNECTION_BYTES: usize = 1024;
 
 /// Of what is charged, the part that the allocator's holes add to it.
@@ -35,6 +36,12 @@ pub fn room(ceiling: usize, connections: usize) -> usize {
     (left / (HOLES + 1) * HOLES).max(ceiling / LEAST_PART)
 }
 
+/// Whether so many connections alone leave less than the least part: who is there stays, but nobody can be let in.
+#[must_use]
+pub fn is_crowded(ceiling: usize, connections: usize) -> bool {
+    footprint(ceiling / LEAST_PART, connections) > ceiling
+}
+
 /// What a process with so many connections and so much on its account takes, in bytes, as [`room`] reckons.
 #[must_use]
 pub fn footprint(used: usize, connections: usize) -> usize {
@@ -43,13 +50,37 @@ pub fn footprint(used: usize, connections: usize) -> usize {
 
 /// A sum of charges. Clones are handles of the same sum.
 #[derive(Clone, Debug, Default)]
-pub struct Account(Arc<AtomicUsize>);
+pub struct Account(Arc<Sum>);
+
+#[derive(Debug)]
+struct Sum {
+    used: AtomicUsize,
+    /// From here on it is scarce; `usize::MAX` for never.
+    scarce: AtomicUsize,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self { used: AtomicUsize::new(0), scarce: AtomicUsize::new(usize::MAX) }
+    }
+}
 
 impl Account {
     /// The bytes charged now.
     #[must_use]
     pub fn used(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Says from how many bytes on memory is scarce.
+    pub fn set_scarce(&self, bytes: usize) {
+        self.0.scarce.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether so much is charged that nothing more is to be kept that clients could hold for ever.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.used() >= self.0.scarce.load(Ordering::Relaxed)
     }
 
     /// A charge of nothing yet.
@@ -67,8 +98,8 @@ impl Account {
     }
 }
 
-/// The part of an account that stands for one piece of memory.
-#[derive(Debug)]
+/// The part of an account that stands for one piece of memory; by default, of an account of its own.
+#[derive(Debug, Default)]
 pub struct Charge {
     account: Account,
     bytes: usize,
@@ -81,12 +112,18 @@ impl Charge {
         self.bytes
     }
 
+    /// Whether memory is scarce where it is charged.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.account.is_scarce()
+    }
+
     /// Says how large the piece is now.
     pub fn set(&mut self, bytes: usize) {
         if bytes > self.bytes {
-            self.account.0.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+            self.account.0.used.fetch_add(bytes - self.bytes, Ordering::Relaxed);
         } else {
-            self.account.0.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+            self.account.0.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
         }
         self.bytes = bytes;
     }
@@ -135,6 +172,15 @@ mod tests {
             assert!((ceiling - 16..=ceiling).contains(&full), "{full} of {ceiling}");
         }
         assert_eq!(room(16 * 1024 * 1024, 1_000_000), 2 * 1024 * 1024, "those who are there are not all sent away");
+    }
+
+    #[test]
+    fn a_crowd_is_who_leaves_no_more_than_the_least_room() {
+        for ceiling in [16, 32, 256] {
+            let ceiling = ceiling * 1024 * 1024;
+            let most = (0..).step_by(100).take_while(|count| !is_crowded(ceiling, *count)).last().expect("some");
+            assert!(room(ceiling, most) >= ceiling / LEAST_PART && room(ceiling, most + 200) == ceiling / LEAST_PART);
+        }
     }
 
     #[test]

@@ -121,6 +121,7 @@ fn t23_names() {
     }
     let too_long = "n".repeat(256);
     let long_segment = format!("a/{too_long}");
+    let long_path = "aaa/".repeat(64) + "a";
     for name in [
         "",
         "/",
@@ -153,6 +154,7 @@ fn t23_names() {
         "a\\b",
         &too_long,
         &long_segment,
+        &long_path,
     ] {
         for kind in ["local", "broadcast"] {
             let mut client = Client::connect(server.address());

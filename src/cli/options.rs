@@ -433,10 +433,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         short: None,
         group: Group::Limits,
         doc: "Bytes that the whole process is to stay below; 0 sets no bound. What clients make it remember (what waits for \
-              them, or for more from them) gets what the program and its connections leave of it. From three quarters of \
-              that on, new sessions are refused (503), senders wait sooner, and clients that do not finish a message which \
-              they began are closed (1013); from seven eighths on, those that have taken nothing for longest; when it is \
-              full, those that hold most.",
+              them, or for more from them) gets what the program and its connections leave of it. From half of that on, \
+              devices get few more rooms, services and calls; from three quarters on, new sessions are refused (503), \
+              senders wait sooner, and clients that do not finish a message which they began are closed (1013); from \
+              seven eighths on, those that have taken nothing for longest; when it is full, those that hold most.",
         kind: match limit!(Bytes, max_memory, 16 * KIB * KIB, 4 * GIB - 1) {
             Kind::Number { unit, range, get, set, .. } => Kind::Number { unit, range, or_zero: true, get, set },
             other => other,
@@ -503,7 +503,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "max-name",
         short: None,
         group: Group::Limits,
-        doc: "Bytes of the name of a channel or a room, or of a device's id.",
+        doc: "Bytes of the name of a channel (with the slashes in it) or a room, or of a device's id.",
         kind: limit!(Count, max_name, 1, 255),
     },
     Setting {

@@ -5,12 +5,14 @@
 //! between the two it may hold an id. What other sessions must know of it is here; what only its own session needs is
 //! there. Tables hold [`DeviceId`]s, which mean nobody once the device has gone.
 //!
-//! Relations are in [`relations`] (pairs, targets, services), calls that wait for an answer in [`calls`], what the
+//! Relations are in [`relations`] (pairs, targets, services) and `rooms`, what they weigh in `weight`, calls that wait for an answer in [`calls`], what the
 //! control center shows in [`list`].
 
 pub mod calls;
 pub mod list;
 pub mod relations;
+mod rooms;
+mod weight;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -20,9 +22,11 @@ use slab::Slab;
 
 use self::calls::{Calls, Open};
 use self::relations::{Question, Target};
+pub use self::rooms::NotJoined;
 use super::SessionId;
 use super::channels::ChannelId;
 use super::ids::{Key, KeySource, MAX_DIGITS};
+use crate::memory::{Account, Charge};
 
 /// A device's slot, with a number that no other device ever had: kept after the device has gone, it means nobody.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -142,12 +146,12 @@ pub struct Device {
     /// Whom it emitted to last: most clients speak to one other.
     pub last_target: Option<DeviceId>,
     /// The rooms that it is in, each with its name in front of it.
-    pub rooms: Vec<(Box<str>, ChannelId)>,
+    rooms: Vec<(Box<str>, ChannelId)>,
     /// Where it is told of changes to the list of devices.
     pub subscription: Option<ChannelId>,
     /// Registrations that it was asked for and has not answered yet, oldest first; also those that nobody waits for any
     /// more, as an answer without a number is to the oldest.
-    pub questions: VecDeque<Question>,
+    questions: VecDeque<Question>,
     /// Invariant: `d.partner = e ⇔ e.partner = d`, `d ≠ e`, and both are connected.
     partner: Option<DeviceId>,
     /// Whether it asked for its partner, rather than being asked.
@@ -162,6 +166,10 @@ pub struct Device {
     outgoing: Open,
     /// Calls that it has to answer.
     incoming: Open,
+    /// Bytes of the names of its rooms and services.
+    named: usize,
+    /// For all of those.
+    charge: Charge,
     /// Invariant: `d.holds_id ⇔ by_name[d.claim.id] = d`.
     holds_id: bool,
     serial: u64,
@@ -208,6 +216,8 @@ impl Device {
             services: Vec::new(),
             outgoing: Open::default(),
             incoming: Open::default(),
+            named: 0,
+            charge: Charge::default(),
             holds_id: false,
             serial: 0,
         }
@@ -227,6 +237,12 @@ impl Device {
         self.claim.id.as_deref().filter(|_| self.holds_id)
     }
 
+    /// The memory of its rooms, services, targets, questions and calls, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.charge.bytes()
+    }
+
     /// Whether it is of the seed's generation: gets its arguments as one array, and cannot answer.
     #[inline]
     #[must_use]
@@ -244,6 +260,8 @@ pub struct Devices {
     by_name: HashMap<Box<str>, DeviceId>,
     services: HashMap<Box<str>, DeviceId>,
     calls: Calls,
+    /// Where it is counted what devices keep.
+    pub memory: Account,
     changes: list::Changes,
     serial: u64,
     source: KeySource,
@@ -268,6 +286,7 @@ impl Devices {
     pub fn add(&mut self, mut device: Device) -> DeviceId {
         self.serial += 1;
         device.serial = self.serial;
+        device.charge = self.memory.charge();
         let (serial, sid) = (device.serial, device.sid);
         let slot = self.table.insert(device);
         let id = DeviceId { slot: u32::try_from(slot).expect("each is a session, whose ids have 32 bits"), serial };

@@ -35,3 +35,13 @@ impl Hub {
         self.tight_from.is_some_and(|bytes| self.memory.used() >= bytes)
     }
 }
+
+impl Hub {
+    /// One that counts what it keeps for clients here.
+    #[must_use]
+    pub fn new(memory: Account) -> Self {
+        let mut hub = Self { memory: memory.clone(), ..Self::default() };
+        hub.devices.memory = memory;
+        hub
+    }
+}

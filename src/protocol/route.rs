@@ -174,7 +174,8 @@ fn room<'b>(request: &Request<'b>, limit: usize) -> Result<Cow<'b, str>, Refusal
 }
 
 /// Whether the path is a channel's. The name is its last segment, the whole path the channel, and only `/local/` has
-/// more than one segment below it (namedwebsockets, generation A).
+/// more than one segment below it (namedwebsockets, generation A). All that is kept of it counts as its name, so the limit
+/// is for the segments together, with the slashes between them.
 fn check_name(path: &str, limit: usize) -> Result<(), Refusal> {
     let (names, depth) = match (path.strip_prefix("/local/"), path.strip_prefix("/broadcast/")) {
         (Some(names), _) => (names, usize::MAX),
@@ -184,7 +185,11 @@ fn check_name(path: &str, limit: usize) -> Result<(), Refusal> {
     if names.split('/').count() > depth {
         return Err(Refusal::NoSuchPath);
     }
-    if names.split('/').all(|name| is_name(name, limit)) { Ok(()) } else { Err(Refusal::BadName { limit }) }
+    if names.len() <= limit && names.split('/').all(|name| is_name(name, limit)) {
+        Ok(())
+    } else {
+        Err(Refusal::BadName { limit })
+    }
 }
 
 /// What namedwebsockets allows, for rooms too.
@@ -290,11 +295,14 @@ mod tests {
     #[test]
     fn names_are_what_the_original_allows() {
         let long = "a".repeat(255);
-        for name in ["a", "A-Z_0.9", "org.mediascape.bbc.tv", "+=*", &long, "a/b/c"] {
+        let long_path = format!("{0}/{0}/b", "a".repeat(126));
+        for name in ["a", "A-Z_0.9", "org.mediascape.bbc.tv", "+=*", &long, "a/b/c", &long_path] {
             assert_eq!(check_name(&format!("/local/{name}"), 255), Ok(()), "{name}");
         }
         let bad = Err(Refusal::BadName { limit: 255 });
-        for name in ["", "a b", "%41", "é", "a/", "/a", "a//b", "a\0", ">", "#", &"a".repeat(256)] {
+        for name in
+            ["", "a b", "%41", "é", "a/", "/a", "a//b", "a\0", ">", "#", &"a".repeat(256), &format!("{long_path}b")]
+        {
             assert_eq!(check_name(&format!("/local/{name}"), 255), bad, "{name}");
         }
         for path in ["/broadcast/a/b", "/locals/a", "/local", "/", "", "/nobody/a"] {

@@ -207,7 +207,7 @@ impl Exchange {
         let tls = super::reload::start_tls(&config)?;
         let handle = controls.handle();
         let memory = Account::default();
-        let mut hub = Hub { memory: memory.clone(), ..Hub::default() };
+        let mut hub = Hub::new(memory.clone());
         let mut id = [0; 16];
         if config.lan_is_on() {
             getrandom::fill(&mut id).map_err(|error| StartError::System(error.into()))?;

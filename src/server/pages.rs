@@ -319,7 +319,7 @@ impl Exchange {
         }
         let mut share = TURN_REQUESTS;
         loop {
-            let is_full = self.is_tight();
+            let is_full = self.is_closed();
             let conn = &mut self.conns[id as usize];
             if share == 0 {
                 conn.has_unread = true;

@@ -76,7 +76,7 @@ impl Exchange {
         vec![
             used("max-connections", self.conns.len(), self.max_connections),
             used("max-per-address", of_one_address, limits.max_per_address),
-            used("max-memory", footprint(self.memory.used(), self.conns.len()), limits.max_memory),
+            used("max-memory", footprint(self.memory.used(), self.holders()), limits.max_memory),
             used("max-queue", longest_queue, limits.max_queue),
             used("max-bridges", bridges, most_bridges),
             used("max-bridges-per-address", self.bridged.most(), limits.max_bridges_per_address),

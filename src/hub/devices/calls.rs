@@ -40,9 +40,14 @@ pub struct Call {
     pub until: Instant,
 }
 
-/// As many calls wait as may.
+/// Why nobody is asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TooMany;
+pub enum NotCalled {
+    /// As many calls wait as may.
+    TooMany,
+    /// Memory is short.
+    NoMemory,
+}
 
 /// All calls that wait.
 #[derive(Debug, Default)]
@@ -60,6 +65,11 @@ pub(super) struct Open {
 }
 
 impl Open {
+    /// How many are not over.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
     fn push(&mut self, number: u64) {
         self.numbers.push_back(number);
         self.live += 1;
@@ -87,11 +97,11 @@ impl Calls {
     }
 
     /// A number is its slot and a count, so that it finds its call without a search and never means a later one.
-    fn insert(&mut self, call: Call) -> Result<u64, TooMany> {
+    fn insert(&mut self, call: Call) -> Result<u64, NotCalled> {
         let entry = self.table.vacant_entry();
         let slot = entry.key() as u64;
         if slot >= SLOTS {
-            return Err(TooMany);
+            return Err(NotCalled::TooMany);
         }
         self.serial = self.serial % SERIALS + 1;
         let number = self.serial * SLOTS + slot;
@@ -104,16 +114,21 @@ impl Devices {
     /// Notes a call, of which its caller may have `limit` at once, and gives it a number.
     ///
     /// # Errors
-    /// [`TooMany`].
-    pub fn call(&mut self, call: Call, limit: usize) -> Result<u64, TooMany> {
-        if self.get(call.caller).is_none_or(|caller| caller.outgoing.live >= limit) || self.get(call.callee).is_none() {
-            return Err(TooMany);
+    /// [`NotCalled`].
+    pub fn call(&mut self, call: Call, limit: usize) -> Result<u64, NotCalled> {
+        let (caller, callee) = (self.get(call.caller), self.get(call.callee));
+        let Some(caller) = caller.filter(|caller| caller.outgoing.live < limit && callee.is_some()) else {
+            return Err(NotCalled::TooMany);
+        };
+        if !caller.may_keep_more() {
+            return Err(NotCalled::NoMemory);
         }
         let number = self.calls.insert(call)?;
         for (id, is_caller) in [(call.caller, true), (call.callee, false)] {
             let device = self.get_mut(id).expect("it was here a moment ago");
             let open = if is_caller { &mut device.outgoing } else { &mut device.incoming };
             open.push(number);
+            device.weigh();
         }
         Ok(number)
     }
@@ -170,6 +185,7 @@ impl Devices {
             if let Some(device) = self.table.get_mut(slot).filter(|device| device.serial == id.serial) {
                 let open = if is_caller { &mut device.outgoing } else { &mut device.incoming };
                 open.settle(&self.calls);
+                device.weigh();
             }
         }
         if self.calls.table.is_empty() && self.calls.table.capacity() > KEPT {
@@ -202,10 +218,6 @@ impl Calls {
 
 #[cfg(test)]
 impl Open {
-    pub(super) fn live(&self) -> usize {
-        self.live
-    }
-
     /// How many of them are not over, and whether the invariants hold.
     pub(super) fn counts(&self, calls: &Calls) -> (usize, bool) {
         let is_live = |number: &&u64| calls.get(**number).is_some();

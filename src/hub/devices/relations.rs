@@ -29,9 +29,14 @@ pub struct Target {
     pub is_multi: bool,
 }
 
-/// As many as may be, are.
+/// Why two are not told when the other leaves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Full;
+pub enum NotLinked {
+    /// Who asked has as many as it may.
+    Full,
+    /// Memory is short.
+    NoMemory,
+}
 
 /// Why a service was not created.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +45,39 @@ pub enum NotCreated {
     Taken,
     /// The provider has as many as it may.
     Full,
+    /// Memory is short.
+    NoMemory,
+}
+
+impl Device {
+    /// How many registrations it was asked for and has not answered, or that nobody waits for any more.
+    #[must_use]
+    pub fn questions(&self) -> usize {
+        self.questions.len()
+    }
+
+    /// Notes that it is asked for a registration.
+    pub fn ask(&mut self, question: Question) {
+        self.questions.push_back(question);
+        self.weigh();
+    }
+
+    /// The question that it answers: the one of this number, or the oldest.
+    pub fn answered(&mut self, number: Option<u64>) -> Option<Question> {
+        let place = match number {
+            Some(number) => self.questions.iter().position(|question| question.number == number)?,
+            None => 0,
+        };
+        let question = self.questions.remove(place);
+        self.weigh();
+        question
+    }
+
+    /// Forgets all of them.
+    pub fn forget_questions(&mut self) {
+        self.questions.clear();
+        self.weigh();
+    }
 }
 
 impl Devices {
@@ -115,14 +153,14 @@ impl Devices {
     /// Has two told when the other leaves, which `source` wants; it may want `limit` of that.
     ///
     /// # Errors
-    /// [`Full`].
+    /// [`NotLinked`].
     pub fn link(
         &mut self,
         source: DeviceId,
         target: DeviceId,
         [sources_multi, targets_multi]: [bool; 2],
         limit: usize,
-    ) -> Result<(), Full> {
+    ) -> Result<(), NotLinked> {
         debug_assert_ne!(source, target);
         let Some(device) = self.get_mut(source) else { return Ok(()) };
         let known = device.targets.iter().position(|known| known.peer == target);
@@ -130,25 +168,34 @@ impl Devices {
             return Ok(());
         }
         if device.targets.iter().filter(|known| known.is_mine).count() >= limit {
-            return Err(Full);
+            return Err(NotLinked::Full);
         }
         if let Some(known) = known {
             device.targets[known].is_mine = true;
             return Ok(());
         }
+        if !device.may_keep_more() {
+            return Err(NotLinked::NoMemory);
+        }
         device.targets.push(Target { peer: target, is_mine: true, is_multi: sources_multi });
+        device.weigh();
         if let Some(device) = self.get_mut(target) {
             device.targets.push(Target { peer: source, is_mine: false, is_multi: targets_multi });
+            device.weigh();
         }
         Ok(())
     }
 
     /// Undoes one of those relations of `id`, if it has any. Returns it as `id` and as the other one saw it.
     pub fn unlink(&mut self, id: DeviceId) -> Option<[Target; 2]> {
-        let mine = self.get_mut(id)?.targets.pop()?;
-        let targets = &mut self.get_mut(mine.peer)?.targets;
-        let place = targets.iter().position(|target| target.peer == id)?;
-        Some([mine, targets.swap_remove(place)])
+        let device = self.get_mut(id)?;
+        let mine = device.targets.pop()?;
+        device.weigh();
+        let peer = self.get_mut(mine.peer)?;
+        let place = peer.targets.iter().position(|target| target.peer == id)?;
+        let theirs = peer.targets.swap_remove(place);
+        peer.weigh();
+        Some([mine, theirs])
     }
 
     /// The device that provides a service.
@@ -171,7 +218,12 @@ impl Devices {
         if device.services.len() >= limit {
             return Err(NotCreated::Full);
         }
+        if !device.may_keep_more() {
+            return Err(NotCreated::NoMemory);
+        }
         device.services.push(service.into());
+        device.named += service.len();
+        device.weigh();
         self.services.insert(service.into(), id);
         Ok(())
     }
@@ -184,14 +236,19 @@ impl Devices {
         self.services.remove(service);
         if let Some(device) = self.get_mut(id) {
             device.services.retain(|name| **name != *service);
+            device.named -= service.len();
+            device.weigh();
         }
         true
     }
 
     /// Takes all services from `id`.
     pub fn destroy_all(&mut self, id: DeviceId) {
-        let services = self.get_mut(id).map(|device| std::mem::take(&mut device.services));
-        for service in services.unwrap_or_default() {
+        let Some(device) = self.get_mut(id) else { return };
+        let services = std::mem::take(&mut device.services);
+        device.named -= services.iter().map(|service| service.len()).sum::<usize>();
+        device.weigh();
+        for service in services {
             self.services.remove(&service);
         }
     }

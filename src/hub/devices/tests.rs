@@ -28,6 +28,8 @@ impl Devices {
             for service in &device.services {
                 assert_eq!(self.provider(service), Some(id));
             }
+            let names = device.rooms.iter().map(|(name, _)| name).chain(&device.services);
+            assert_eq!(device.named, names.map(|name| name.len()).sum::<usize>());
             for (open, is_caller) in [(&device.outgoing, true), (&device.incoming, false)] {
                 let (live, front) = open.counts(&self.calls);
                 assert!(front && live == open.live());
@@ -36,7 +38,7 @@ impl Devices {
             if !device.is_connected() {
                 assert!(!device.holds_id && device.targets.is_empty() && device.services.is_empty());
                 assert!(device.questions.is_empty() && device.rooms.is_empty() && device.subscription.is_none());
-                assert_eq!(device.outgoing.live() + device.incoming.live(), 0);
+                assert_eq!(device.outgoing.live() + device.incoming.live() + device.weight(), 0);
             }
         }
         let held = self.iter().filter(|(_, device)| device.holds_id).count();

@@ -2,14 +2,16 @@
 //!
 //! As memory fills up ([`crate::memory`]), these happen one after the other:
 //!
-//! 1. *tight*, from three quarters on: nobody new is let in (503), reads bring less the less room there is, and whoever sends
+//! 1. *scarce*, from half on: devices get no more rooms, services, targets and calls than a few each, so that what they may
+//!    hold for as long as they like leaves room for whoever comes;
+//! 2. *tight*, from three quarters on: nobody new is let in (503), reads bring less the less room there is, and whoever sends
 //!    to one receiver waits as soon as that falls behind at all and until it has caught up, so that pairs and bridges stop
 //!    growing instead of losing anything; whoever has begun a message and does not finish it ([`super::halves`]) is closed,
 //!    until five eighths are left;
-//! 2. *slow*, from seven eighths on: who has taken nothing for longest is closed;
-//! 3. *full*: who holds most is closed, until there is room again.
+//! 3. *slow*, from seven eighths on: who has taken nothing for longest is closed;
+//! 4. *full*: who holds most is closed, until there is room again.
 //!
-//! The first is asked where it matters, all of them after each event, for the price of reading one number.
+//! The first two are asked where it matters, all but the first after each event, for the price of reading one number.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -22,7 +24,7 @@ use super::super::conn::{ConnId, Ending, Phase};
 use super::{Exchange, FAREWELL_OWNER, STALL_OWNER};
 use crate::http::response::{Framing, refuse};
 use crate::hub::SessionId;
-use crate::memory::room;
+use crate::memory::{is_crowded, room};
 use crate::net::reactor::Turn;
 use crate::net::scratch::SCRATCH_BYTES;
 use crate::net::tcp::TcpStream;
@@ -52,6 +54,10 @@ const LARGEST: &str = "memory is short, and it holds most (--max-memory)";
 /// Bytes on the account from which on something happens; `usize::MAX` for never.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marks {
+    /// Whether there are too many already to let anybody in, however little is charged.
+    is_crowded: bool,
+    /// From here on devices may keep little more.
+    scarce: usize,
     /// Below it nobody is watched any more.
     pub(super) calm: usize,
     tight: usize,
@@ -63,7 +69,8 @@ impl Marks {
     /// Those of a process that is to stay below a ceiling with so many connections; 0 is none.
     pub(super) fn of(ceiling: usize, connections: usize) -> Self {
         let eighths = |count| if ceiling == 0 { usize::MAX } else { room(ceiling, connections) / 8 * count };
-        Self { calm: eighths(5), tight: eighths(6), slow: eighths(7), full: eighths(8) }
+        let is_crowded = ceiling > 0 && is_crowded(ceiling, connections);
+        Self { is_crowded, scarce: eighths(4), calm: eighths(5), tight: eighths(6), slow: eighths(7), full: eighths(8) }
     }
 }
 
@@ -90,6 +97,16 @@ struct Stall {
 
 impl Exchange {
     /// Whether nobody new is to be let in.
+    pub(in crate::server) fn is_closed(&self) -> bool {
+        self.is_tight() || self.marks.is_crowded
+    }
+
+    /// Connections and sessions that poll, each of which takes something whatever is charged for it.
+    pub(in crate::server) fn holders(&self) -> usize {
+        self.conns.len() + self.polling.len()
+    }
+
+    /// Whether there is so much that those who are there must do with less.
     #[inline]
     pub(in crate::server) fn is_tight(&self) -> bool {
         self.memory.used() >= self.marks.tight
@@ -126,10 +143,11 @@ impl Exchange {
         (room / TIGHT_READ_PART).clamp(TIGHT_READ_BYTES, SCRATCH_BYTES)
     }
 
-    /// The connections are more or fewer: so is what is left for what they make us remember.
+    /// The connections or sessions are more or fewer: so is what is left for what they make us remember.
     #[inline]
     pub(in crate::server) fn set_marks(&mut self) {
-        self.marks = Marks::of(self.config.limits.max_memory, self.conns.len());
+        self.marks = Marks::of(self.config.limits.max_memory, self.holders());
+        self.memory.set_scarce(self.marks.scarce);
         self.hub.tight_from = Some(self.marks.tight);
     }
 
@@ -217,7 +235,12 @@ impl Exchange {
         if self.memory.used() < self.marks.full {
             return has_shed;
         }
-        let kept = |session: SessionId| self.sessions.get(session.0 as usize).map_or(0, Session::weight);
+        let of_devices: HashMap<_, _> =
+            self.hub.devices.iter().map(|(_, device)| (device.session, device.weight())).collect();
+        let kept = |session: SessionId| {
+            let pending = self.sessions.get(session.0 as usize).map_or(0, Session::weight);
+            pending + of_devices.get(&session).copied().unwrap_or_default()
+        };
         let held = |id: usize| {
             let conn = &self.conns[id];
             conn.held() + self.polling.body_weight(id as ConnId) + conn.session().map_or(0, kept)

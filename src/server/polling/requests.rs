@@ -118,7 +118,7 @@ impl Exchange {
         answer_to: AnswerTo,
     ) {
         let peer = self.conns[id as usize].client();
-        let refusal = if self.is_tight() {
+        let refusal = if self.is_closed() {
             Some(MEMORY_IS_SHORT)
         } else if self.polling.len() >= self.max_connections {
             Some(match self.connections_bound() {
@@ -142,6 +142,7 @@ impl Exchange {
         let charge = self.memory.charge();
         let mailbox = Mailbox { sid, revision, peer, frames: Vec::new(), charge, poll: None, post: None };
         self.polling.mailboxes.insert(session, mailbox);
+        self.set_marks();
         info!("{peer}: opened /socket.io/, polling");
         self.hold(id, session, answer_to);
         self.enter(turn, session, entrance);

@@ -212,8 +212,8 @@ fn retire(me: DeviceId, cx: &mut Context<'_>, fx: &mut impl Effects) {
     let devices = &mut cx.hub.devices;
     devices.destroy_all(me);
     if let Some(device) = devices.get_mut(me) {
-        device.questions.clear();
-        for (_, room) in std::mem::take(&mut device.rooms) {
+        device.forget_questions();
+        for room in device.leave_all() {
             cx.hub.channels.leave(room, device.session);
         }
         if let Some(channel) = device.subscription.take() {

@@ -2,7 +2,7 @@
 
 use super::super::wire::{self, Pace};
 use super::{Ack, answer, answer_error, error};
-use crate::hub::devices::calls::{Call, Purpose};
+use crate::hub::devices::calls::{Call, NotCalled, Purpose};
 use crate::hub::devices::{Device, DeviceId};
 use crate::protocol::{Context, Effects};
 
@@ -21,13 +21,15 @@ pub(super) fn open(
 ) -> Option<u64> {
     let limits = &cx.config.limits;
     let call = Call { caller: me, callee, purpose, ack, until: cx.now + limits.call_timeout };
-    let number = cx.hub.devices.call(call, limits.max_calls).ok();
-    if number.is_none()
-        && let Some(device) = cx.hub.devices.connected(me)
-    {
-        fail(fx, device, purpose, ack, "Error: too many calls wait for an answer (--max-calls)");
+    let text = match cx.hub.devices.call(call, limits.max_calls) {
+        Ok(number) => return Some(number),
+        Err(NotCalled::TooMany) => "Error: too many calls wait for an answer (--max-calls)",
+        Err(NotCalled::NoMemory) => "Error: memory is short: too many calls wait for an answer (--max-memory)",
+    };
+    if let Some(device) = cx.hub.devices.connected(me) {
+        fail(fx, device, purpose, ack, text);
     }
-    number
+    None
 }
 
 /// An answer that may be to a call, and goes to whoever asked.

@@ -25,7 +25,7 @@ pub(super) fn on_register(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>,
         let text = "Error: Target client ID can not be the same as source client ID";
         return fail(fx, device, Purpose::Register, event.id, text);
     }
-    if cx.hub.devices.get(target).is_none_or(|target| target.questions.len() >= cx.config.limits.max_calls) {
+    if cx.hub.devices.get(target).is_none_or(|target| target.questions() >= cx.config.limits.max_calls) {
         let text = "Error: too many registrations wait for the target's answer (--max-calls)";
         return fail(fx, device, Purpose::Register, event.id, text);
     }
@@ -39,7 +39,7 @@ pub(super) fn on_register(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>,
     };
     let name = quoted(devices.get(me).and_then(Device::id).unwrap_or_default());
     let Some(target) = devices.get_mut(target) else { return };
-    target.questions.push_back(question);
+    target.ask(question);
     wire::event(fx, target, Pace::Kept, Some(number), &[b"\"P2P_REGISTER\",", &name], &[]);
 }
 
@@ -49,7 +49,7 @@ pub(super) fn on_answer(me: DeviceId, cx: &mut Context<'_>, is_yes: bool, fx: &m
     if device.manners.acks_registrations {
         return;
     }
-    if let Some(question) = device.questions.pop_front() {
+    if let Some(question) = device.answered(None) {
         settle(me, &question, is_yes, cx, fx);
     }
 }
@@ -57,13 +57,10 @@ pub(super) fn on_answer(me: DeviceId, cx: &mut Context<'_>, is_yes: bool, fx: &m
 /// An ack, if it is to P2P_REGISTER.
 pub(super) fn on_ack(me: DeviceId, cx: &mut Context<'_>, ack: &Ack<'_>, fx: &mut impl Effects) -> bool {
     let Some(device) = cx.hub.devices.get_mut(me) else { return false };
-    let Some(place) = device.questions.iter().position(|question| question.number == ack.id) else { return false };
-    let question = device.questions.remove(place);
+    let Some(question) = device.answered(Some(ack.id)) else { return false };
     device.manners.acks_registrations = true;
     let is_yes = array::elements(ack.arguments).next().is_some_and(|yes| !fields::is_falsy(yes));
-    if let Some(question) = question {
-        settle(me, &question, is_yes, cx, fx);
-    }
+    settle(me, &question, is_yes, cx, fx);
     true
 }
 

@@ -5,7 +5,7 @@
 
 use super::super::wire::{self, Room};
 use super::{Event, answer, answer_error, emit, names};
-use crate::hub::devices::{DeviceId, Revision};
+use crate::hub::devices::{DeviceId, NotJoined, Revision};
 use crate::protocol::{Context, Effects};
 
 /// `JOIN_ROOM(room)[null]`.
@@ -16,13 +16,18 @@ pub(super) fn on_join(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, fx:
         Ok(name) => name,
         Err(fault) => return answer_error(fx, device, event.id, &format!("Error: JOIN_ROOM: {fault}")),
     };
-    if !device.rooms.iter().any(|(known, _)| **known == *name) {
-        if device.rooms.len() >= limits.max_rooms {
-            return answer_error(fx, device, event.id, "Error: JOIN_ROOM: too many rooms (--max-rooms)");
+    if !device.is_in(&name) {
+        let fault = match device.may_join(limits.max_rooms) {
+            Ok(()) => None,
+            Err(NotJoined::Full) => Some("Error: JOIN_ROOM: too many rooms (--max-rooms)"),
+            Err(NotJoined::NoMemory) => Some("Error: JOIN_ROOM: memory is short (--max-memory)"),
+        };
+        if let Some(fault) = fault {
+            return answer_error(fx, device, event.id, fault);
         }
         let channel = channel_name(cx.buffer, &name, device.base64_only);
         let channel = cx.hub.channels.join(channel, device.session, device.revision == Revision::Three);
-        device.rooms.push((name.into(), channel));
+        device.join(&name, channel);
     }
     answer(fx, device, event.id, &[b"null"]);
 }
@@ -33,8 +38,7 @@ pub(super) fn on_leave(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, fx
     let Some(name) = event.first().and_then(names::name) else {
         return answer_error(fx, device, event.id, "Error: LEAVE_ROOM: the name is not a string");
     };
-    if let Some(place) = device.rooms.iter().position(|(known, _)| **known == *name) {
-        let (_, channel) = device.rooms.swap_remove(place);
+    if let Some(channel) = device.leave(&name) {
         cx.hub.channels.leave(channel, device.session);
     }
     answer(fx, device, event.id, &[b"null"]);

@@ -30,6 +30,7 @@ pub(super) fn on_create(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, f
             Ok(()) => None,
             Err(NotCreated::Taken) => Some(format!("Duplicated API name: {name}")),
             Err(NotCreated::Full) => Some("Error: CREATE_API: too many services (--max-rooms)".to_owned()),
+            Err(NotCreated::NoMemory) => Some("Error: CREATE_API: memory is short (--max-memory)".to_owned()),
         },
     };
     let Some(device) = devices.get(me) else { return };

@@ -173,7 +173,7 @@ impl Stage {
     /// Whether nothing is left of anybody.
     fn is_empty(&self) -> bool {
         let hub = &self.world.hub;
-        hub.devices.is_empty() && hub.devices.is_clear() && hub.channels.is_empty()
+        hub.devices.is_empty() && hub.devices.is_clear() && hub.channels.is_empty() && hub.devices.memory.used() == 0
     }
 
     /// What was heard, by whom; who is to be called when is left out.

@@ -85,6 +85,42 @@ fn t32_reserved_names_reach_nobody() {
 }
 
 #[test]
+fn where_memory_is_scarce_a_device_may_keep_little() {
+    let mut stage = Stage::new();
+    let (a, b, c) = (stage.open(Kin::G2, "A"), stage.open(Kin::G5, "B"), stage.open(Kin::G5, "C"));
+    let room = |number| format!("{number}{}", "r".repeat(200));
+    let join = |number| format!(r#""JOIN_ROOM","{}""#, room(number));
+    for number in 0..20 {
+        assert_eq!(stage.emit(a, 1, &join(number)), ["A 431[null]"]);
+    }
+    stage.world.hub.devices.memory.set_scarce(1000);
+    let refused = ["A 431[\"Error: JOIN_ROOM: memory is short (--max-memory)\"]"];
+    assert_eq!(stage.emit(a, 1, &join(20)), refused);
+    assert_eq!(stage.emit(a, 1, &join(0)), ["A 431[null]"], "it is in that one");
+    for event in
+        [r#""CREATE_API","s""#, r#""ADD_TARGET","B""#, r#""P2P_EMIT","B","x",[],null"#, r#""P2P_REGISTER","B""#]
+    {
+        let lines = stage.emit(a, 1, event);
+        assert!(lines[0].starts_with("A ") && lines[0].contains("memory is short"), "{event}: {lines:?}");
+        assert!(lines[0].contains("(--max-memory)"), "{event}: {lines:?}");
+    }
+    // What needs nothing to be kept goes on, and so does who has little.
+    assert_eq!(stage.emit(a, None, r#""P2P_EMIT","B","x",[],null"#), [r#"B 42["x"]"#]);
+    assert_eq!(stage.emit(c, 1, r#""JOIN_ROOM","r""#), ["C 431[null]"]);
+    assert_eq!(stage.emit(c, 1, r#""CREATE_API","s""#), ["C 431[null]"]);
+    assert_eq!(stage.emit(c, 1, r#""P2P_EMIT","B","x",[],null"#), [r#"B 42#["x"]"#]);
+    // So does who gives something back.
+    for number in 0..19 {
+        assert_eq!(stage.emit(a, 1, &format!(r#""LEAVE_ROOM","{}""#, room(number))), ["A 431[null]"]);
+    }
+    assert_eq!(stage.emit(a, 1, &join(20)), ["A 431[null]"]);
+    for who in [a, b, c] {
+        stage.close(who);
+    }
+    assert!(stage.is_empty());
+}
+
+#[test]
 fn other_names_reach_their_target() {
     let mut stage = Stage::new();
     let (a, b) = (stage.open(Kin::G5, "A"), stage.open(Kin::G5, "B"));
