@@ -280,6 +280,33 @@ fn links_from_elsewhere_are_refused() {
     }
 }
 
+/// Without a secret anybody on the network may claim to have any number of members.
+#[test]
+fn what_links_tell_of_is_memory_and_has_a_bound() {
+    const CLAIMED: usize = 5000;
+    // Three quarters of what is left for clients are there for about fourteen thousand.
+    let server = linked_with(&[], |config| config.limits.max_memory = 7 * 1024 * 1024);
+    let mut metrics = server.metrics();
+    let words: Vec<u8> = (0..CLAIMED)
+        .flat_map(|id| common::frame::text(format!(r#"{{"action":"connect","target":"{id}"}}"#)).bytes())
+        .collect();
+    let claim = |number: usize| {
+        let fields = format!("Sec-WebSocket-Protocol: jackfield-link\r\nJackfield-Instance: {number:032}");
+        let (mut link, status) = ask(server.address(), &format!("/network/{number}"), &fields);
+        assert_eq!(status, 101);
+        link.write(&words);
+        link
+    };
+    let mut links: Vec<_> = (0..3).map(claim).collect();
+    links.iter_mut().for_each(Client::round_trip);
+    let used = metrics.value("jackfield_memory_bytes");
+    assert!((3.0 * 4096.0 * 24.0..3.0 * 4096.0 * 64.0).contains(&used), "{used} bytes for three times 4096 peers");
+    claim(3).expect_close(1013);
+    links.iter_mut().for_each(Client::round_trip);
+    drop(links);
+    metrics.wait_for("memory to be given back", |values| values["jackfield_memory_bytes"] == 0.0);
+}
+
 #[test]
 fn t33_the_name_of_a_server_that_is_linked_is_not_taken() {
     let server = linked(&[]);
