@@ -24,16 +24,6 @@ pub struct Hub {
     pub devices: devices::Devices,
     /// For what sessions keep until they can pass it on.
     pub memory: Account,
-    /// Bytes on that account from which on nobody new is let in; `None` for never.
-    pub tight_from: Option<usize>,
-}
-
-impl Hub {
-    /// Whether memory is too short for anything new.
-    #[must_use]
-    pub fn is_tight(&self) -> bool {
-        self.tight_from.is_some_and(|bytes| self.memory.used() >= bytes)
-    }
 }
 
 impl Hub {

@@ -154,7 +154,9 @@ pub(super) fn on_link(
     let Some(said) = read(text) else { return 0 };
     let own = Via::Link(cx.id);
     match (said.action, said.source, said.target) {
-        (Action::Connect, _, Some(_)) if cx.hub.is_tight() => fx.close(cx.id, CloseCode::Again, MEMORY_IS_SHORT),
+        (Action::Connect, _, Some(_)) if cx.hub.memory.is_scarce() => {
+            fx.close(cx.id, CloseCode::Again, MEMORY_IS_SHORT)
+        }
         (Action::Connect, _, Some(id)) if may_add => {
             let Ok(is_new) = cx.hub.peers.add(channel, id, cx.id, &cx.hub.memory) else { return 0 };
             if is_new {

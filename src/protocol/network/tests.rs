@@ -130,7 +130,7 @@ fn a_link_that_tells_of_more_than_there_is_memory_for_is_closed() {
     let link = link(&mut world, 0..10);
     let used = world.hub().memory.used();
     assert!(used > 0, "peers cost nothing");
-    world.hub().tight_from = Some(used + 1);
+    world.hub().memory.set_scarce(used + 1);
     assert_eq!(world.text(link, r#"{"action":"connect","target":"10"}"#).len(), 1);
     let effects = world.text(link, r#"{"action":"connect","target":"11"}"#);
     let closed = |effect: &Effect| matches!(effect, Effect::Closed { code: CloseCode::Again, reason, .. } if reason.contains("--max-memory"));

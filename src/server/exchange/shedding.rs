@@ -2,8 +2,8 @@
 //!
 //! As memory fills up ([`crate::memory`]), these happen one after the other:
 //!
-//! 1. *scarce*, from half on: devices get no more rooms, services, targets and calls than a few each, so that what they may
-//!    hold for as long as they like leaves room for whoever comes;
+//! 1. *scarce*, from half on: devices get no more rooms, services, targets and calls than a few each, and links may tell of
+//!    nobody new, so that what they may hold for as long as they like leaves room for whoever comes;
 //! 2. *tight*, from three quarters on: nobody new is let in (503), reads bring less the less room there is, and whoever sends
 //!    to one receiver waits as soon as that falls behind at all and until it has caught up, so that pairs and bridges stop
 //!    growing instead of losing anything; whoever has begun a message and does not finish it ([`super::halves`]) is closed,
@@ -148,7 +148,6 @@ impl Exchange {
     pub(in crate::server) fn set_marks(&mut self) {
         self.marks = Marks::of(self.config.limits.max_memory, self.holders());
         self.memory.set_scarce(self.marks.scarce);
-        self.hub.tight_from = Some(self.marks.tight);
     }
 
     /// Connections for which something waits, as far as was looked.
