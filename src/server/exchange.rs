@@ -118,8 +118,6 @@ pub(super) struct Exchange {
     spans: Spans,
     leaving: Leaving,
     pub(super) max_connections: usize,
-    /// Whether they are that many because there are no more descriptors.
-    is_bound_by_descriptors: bool,
     ended: Vec<ConnId>,
     /// When a connection that was turned away was last warned of, and how many there had been by then.
     warned: Option<(Instant, u64)>,
@@ -216,13 +214,11 @@ impl Exchange {
         }
         let addresses: Vec<_> = listeners.iter().map(|(listener, _)| listener.address()).collect();
         let waker = controls.handle();
-        let is_bound_by_descriptors = !(1..=max_connections).contains(&limits.max_connections);
         Ok(Self {
             pages: Pages::new(&config).map_err(StartError::BadEntry)?,
             spans,
             leaving: Leaving::default(),
             max_connections,
-            is_bound_by_descriptors,
             started: now,
             listeners,
             first_admin,
@@ -271,15 +267,6 @@ impl Exchange {
         })
     }
 
-    /// What bounds connections, and sessions that come without one.
-    pub(super) fn connections_bound(&self) -> &'static str {
-        if self.is_bound_by_descriptors {
-            "`ulimit -n`, above which no --max-connections goes"
-        } else {
-            "--max-connections"
-        }
-    }
-
     fn on_acceptable(&mut self, turn: &mut Turn, listener: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some((socket, listen)) = self.listeners.get_mut(listener) else { return };
@@ -320,11 +307,7 @@ impl Exchange {
         let Listen { proxy: is_proxied, tls: is_secure, .. } = self.listeners[listener].1;
         let per_address = self.trusted.limit_of(peer.ip(), is_proxied, limits.max_per_address);
         let refusal = if self.conns.len() >= self.max_connections {
-            Some(if self.is_bound_by_descriptors {
-                NO_MORE_DESCRIPTORS
-            } else {
-                "too many connections (--max-connections)"
-            })
+            Some(self.too_many_connections())
         } else if is_proxied && !self.trusted.may_speak_for_others(peer.ip()) {
             Some("only proxies may connect here (--trusted-proxy)")
         } else if !self.census.admit(peer.ip(), per_address) {
@@ -585,11 +568,6 @@ const _: () = {
         at += 1;
     }
 };
-
-/// What a client is told where there are as many connections as may have a descriptor. It is counted by the option, whose
-/// metrics have that number.
-const NO_MORE_DESCRIPTORS: &str =
-    "no file descriptor for more connections (raise `ulimit -n`; --max-connections is not what bounds them)";
 
 /// What a client is told when no descriptor is left for it.
 const NO_DESCRIPTOR: &str = "no file descriptor is left (raise `ulimit -n`, or lower --max-connections)";

@@ -181,6 +181,32 @@ impl Server {
     }
 }
 
+impl Exchange {
+    /// Whether there may be no more connections because there are no more descriptors.
+    fn is_bound_by_descriptors(&self) -> bool {
+        !(1..=self.max_connections).contains(&self.config.limits.max_connections)
+    }
+
+    /// What bounds connections, and sessions that come without one.
+    fn connections_bound(&self) -> &'static str {
+        match self.is_bound_by_descriptors() {
+            true => "`ulimit -n`, above which no --max-connections goes",
+            false => "--max-connections",
+        }
+    }
+
+    /// What a client is told where there are as many as there may be. It is counted by the option, whose metrics have that
+    /// number.
+    fn too_many_connections(&self) -> &'static str {
+        match self.is_bound_by_descriptors() {
+            true => {
+                "no file descriptor for more connections (raise `ulimit -n`; --max-connections is not what bounds them)"
+            }
+            false => "too many connections (--max-connections)",
+        }
+    }
+}
+
 /// Raises the limit on descriptors as far as the system lets us, and fits the limit on connections into it. One thread
 /// and small tables make every descriptor worth having.
 fn max_connections(wanted: usize, listeners: usize) -> Result<usize, StartError> {
