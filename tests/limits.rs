@@ -393,8 +393,9 @@ fn t19_a_server_without_any_descriptor_left_says_so_and_lives() {
 #[test]
 fn a_server_that_has_no_descriptor_for_a_client_does_not_start() {
     let script = "ulimit -n 60 && exec \"$0\" --listen 127.0.0.1:0";
-    let output =
-        Command::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_jackfield")]).output().expect("a shell");
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_jackfield")]).env_clear();
+    let output = shell.output().expect("a shell");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("of the 60 file descriptors") && said.contains("`ulimit -n`"), "{said}");
