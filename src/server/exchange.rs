@@ -1,11 +1,11 @@
-//! The tables that join sockets to sessions, and what happens to a connection beside its traffic: it is accepted, opened,
-//! paused and resumed. Layer 3; the traffic is in [`super::relay`], the end in [`closing`].
+//! The tables that join sockets to sessions, and what happens to a connection beside its traffic: it is accepted and
+//! opened. Layer 3; the traffic is in [`super::relay`], who waits for whom in [`waiting`], the end in [`closing`].
 
 mod closing;
 mod halves;
 mod shedding;
+mod waiting;
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use super::access::{Access, Entrance, FIRST_LEASE};
 use super::batch::{Actions, Batch, Deed, Place};
 use super::bridge::{Dials, FIRST_DIAL};
 use super::client::Trusted;
-use super::conn::{Behind, ConnId, Connection, Ending, Phase, Subject};
+use super::conn::{Behind, ConnId, Connection, Ending, Phase};
 use super::control::{Controls, Order};
 use super::links::{LINKS_OWNER, Links};
 use super::metrics::Metrics;
@@ -53,9 +53,6 @@ pub(super) const FIRST_LISTENER: usize = 1 << 31;
 
 /// Connections accepted in one turn, so that a flood of them cannot starve those that are there.
 const ACCEPTS_PER_TURN: usize = 16;
-
-/// How far a chain of connections that wait for one another is followed.
-const LINKS: usize = 16;
 
 /// Slots of the tables that are kept however few are used.
 const ROOMY_SLOTS: usize = 1024;
@@ -442,69 +439,6 @@ impl Exchange {
             conn.is_revisited = true;
             turn.revisit(id);
         }
-    }
-
-    /// Stops reading from `reader` until `behind` has caught up; not if it waits for somebody else already.
-    pub(super) fn pause(&mut self, reader: ConnId, behind: Behind) -> bool {
-        let conn = &mut self.conns[reader as usize];
-        let is_new = conn.waits_for.is_none();
-        if is_new {
-            conn.waits_for = Some(behind);
-            self.waiting.entry(behind).or_default().push(reader);
-        }
-        is_new
-    }
-
-    /// A connection that ends waits for nobody.
-    pub(super) fn wait_no_more(&mut self, id: ConnId) {
-        let Some(behind) = self.conns[id as usize].waits_for.take() else { return };
-        if let Entry::Occupied(mut readers) = self.waiting.entry(behind) {
-            readers.get_mut().retain(|reader| *reader != id);
-            if readers.get().is_empty() {
-                readers.remove();
-            }
-        }
-    }
-
-    /// Reads again from everybody who waited for `caught_up`.
-    pub(super) fn resume(&mut self, turn: &mut Turn, caught_up: Behind) {
-        for reader in self.waiting.remove(&caught_up).unwrap_or_default() {
-            let conn = &mut self.conns[reader as usize];
-            if conn.waits_for.take_if(|behind| *behind == caught_up).is_some() {
-                self.go_on(turn, reader);
-            }
-        }
-    }
-
-    /// Reads again from a connection that waits no more.
-    pub(super) fn go_on(&mut self, turn: &mut Turn, reader: ConnId) {
-        let session = self.conns[reader as usize].session().or_else(|| self.polling.speaker(reader));
-        if let Some(session) = session {
-            self.sessions[session.0 as usize].excuse(turn.now);
-        }
-        self.revisit(turn, reader);
-    }
-
-    /// Whether a session is not heard because others are behind. One that waits for itself, be it over others, is to blame:
-    /// they would wait for ever.
-    fn is_kept_waiting(&self, session: SessionId) -> bool {
-        let Some(start) = self.outlets.get(session).or_else(|| self.polling.posting(session)) else { return false };
-        let mut at = start;
-        for _ in 0..LINKS {
-            let Some(behind) = self.conns[at as usize].waits_for else { return at != start };
-            match behind.subject() {
-                Subject::Socket(id) => at = id,
-                Subject::Mailbox(session) => match self.polling.posting(session) {
-                    Some(id) => at = id,
-                    None => return true,
-                },
-                Subject::Spread => return true,
-            }
-            if at == start {
-                return false;
-            }
-        }
-        true
     }
 
     /// Has a session called once `at` has passed.
