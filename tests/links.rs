@@ -284,8 +284,8 @@ fn links_from_elsewhere_are_refused() {
 #[test]
 fn what_links_tell_of_is_memory_and_has_a_bound() {
     const CLAIMED: usize = 5000;
-    // Three quarters of what is left for clients are there for about fourteen thousand.
-    let server = linked_with(&[], |config| config.limits.max_memory = 7 * 1024 * 1024);
+    // Half of what is left for clients is there for about fourteen thousand.
+    let server = linked_with(&[], |config| config.limits.max_memory = 15 * 512 * 1024);
     let mut metrics = server.metrics();
     let words: Vec<u8> = (0..CLAIMED)
         .flat_map(|id| common::frame::text(format!(r#"{{"action":"connect","target":"{id}"}}"#)).bytes())
