@@ -2,9 +2,9 @@
 //! every layer may use.
 //!
 //! One [`Account`] holds the sum over all connections: what waits to be written, halves of requests and frames, messages
-//! that have not arrived in full, mailboxes, what devices have names for. A [`Charge`] stands beside each piece of memory and takes itself off the
-//! account when it is dropped with it, so that nobody can forget. An idle connection has none, and a message that is passed
-//! on at once costs no counting. What grows bit by bit grows in a [`Pile`](pile::Pile).
+//! that have not arrived in full, mailboxes, what devices have names for, whom links tell of. A [`Charge`] stands beside
+//! each piece of memory and takes itself off the account when it is dropped with it, so that nobody can forget. An idle
+//! connection has none, and a message that is passed on at once costs no counting. What grows bit by bit grows in a [`Pile`](pile::Pile).
 
 pub mod pile;
 

@@ -5,8 +5,8 @@
 //! between the two it may hold an id. What other sessions must know of it is here; what only its own session needs is
 //! there. Tables hold [`DeviceId`]s, which mean nobody once the device has gone.
 //!
-//! Relations are in [`relations`] (pairs, targets, services) and `rooms`, what they weigh in `weight`, calls that wait for an answer in [`calls`], what the
-//! control center shows in [`list`].
+//! Relations are in [`relations`] (pairs, targets, services) and `rooms`, calls that wait for an answer in [`calls`], what
+//! all of them weigh in `weight`, what the control center shows in [`list`].
 
 pub mod calls;
 pub mod list;

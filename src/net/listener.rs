@@ -39,8 +39,8 @@ pub enum Accepted {
 }
 
 impl Listener {
-    /// Binds and listens. Connections inherit `TCP_NODELAY`, and that the system takes at most `unsent` bytes which it cannot
-    /// send yet; that saves system calls for each.
+    /// Binds and listens. Connections inherit `TCP_NODELAY`, and that the system takes at most `unsent` bytes that it cannot
+    /// send yet, which saves system calls for each.
     ///
     /// # Errors
     /// As `bind(2)` and `listen(2)`.

@@ -47,11 +47,11 @@
 //! | family | without | fails |
 //! |---|---|---|
 //! | T31 | the gate of a path, of a root, of a first message, of polling | `t31_…` |
-//! | T14, T15 | any one entry of the table of addresses; any one field of a rule; the judgement of what a lookup brought | `t14_…`, `t15_…`, `forbidden_targets_name_the_option` |
+//! | T14, T15 | any one entry of the table of addresses; any one field of a rule; the judgement of what a lookup brought; our own listeners | `t14_…`, `t15_…`, `forbidden_targets_name_the_option` |
 //! | T1, T6 | any one rule of a frame's header or of a close | `t01_t06_…` |
 //! | T4, T39 | the count of fragments, empty ones too; the sum over them; growing with what came; the share of a turn | `t04_…`, `t39_…` |
 //! | T2, T30 | no extension; the limit of a head, of what comes before a token, of a handshake of TLS; throwing away what follows a refusal | `t02_…`, `t30_…`, `t22_…` |
-//! | T8 | each deadline; the limit per address; looking at a head once; the share of a turn for many, for each, for deadlines | `t8_…`, `t08_…`, `who_…`, `timeouts`, `simulation`, `net::reactor` (unit) |
+//! | T8 | each deadline; the limit per address; looking at a head once; the share of a turn for many, for each, for deadlines, for requests, for who leaves; turns in name lookups | `t8_…`, `t08_…`, `who_…`, `timeouts`, `simulation`, `resolve`, `net::reactor` (unit) |
 //! | T10, T25 | Host; Origin on each way in; ports, suffixes, null; the own page of an operator | `t10_…`, `t25_…` |
 //! | T23, T32 | characters and lengths of names; escapes in the log and in JSON; a key in a name's place | `t23_…`, `t26_…`, `with_a_secret_the_name_is_nowhere` |
 //! | T27, T33 | who holds an id; whose announcement it was; both proofs of a link; neighbours only | `t27_…`, `t33_…`, `links` |
@@ -60,7 +60,7 @@
 //! | T12, T40 | counts and sums of attachments; what may be missing from a packet; the budget of handshakes | `engine_io`, `protocol::p2p`, `net::tls`, `simulation` |
 //! | T21, T34 | any one question to the grant; the end of time, of a key, of a list; dropping what is queued | `t21_…`, `t34_…`, `…_permit_what_is_written` |
 //! | T16, T17, T19, T20, T35 | signature, issuer, audience, time; opening after the token; keeping what was in force | `t16_…` to `t20_…`, `t35_…` |
-//! | slow consumers | refusing when memory is tight; who does not finish a message, the slowest, then the largest, and no more than it takes; pausing; the descriptor in reserve | `memory_ceiling`, `backpressure`, `limits`, `simulation` |
+//! | slow consumers | refusing when memory is tight; who does not finish a message, the slowest, then the largest, and no more than it takes; pausing; what the system takes for one; counting what devices and links keep; the descriptor in reserve | `memory_ceiling`, `backpressure`, `tcp`, `links`, `limits`, `simulation` |
 
 #[path = "../common/mod.rs"]
 mod common;
