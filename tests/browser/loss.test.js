@@ -132,7 +132,15 @@ const FAILURES = {
 
 for (const [file, [name, fail]] of Object.entries(FAILURES)) {
   real(`${file}: a page of elsewhere that does not get to a local address is told what may be the reason`, async (t) => {
-    const opened = await page(t, await visitor(t, browser, { expected }), heads(file, name).classic);
+    const context = await visitor(t, browser, { expected });
+    const opened = await page(t, context, heads(file, name).classic);
+    // The same page under a name that is not of this machine.
+    const here = opened.url();
+    await context.route('http://elsewhere.example/**', async (route) => {
+      const url = route.request().url().replace('http://elsewhere.example/', here);
+      await route.fulfill({ response: await route.fetch({ url }) });
+    });
+    await opened.goto('http://elsewhere.example/');
     const hint = await opened.evaluate(([fail, name]) => new Function(`return (${fail})`)()({ [name]: eval(name) }, 'localhost:1'), [
       fail.toString(),
       name,
