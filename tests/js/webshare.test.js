@@ -470,6 +470,13 @@ test('a signal takes a call back, whether it waits, is on its way, or was never 
   const onItsWay = client.pair('k', { signal: sent.signal, callback: (...args) => seen.push(args) });
   sent.abort();
   await assert.rejects(onItsWay, { name: 'AbortError' });
+  const errors = record(client, 'commanderror');
+  const { echo } = JSON.parse(server.last.received.at(-1));
+  const say = (message) => server.last.socket.send(JSON.stringify(message));
+  say({ ok: false, code: 'TARGET_NOT_FOUND', command: 'pair', body: null, echo });
+  say({ ok: true, code: 'RELAY_OK', command: 'relay', body: 'last' });
+  await event(client, 'relay');
+  assert.equal(errors.length, 0, 'nor does anybody else');
   assert.ok(!server.last.received.some((text) => /waits|never/.test(text)));
   assert.deepEqual(seen, [], 'who calls back the question hears no answer');
 });

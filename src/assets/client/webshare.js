@@ -330,7 +330,7 @@
       }
       if (ok && code === 'RELAY_OK') report('relay');
       // An error that answers no request of ours (a refused binary frame has no echo) is told here or nowhere.
-      if (code === 'COMMAND_ERROR' || (ok === false && !request)) report('commanderror');
+      if (code === 'COMMAND_ERROR' || (ok === false && id === undefined)) report('commanderror');
       if (request) settle(request, ok, code, body);
     }
 
