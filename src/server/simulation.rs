@@ -332,4 +332,19 @@ mod tests {
         server.settle(1000);
         assert_eq!(members[8].unread(), 20_004 + 304 + 204);
     }
+
+    /// What a client of Socket.IO says while it is not heard is not silence.
+    #[test]
+    fn whoever_is_not_heard_until_others_were_told_is_not_called_silent() {
+        let mut server = Simulation::new(Config::default()).expect("a good configuration");
+        let mut device = open(&mut server, "/socket.io/?EIO=4&transport=websocket&clientId=a");
+        device.write(&[0x81, 0x82, 0, 0, 0, 0, b'4', b'0']);
+        server.settle(1000);
+        server.exchange.pause(0, Behind::SPREAD);
+        server.advance(Duration::from_secs(100), 1000);
+        assert!(!device.line().is_server_gone(), "it was cut off");
+        server.exchange.wait_no_more(0);
+        server.advance(Duration::from_secs(100), 1000);
+        assert!(device.line().is_server_gone(), "nobody expects anything of it");
+    }
 }
