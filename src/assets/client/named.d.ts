@@ -56,8 +56,32 @@ export interface NamedSocketEventMap {
   drop: DropEvent;
 }
 
+/** A target whose events are known by their names. */
+export interface KnownEvents<Events> extends EventTarget {
+  addEventListener<K extends keyof Events>(
+    type: K,
+    listener: (this: this, event: Events[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof Events>(
+    type: K,
+    listener: (this: this, event: Events[K]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
 /** Used like a `WebSocket`. `open` comes with every connection, `close` once, when it is over for good. */
-export interface NamedSocket extends EventTarget {
+export interface NamedSocket extends KnownEvents<NamedSocketEventMap> {
   readonly CONNECTING: 0;
   readonly OPEN: 1;
   readonly CLOSING: 2;
@@ -87,27 +111,6 @@ export interface NamedSocket extends EventTarget {
   send(data: string | ArrayBufferLike | ArrayBufferView | Blob): void;
   /** Ends for good. */
   close(code?: number, reason?: string): void;
-
-  addEventListener<K extends keyof NamedSocketEventMap>(
-    type: K,
-    listener: (this: NamedSocket, event: NamedSocketEventMap[K]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  removeEventListener<K extends keyof NamedSocketEventMap>(
-    type: K,
-    listener: (this: NamedSocket, event: NamedSocketEventMap[K]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
 }
 
 /** Works with `new` and without. Throws `Invalid Service Name: …` unless the name is 1–255 of `A-Za-z0-9._+=*-`. */
@@ -144,7 +147,7 @@ export interface NetworkPeerEventMap {
 }
 
 /** Another member of a network channel. */
-export interface NetworkPeer extends EventTarget {
+export interface NetworkPeer extends KnownEvents<NetworkPeerEventMap> {
   /** Its id, until it leaves. */
   readonly id: string;
   readonly url: '#';
@@ -158,27 +161,6 @@ export interface NetworkPeer extends EventTarget {
   send(data: string): void;
   /** Ends it on this side only: nothing that it sends is told any more. */
   close(code?: number, reason?: string): void;
-
-  addEventListener<K extends keyof NetworkPeerEventMap>(
-    type: K,
-    listener: (this: NetworkPeer, event: NetworkPeerEventMap[K]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  removeEventListener<K extends keyof NetworkPeerEventMap>(
-    type: K,
-    listener: (this: NetworkPeer, event: NetworkPeerEventMap[K]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
 }
 
 export interface NetworkSocketEventMap extends Omit<NamedSocketEventMap, 'connect' | 'disconnect'> {
@@ -189,7 +171,9 @@ export interface NetworkSocketEventMap extends Omit<NamedSocketEventMap, 'connec
 }
 
 /** As `NamedSocket`, for text, with the others as objects. */
-export interface NetworkSocket extends Omit<NamedSocket, 'onconnect' | 'ondisconnect' | 'send' | 'addEventListener' | 'removeEventListener'> {
+export interface NetworkSocket
+  extends Omit<NamedSocket, 'onconnect' | 'ondisconnect' | 'send' | keyof EventTarget>,
+    KnownEvents<NetworkSocketEventMap> {
   /** One's own id; another one after each connection, and empty before the server has told it. */
   readonly id: string;
   /** The other members that are connected now. */
@@ -200,27 +184,6 @@ export interface NetworkSocket extends Omit<NamedSocket, 'onconnect' | 'ondiscon
 
   /** Sends to every other member; waits for a connection where there is none. */
   send(data: string): void;
-
-  addEventListener<K extends keyof NetworkSocketEventMap>(
-    type: K,
-    listener: (this: NetworkSocket, event: NetworkSocketEventMap[K]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  removeEventListener<K extends keyof NetworkSocketEventMap>(
-    type: K,
-    listener: (this: NetworkSocket, event: NetworkSocketEventMap[K]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
 }
 
 /** As `NamedSocketConstructor`. */
