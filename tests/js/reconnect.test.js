@@ -131,6 +131,15 @@ const CODES = [
 ];
 
 for (const [name, [serve, make]] of Object.entries(CLIENTS)) {
+  /** One that is connected, and what will be told of its loss, after which no timer of its own brings it back. */
+  const patient = async (t) => {
+    const server = await serve(t);
+    const Counting = counting();
+    const client = await make(t, server, { reconnect: { min: 1e8, max: 1e8 }, WebSocket: Counting });
+    await client.opened();
+    return { server, Counting, client, lost: client.lost() };
+  };
+
   test(`${name}: close codes say whether to come back, and when`, async (t) => {
     const options = { reconnect: { min: 20, max: 40 } };
     await Promise.all(CODES.map(async ([code, reason, least]) => {
@@ -182,11 +191,7 @@ for (const [name, [serve, make]] of Object.entries(CLIENTS)) {
 
   test(`${name}: a page that is looked at again does not wait`, async (t) => {
     const { document } = fakePage(t);
-    const server = await serve(t);
-    const Counting = counting();
-    const client = await make(t, server, { reconnect: { min: 1e8, max: 1e8 }, WebSocket: Counting });
-    await client.opened();
-    const lost = client.lost();
+    const { server, Counting, client, lost } = await patient(t);
     server.cut();
     await lost;
     document.dispatchEvent(new Event('visibilitychange'));
@@ -203,11 +208,7 @@ for (const [name, [serve, make]] of Object.entries(CLIENTS)) {
 
   test(`${name}: neither a look nor the network shortens what the server asked for, and a look is no network`, async (t) => {
     const { page, document, navigator } = fakePage(t, { hidden: false });
-    const server = await serve(t);
-    const Counting = counting();
-    const client = await make(t, server, { reconnect: { min: 1e8, max: 1e8 }, WebSocket: Counting });
-    await client.opened();
-    const lost = client.lost();
+    const { server, Counting, client, lost } = await patient(t);
     navigator.onLine = false;
     server.cut();
     await lost;
