@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::cli::units::Unit;
 use crate::cli::{access, bridge, lan};
 use crate::config::{Config, Root};
-use crate::net::interfaces::{from_network, own_addresses};
+use crate::net::interfaces::{console_urls, own_addresses};
 
 /// URLs at addresses in the network: a few, as a machine with containers has many.
 const MOST_URLS: usize = 3;
@@ -45,11 +45,8 @@ fn written(config: &Config, addresses: &[SocketAddr], admin: &[SocketAddr], own:
         let console = format!("{http}://{here}/console");
         out += &format!("  console    {console}\n");
         // For other machines, a phone say, which the first is of no use to.
-        let reached = listeners().filter(|(_, listen)| !listen.proxy).flat_map(|(address, listen)| {
-            let http = if listen.tls { "https" } else { "http" };
-            from_network(*address, own).map(move |address| format!("{http}://{address}/console"))
-        });
-        for url in reached.filter(|url| *url != console).take(MOST_URLS) {
+        let reached = listeners().map(|(address, listen)| (*address, listen));
+        for url in console_urls(reached, own).filter(|url| *url != console).take(MOST_URLS) {
             out += &format!("  network    {url}\n");
         }
         for address in admin {

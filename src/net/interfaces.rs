@@ -4,6 +4,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::config::Listen;
+
 /// The networks that this machine is on at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Networks(Vec<(IpAddr, u8)>);
@@ -69,11 +71,22 @@ fn is_written(address: &IpAddr) -> bool {
 
 /// Where other machines reach what is bound to `bound` on this one, which has the addresses `own`. What is bound to every
 /// IPv6 address is to every IPv4 address, too, as systems do that unless told otherwise.
-pub fn from_network(bound: SocketAddr, own: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
+fn from_network(bound: SocketAddr, own: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
     let ip = bound.ip().to_canonical();
     let own = own.iter().filter(move |own| ip.is_unspecified() && (ip.is_ipv6() || own.is_ipv4()));
     let itself = Some(ip).filter(|ip| !ip.is_unspecified() && is_written(ip));
     own.copied().chain(itself).map(move |ip| SocketAddr::new(ip, bound.port()))
+}
+
+/// The console as other machines open it: its URLs on those of `listeners`, each with where it is bound, that expect no proxy.
+pub fn console_urls<'l>(
+    listeners: impl Iterator<Item = (SocketAddr, &'l Listen)>,
+    own: &'l [IpAddr],
+) -> impl Iterator<Item = String> {
+    listeners.filter(|(_, listen)| !listen.proxy).flat_map(move |(bound, listen)| {
+        let http = if listen.tls { "https" } else { "http" };
+        from_network(bound, own).map(move |address| format!("{http}://{address}/console"))
+    })
 }
 
 /// Whether `address` is on a network that this machine is on, or is this machine.

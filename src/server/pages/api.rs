@@ -10,7 +10,7 @@ use crate::http::guard::{is_local_host, is_own_page};
 use crate::http::request::{Method, Request};
 use crate::http::response::{Framing, Response, method_not_allowed, refuse};
 use crate::json::write::Writer;
-use crate::net::interfaces::{from_network, own_addresses};
+use crate::net::interfaces::{console_urls, own_addresses};
 use crate::net::reactor::Turn;
 use crate::protocol::p2p::push_list;
 use crate::server::conn::ConnId;
@@ -157,12 +157,8 @@ impl Exchange {
     /// The console as other machines open it, if one of the listeners that are not for administrators can be reached.
     fn network_url(&self) -> Option<String> {
         let own = own_addresses();
-        let listeners = self.listeners[..self.first_admin].iter().filter(|(_, listen)| !listen.proxy);
-        let mut urls = listeners.flat_map(|(listener, listen)| {
-            let http = if listen.tls { "https" } else { "http" };
-            from_network(listener.address(), &own).map(move |address| format!("{http}://{address}/console"))
-        });
-        urls.next()
+        let listeners = self.listeners[..self.first_admin].iter();
+        console_urls(listeners.map(|(listener, listen)| (listener.address(), listen)), &own).next()
     }
 
     /// Whether other machines can reach a listener that is not only for administrators.
