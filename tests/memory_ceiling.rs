@@ -72,6 +72,18 @@ fn fill(metrics: &mut Metrics, bytes: usize, mut again: impl FnMut()) {
     }
 }
 
+/// Who speaks, who takes nothing of the megabyte that waits for it by now, and who reads all of it.
+fn slow_channel(server: &TestServer, metrics: &mut Metrics) -> [Client; 3] {
+    let mut speaker = server.client("/local/slow");
+    let slow = deaf(server, "/local/slow");
+    let mut reads = server.client("/local/slow");
+    fill(metrics, MIB, || {
+        speaker.send(&binary(vec![0; 500_000]));
+        reads.expect_binary(vec![0; 500_000]);
+    });
+    [speaker, slow, reads]
+}
+
 fn memory(metrics: &mut Metrics) -> usize {
     metrics.value("jackfield_memory_bytes") as usize
 }
@@ -306,13 +318,7 @@ fn who_does_not_finish_a_message_goes_before_who_is_slow_to_read() {
     let mut metrics = server.metrics();
     let pool = hold_the_pool(&server);
     // It has taken nothing for longest, and goes on so.
-    let mut speaker = server.client("/local/slow");
-    let slow = deaf(&server, "/local/slow");
-    let mut reads = server.client("/local/slow");
-    fill(&mut metrics, MIB, || {
-        speaker.send(&binary(vec![0; 500_000]));
-        reads.expect_binary(vec![0; 500_000]);
-    });
+    let [mut speaker, slow, mut reads] = slow_channel(&server, &mut metrics);
     let mut small = half_message(&server, 3000);
     let mut holders: Vec<_> = (0..14).map(|_| begun_message(&server, MIB)).collect();
     // It says much all the time, and all of it in time.
@@ -405,13 +411,7 @@ fn then_who_has_taken_nothing_for_longest_goes() {
     let mut metrics = server.metrics();
     // Let in while there is room, with a message that has only begun.
     let mut holders: Vec<_> = (0..14).map(|_| begun_message(&server, MIB)).collect();
-    let mut speaker = server.client("/local/slow");
-    let _slow = deaf(&server, "/local/slow");
-    let mut reads = server.client("/local/slow");
-    fill(&mut metrics, MIB, || {
-        speaker.send(&binary(vec![0; 500_000]));
-        reads.expect_binary(vec![0; 500_000]);
-    });
+    let [mut speaker, _slow, _reads] = slow_channel(&server, &mut metrics);
     // Longer than it takes to be called slow.
     speaker.expect_silence(Duration::from_millis(2500));
     assert_eq!(metrics.value("jackfield_stalled_connections"), 1.0);
