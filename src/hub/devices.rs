@@ -22,7 +22,7 @@ use slab::Slab;
 
 use self::calls::{Calls, Open};
 use self::relations::{Question, Target};
-pub use self::rooms::NotJoined;
+pub use self::weight::NoRoom;
 use super::SessionId;
 use super::channels::ChannelId;
 use super::ids::{Key, KeySource, MAX_DIGITS};

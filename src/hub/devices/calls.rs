@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::{DeviceId, Devices};
+use super::{DeviceId, Devices, NoRoom};
 
 /// What a caller asked for, which decides how it hears that nobody answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,15 +38,6 @@ pub struct Call {
     pub ack: Option<u64>,
     /// When it expires.
     pub until: Instant,
-}
-
-/// Why nobody is asked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NotCalled {
-    /// As many calls wait as may.
-    TooMany,
-    /// Memory is short.
-    NoMemory,
 }
 
 /// All calls that wait.
@@ -97,11 +88,11 @@ impl Calls {
     }
 
     /// A number is its slot and a count, so that it finds its call without a search and never means a later one.
-    fn insert(&mut self, call: Call) -> Result<u64, NotCalled> {
+    fn insert(&mut self, call: Call) -> Result<u64, NoRoom> {
         let entry = self.table.vacant_entry();
         let slot = entry.key() as u64;
         if slot >= SLOTS {
-            return Err(NotCalled::TooMany);
+            return Err(NoRoom::Full);
         }
         self.serial = self.serial % SERIALS + 1;
         let number = self.serial * SLOTS + slot;
@@ -114,14 +105,14 @@ impl Devices {
     /// Notes a call, of which its caller may have `limit` at once, and gives it a number.
     ///
     /// # Errors
-    /// [`NotCalled`].
-    pub fn call(&mut self, call: Call, limit: usize) -> Result<u64, NotCalled> {
+    /// [`NoRoom`].
+    pub fn call(&mut self, call: Call, limit: usize) -> Result<u64, NoRoom> {
         let (caller, callee) = (self.get(call.caller), self.get(call.callee));
         let Some(caller) = caller.filter(|caller| caller.outgoing.live < limit && callee.is_some()) else {
-            return Err(NotCalled::TooMany);
+            return Err(NoRoom::Full);
         };
         if !caller.may_keep_more() {
-            return Err(NotCalled::NoMemory);
+            return Err(NoRoom::NoMemory);
         }
         let number = self.calls.insert(call)?;
         for (id, is_caller) in [(call.caller, true), (call.callee, false)] {

@@ -3,7 +3,7 @@
 //!
 //! Both sides of a relation know of it, so whoever leaves finds everybody who must be told, and tells each once.
 
-use super::{Device, DeviceId, Devices};
+use super::{Device, DeviceId, Devices, NoRoom};
 
 /// A registration that a device was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -27,15 +27,6 @@ pub struct Target {
     pub is_mine: bool,
     /// Whether this side is told in the words of the plugin's 1.5.0.
     pub is_multi: bool,
-}
-
-/// Why two are not told when the other leaves.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NotLinked {
-    /// Who asked has as many as it may.
-    Full,
-    /// Memory is short.
-    NoMemory,
 }
 
 /// Why a service was not created.
@@ -153,14 +144,14 @@ impl Devices {
     /// Has two told when the other leaves, which `source` wants; it may want `limit` of that.
     ///
     /// # Errors
-    /// [`NotLinked`].
+    /// [`NoRoom`].
     pub fn link(
         &mut self,
         source: DeviceId,
         target: DeviceId,
         [sources_multi, targets_multi]: [bool; 2],
         limit: usize,
-    ) -> Result<(), NotLinked> {
+    ) -> Result<(), NoRoom> {
         debug_assert_ne!(source, target);
         let Some(device) = self.get_mut(source) else { return Ok(()) };
         let known = device.targets.iter().position(|known| known.peer == target);
@@ -168,14 +159,14 @@ impl Devices {
             return Ok(());
         }
         if device.targets.iter().filter(|known| known.is_mine).count() >= limit {
-            return Err(NotLinked::Full);
+            return Err(NoRoom::Full);
         }
         if let Some(known) = known {
             device.targets[known].is_mine = true;
             return Ok(());
         }
         if !device.may_keep_more() {
-            return Err(NotLinked::NoMemory);
+            return Err(NoRoom::NoMemory);
         }
         device.targets.push(Target { peer: target, is_mine: true, is_multi: sources_multi });
         device.weigh();

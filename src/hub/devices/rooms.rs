@@ -1,16 +1,7 @@
 //! The rooms that a device is in, by the names that it knows them by. Layer 2: who else is there is the channel's affair.
 
-use super::Device;
+use super::{Device, NoRoom};
 use crate::hub::channels::ChannelId;
-
-/// Why a device may not be in another room.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NotJoined {
-    /// It is in as many as it may.
-    Full,
-    /// Memory is short.
-    NoMemory,
-}
 
 impl Device {
     /// Whether it is in the room of this name.
@@ -22,11 +13,11 @@ impl Device {
     /// Whether it may be in one room more, of which it may have `limit`.
     ///
     /// # Errors
-    /// [`NotJoined`].
-    pub fn may_join(&self, limit: usize) -> Result<(), NotJoined> {
+    /// [`NoRoom`].
+    pub fn may_join(&self, limit: usize) -> Result<(), NoRoom> {
         match self.rooms.len() >= limit {
-            true => Err(NotJoined::Full),
-            false if !self.may_keep_more() => Err(NotJoined::NoMemory),
+            true => Err(NoRoom::Full),
+            false if !self.may_keep_more() => Err(NoRoom::NoMemory),
             false => Ok(()),
         }
     }

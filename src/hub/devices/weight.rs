@@ -27,6 +27,15 @@ const CALL_BYTES: usize = 128;
 /// there for.
 const FREE_BYTES: usize = 4096;
 
+/// Why a device may not keep one more of something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoRoom {
+    /// It has as many of it as it may.
+    Full,
+    /// Memory is short.
+    NoMemory,
+}
+
 impl Device {
     /// Whether it may keep one more of anything.
     pub(super) fn may_keep_more(&self) -> bool {

@@ -121,9 +121,9 @@ impl Exchange {
         let refusal = if self.is_closed() {
             Some(MEMORY_IS_SHORT)
         } else if self.polling.len() >= self.max_connections {
-            Some(match self.connections_bound() {
-                "--max-connections" => "too many sessions (--max-connections)",
-                _ => "too many sessions (`ulimit -n`, above which no --max-connections goes)",
+            Some(match self.is_bound_by_descriptors() {
+                true => "too many sessions (`ulimit -n`, above which no --max-connections goes)",
+                false => "too many sessions (--max-connections)",
             })
         } else if !self.polling.census.admit(peer.ip(), self.config.limits.max_per_address) {
             Some("too many sessions from one address (--max-per-address)")

@@ -2,8 +2,8 @@
 
 use super::super::wire::{self, Pace};
 use super::{Ack, answer, answer_error, error};
-use crate::hub::devices::calls::{Call, NotCalled, Purpose};
-use crate::hub::devices::{Device, DeviceId};
+use crate::hub::devices::calls::{Call, Purpose};
+use crate::hub::devices::{Device, DeviceId, NoRoom};
 use crate::protocol::{Context, Effects};
 
 /// The number of an ack that nobody waits for, where a client calls it without looking whether it is there.
@@ -23,8 +23,8 @@ pub(super) fn open(
     let call = Call { caller: me, callee, purpose, ack, until: cx.now + limits.call_timeout };
     let text = match cx.hub.devices.call(call, limits.max_calls) {
         Ok(number) => return Some(number),
-        Err(NotCalled::TooMany) => "Error: too many calls wait for an answer (--max-calls)",
-        Err(NotCalled::NoMemory) => "Error: memory is short: too many calls wait for an answer (--max-memory)",
+        Err(NoRoom::Full) => "Error: too many calls wait for an answer (--max-calls)",
+        Err(NoRoom::NoMemory) => "Error: memory is short: too many calls wait for an answer (--max-memory)",
     };
     if let Some(device) = cx.hub.devices.connected(me) {
         fail(fx, device, purpose, ack, text);

@@ -5,7 +5,7 @@
 
 use super::super::wire::{self, Room};
 use super::{Event, answer, answer_error, emit, names};
-use crate::hub::devices::{DeviceId, NotJoined, Revision};
+use crate::hub::devices::{DeviceId, NoRoom, Revision};
 use crate::protocol::{Context, Effects};
 
 /// `JOIN_ROOM(room)[null]`.
@@ -19,8 +19,8 @@ pub(super) fn on_join(me: DeviceId, cx: &mut Context<'_>, event: &Event<'_>, fx:
     if !device.is_in(&name) {
         let fault = match device.may_join(limits.max_rooms) {
             Ok(()) => None,
-            Err(NotJoined::Full) => Some("Error: JOIN_ROOM: too many rooms (--max-rooms)"),
-            Err(NotJoined::NoMemory) => Some("Error: JOIN_ROOM: memory is short (--max-memory)"),
+            Err(NoRoom::Full) => Some("Error: JOIN_ROOM: too many rooms (--max-rooms)"),
+            Err(NoRoom::NoMemory) => Some("Error: JOIN_ROOM: memory is short (--max-memory)"),
         };
         if let Some(fault) = fault {
             return answer_error(fx, device, event.id, fault);

@@ -6,9 +6,9 @@
 use super::super::wire::{self, Pace};
 use super::calls::{self, UNHEARD, fail};
 use super::{Event, answer, names, quoted};
+
 use crate::hub::devices::calls::Purpose;
-use crate::hub::devices::relations::NotLinked;
-use crate::hub::devices::{Device, DeviceId};
+use crate::hub::devices::{Device, DeviceId, NoRoom};
 use crate::json::fields;
 use crate::protocol::{Context, Effects};
 
@@ -109,8 +109,8 @@ fn linked(
             let targets_multi = devices.get(target)?.manners.is_multi.unwrap_or(is_multi);
             match devices.link(me, target, [is_multi, targets_multi], cx.config.limits.max_rooms) {
                 Ok(()) => return Some((target, targets_multi)),
-                Err(NotLinked::Full) => "too many targets (--max-rooms)".to_owned(),
-                Err(NotLinked::NoMemory) => "memory is short (--max-memory)".to_owned(),
+                Err(NoRoom::Full) => "too many targets (--max-rooms)".to_owned(),
+                Err(NoRoom::NoMemory) => "memory is short (--max-memory)".to_owned(),
             }
         }
     };
